@@ -1,0 +1,521 @@
+//! The records of the recording, byte by byte. See `lib.rs` for the picture.
+//!
+//! Invariants:
+//! - all integers are little-endian, all offsets count from the start of the file;
+//! - tables are append-only: a count is published after the entries below it were written;
+//! - a record's size never changes within one `VERSION`.
+
+use crate::map::{Record, U32, U64};
+
+/// First eight bytes of every recording.
+pub const MAGIC: u64 = u64::from_le_bytes(*b"MEMTRACE");
+/// First eight bytes of every process root.
+pub const PROCESS_MAGIC: u64 = u64::from_le_bytes(*b"MTPROCES");
+/// Raised whenever a record below changes.
+pub const VERSION: u32 = 1;
+
+/// Windows start and end on pages.
+pub const PAGE_BYTES: u64 = 4096;
+/// The file header's window.
+pub const FILE_HEADER_BYTES: u64 = PAGE_BYTES;
+/// A process's root: header, settings text, directory.
+pub const ROOT_BYTES: u64 = 64 << 10;
+/// Where the settings text stands in a root: `NAME=VALUE\0` repeated, only settings of memtrace.
+pub const SETTINGS_AT: u64 = PAGE_BYTES;
+/// Length of the settings text.
+pub const SETTINGS_BYTES: u64 = PAGE_BYTES;
+/// Where the first directory stands in a root.
+pub const DIRECTORY_AT: u64 = 2 * PAGE_BYTES;
+/// Entries of the first directory.
+pub const ROOT_DIRECTORY_ENTRIES: u64 = (ROOT_BYTES - DIRECTORY_AT) / size_of::<Window>() as u64;
+/// Bytes of each further directory.
+pub const DIRECTORY_BYTES: u64 = 64 << 10;
+
+/// Nodes of one window: 1 MiB, so that a small program maps one.
+pub const NODES_PER_WINDOW: u64 = 1 << 16;
+/// Sites of one window: 1 MiB.
+pub const SITES_PER_WINDOW: u64 = 1 << 13;
+/// Threads of one window: 64 KiB.
+pub const THREADS_PER_WINDOW: u64 = 1 << 8;
+/// Modules of one window: 64 KiB.
+pub const MODULES_PER_WINDOW: u64 = 1 << 9;
+/// Bytes of text of one window.
+pub const TEXT_PER_WINDOW: u64 = 64 << 10;
+/// Faults of one window: 64 KiB.
+pub const FAULTS_PER_WINDOW: u64 = 1 << 10;
+/// Large or crowded blocks of one window: 512 KiB.
+pub const SIDE_PER_WINDOW: u64 = 1 << 14;
+/// Address space that one leaf of the live table covers, as a shift.
+pub const LEAF_SHIFT: u32 = 22;
+/// Address space of one cell of a leaf, as a shift: 32 bytes, glibc's smallest chunk.
+pub const GRANULE_SHIFT: u32 = 5;
+/// Bytes of one leaf: a 64-bit cell for each granule.
+pub const LEAF_BYTES: u64 = (1 << (LEAF_SHIFT - GRANULE_SHIFT)) * 8;
+
+macro_rules! records {
+    ($($(#[$doc:meta])* pub struct $name:ident = $bytes:literal { $($(#[$field_doc:meta])* pub $field:ident: $ty:ty,)* })*) => {
+        $(
+            $(#[$doc])*
+            #[repr(C)]
+            pub struct $name { $($(#[$field_doc])* pub $field: $ty,)* }
+            // SAFETY: repr(C), only cells, and the assertions below show that there is no padding.
+            unsafe impl Record for $name {}
+            const _: () = assert!(size_of::<$name>() == $bytes);
+            const _: () = assert!(0 $(+ size_of::<$ty>())* == $bytes);
+        )*
+    };
+}
+
+records! {
+    /// Start of the file: who may write, and where the next window goes.
+    pub struct FileHeader = 128 {
+        /// `MAGIC`.
+        pub magic: U64,
+        /// `VERSION` of the writer.
+        pub version: U32,
+        /// The launcher's pid; 0 where the target made the recording itself.
+        pub launcher_pid: U32,
+        /// Random; the target's `MEMTRACE_RUN` must carry the same.
+        pub cookie: U64,
+        /// First byte that no window has yet; carved with an atomic addition.
+        pub next_offset: U64,
+        /// Size of the file: no window may end beyond it.
+        pub capacity_bytes: U64,
+        /// Offset of the root of the process that came last; 0: none yet. Roots are linked by `next_process`.
+        pub first_process: U64,
+        /// Processes and images that claimed a root.
+        pub process_count: U32,
+        /// Processes that could not: no room, no access.
+        pub process_lost: U32,
+        /// Not used yet.
+        pub spare: [U64; 9],
+    }
+
+    /// One image of one process: everything that is not a table.
+    pub struct ProcessHeader = 1024 {
+        /// `PROCESS_MAGIC`, written last.
+        pub magic: U64,
+        /// Offset of the next root, 0 at the end.
+        pub next_process: U64,
+        /// Process id.
+        pub pid: U32,
+        /// Parent's process id when the recording began.
+        pub ppid: U32,
+        /// An `End`.
+        pub end: U32,
+        /// The status that exit, _exit or quick_exit were given, where `end` is one of them.
+        pub end_status: U32,
+        /// A `Passive`.
+        pub passive: U32,
+        /// 1: the process began as a fork of one that was recorded.
+        pub forked: U32,
+        /// CLOCK_REALTIME when the recording began, in nanoseconds.
+        pub start_ns: U64,
+        /// The same at the end; 0: no end was seen.
+        pub end_ns: U64,
+        /// Text: path of the executable.
+        pub exe: TextAt,
+        /// Text: arguments, each ended by a NUL.
+        pub arguments: TextAt,
+        /// Text: path of the module whose malloc is the real one.
+        pub allocator: TextAt,
+        /// Nodes in use; node 0 is the root of all stacks.
+        pub node_count: U64,
+        /// Sites in use; site 0 is nobody's, site 1 stands for blocks whose stack could not be taken.
+        pub site_count: U64,
+        /// Threads in use.
+        pub thread_count: U64,
+        /// Modules in use.
+        pub module_count: U64,
+        /// Bytes of text in use.
+        pub text_bytes: U64,
+        /// Faults that fired and were recorded.
+        pub fault_count: U64,
+        /// Side cells ever used.
+        pub side_count: U64,
+        /// Windows in the directory.
+        pub window_count: U64,
+        /// Bytes of all windows, and of the shim's own memory.
+        pub own_bytes: U64,
+        /// Live bytes of the whole process, as far as threads have handed them over.
+        pub live_bytes: U64,
+        /// Highest value of `live_bytes`.
+        pub peak_bytes: U64,
+        /// Raised with each new high; see `Site::epoch`.
+        pub peak_epoch: U64,
+        /// A thread hands its part of `live_bytes` over at this many bytes: 0 while there is one thread.
+        pub peak_slack_bytes: U64,
+        /// Fork, vfork, exec and spawn calls that were seen.
+        pub forks: U64,
+        /// As above.
+        pub vforks: U64,
+        /// As above; counted before the call, which may still fail.
+        pub execs: U64,
+        /// As above.
+        pub spawns: U64,
+        /// Allocation calls in the scope of MALLOC_FAIL_*, failed ones included.
+        pub fault_seen: U64,
+        /// Allocation calls that were made to fail.
+        pub fault_fired: U64,
+        /// 1: MALLOC_FAIL_* asked for a failure.
+        pub fault_armed: U64,
+        /// Not used yet.
+        pub spare: [U64; 58],
+        /// What was lost, by `Loss`.
+        pub losses: [U64; 40],
+    }
+
+    /// A piece of the process's text.
+    pub struct TextAt = 8 {
+        /// Byte offset in the text table.
+        pub at: U32,
+        /// Length in bytes.
+        pub bytes: U32,
+    }
+
+    /// An entry of the directory.
+    pub struct Window = 32 {
+        /// A `WindowKind`, written last.
+        pub kind: U32,
+        /// Not used yet.
+        pub flags: U32,
+        /// Which part of its table: first index for tables, address >> `LEAF_SHIFT` for a live leaf.
+        pub index: U64,
+        /// Where in the file.
+        pub offset: U64,
+        /// How long.
+        pub bytes: U64,
+    }
+
+    /// One frame below its callers: a node of the trie of stacks.
+    pub struct Node = 16 {
+        /// A `frame` word: return address and kind.
+        pub frame: U64,
+        /// Node of the caller; always smaller than this node's own number. 0 is the root.
+        pub parent: U32,
+        /// Site of the thread that was the first to allocate exactly here; 0: none.
+        pub site: U32,
+    }
+
+    /// Everything about one stack in one thread. Owner: that thread; `foreign_*`: all others.
+    pub struct Site = 128 {
+        /// Allocations.
+        pub total_count: U64,
+        /// Bytes asked for by them.
+        pub total_bytes: U64,
+        /// Live bytes, not counting `foreign_bytes`.
+        pub live_bytes: U64,
+        /// Live blocks, not counting `foreign_count`.
+        pub live_count: U64,
+        /// Highest live bytes of this site.
+        pub peak_bytes: U64,
+        /// Live bytes of this site when the whole process stood highest, if `epoch` is `peak_epoch`; else see `live`.
+        pub at_peak_bytes: U64,
+        /// Largest block.
+        pub largest_bytes: U64,
+        /// Value of `peak_epoch` for which `at_peak_*` holds: set at the first change after each new high.
+        pub epoch: U64,
+        /// Blocks that other threads freed.
+        pub foreign_count: U64,
+        /// Their bytes.
+        pub foreign_bytes: U64,
+        /// Live blocks when `peak_bytes` was set.
+        pub peak_count: U64,
+        /// Live blocks at the whole process's high; as `at_peak_bytes`.
+        pub at_peak_count: U64,
+        /// Blocks that their own thread freed by its next allocator call.
+        pub temporary_count: U64,
+        /// Allocations that were a realloc of a block, and of these those that moved.
+        pub realloc_count: U32,
+        /// As above.
+        pub realloc_moved: U32,
+        /// The stack.
+        pub node: U32,
+        /// The thread's number.
+        pub thread: U32,
+        /// An `Op`: the function that was called first at this site.
+        pub op: U32,
+        /// Not used yet.
+        pub flags: U32,
+    }
+
+    /// One slot for threads, one after the other; its counters go on.
+    pub struct Thread = 256 {
+        /// Kernel thread id of the latest.
+        pub tid: U32,
+        /// Threads that have used this slot.
+        pub uses: U32,
+        /// Name of the latest, as the kernel has it (prctl(2), PR_GET_NAME).
+        pub name: [U64; 2],
+        /// Successful allocation calls; a realloc of a block is one, and a free.
+        pub allocations: U64,
+        /// Bytes asked for by them.
+        pub allocated_bytes: U64,
+        /// Blocks given back, whoever allocated them.
+        pub frees: U64,
+        /// Their bytes.
+        pub freed_bytes: U64,
+        /// Reallocs of a block.
+        pub reallocs: U64,
+        /// Calls of the real allocator that gave NULL.
+        pub failed: U64,
+        /// Frees of blocks that we do not know.
+        pub unknown_frees: U64,
+        /// Not used yet.
+        pub spare: [U64; 22],
+    }
+
+    /// A module, from when it was first seen on a stack to when it was unloaded.
+    pub struct Module = 128 {
+        /// What is added to the addresses of its file.
+        pub bias: U64,
+        /// First address.
+        pub start: U64,
+        /// Last address + 1.
+        pub end: U64,
+        /// Nodes from this number on may lie in it.
+        pub node_first: U64,
+        /// Nodes from this number on do not: it was unloaded. 0: still loaded.
+        pub node_end: U64,
+        /// Text: path.
+        pub path: TextAt,
+        /// Bytes of `build_id` in use.
+        pub build_id_bytes: U32,
+        /// 1: the executable, 2: memtrace itself, 4: the dynamic loader, 8: the vdso.
+        pub flags: U32,
+        /// NT_GNU_BUILD_ID.
+        pub build_id: [U64; 4],
+        /// Not used yet.
+        pub spare: [U64; 5],
+    }
+
+    /// An allocation that was made to fail.
+    pub struct Fault = 64 {
+        /// Its index among the calls in scope, from 0.
+        pub index: U64,
+        /// Bytes asked for.
+        pub bytes: U64,
+        /// An `Op`.
+        pub op: U32,
+        /// Its stack.
+        pub node: U32,
+        /// The thread's number.
+        pub thread: U32,
+        /// 1 when the record is whole.
+        pub ready: U32,
+        /// Not used yet.
+        pub spare: [U64; 4],
+    }
+
+    /// A live block that has no cell of its own: too large for one, or its granule was taken.
+    pub struct Side = 32 {
+        /// Address; 0: free, 1: was used.
+        pub address: U64,
+        /// Bytes asked for.
+        pub bytes: U64,
+        /// Site.
+        pub site: U32,
+        /// A `Family`.
+        pub family: U32,
+        /// Not used yet.
+        pub spare: U64,
+    }
+}
+
+macro_rules! numbers {
+    ($($(#[$doc:meta])* pub enum $name:ident { $($(#[$row_doc:meta])* $row:ident = $number:literal,)* })*) => {
+        $(
+            $(#[$doc])*
+            #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+            #[repr(u32)]
+            pub enum $name { $($(#[$row_doc])* $row = $number,)* }
+            impl $name {
+                /// The row with this number.
+                pub const fn from_number(number: u32) -> Option<Self> {
+                    match number { $($number => Some(Self::$row),)* _ => None }
+                }
+            }
+        )*
+    };
+}
+
+numbers! {
+    /// What a window holds.
+    pub enum WindowKind {
+        /// `Node`s.
+        Nodes = 1,
+        /// `Site`s.
+        Sites = 2,
+        /// Cells of the live table (`live`).
+        Live = 3,
+        /// `Module`s.
+        Modules = 4,
+        /// Bytes.
+        Text = 5,
+        /// `Thread`s.
+        Threads = 6,
+        /// `Fault`s.
+        Faults = 7,
+        /// `Side` cells.
+        Sides = 8,
+        /// More `Window`s.
+        Directory = 9,
+    }
+
+    /// How the process, or this image of it, came to its end.
+    pub enum End {
+        /// Nothing was seen: still running, or killed.
+        None = 0,
+        /// exit or the return of main.
+        Exit = 1,
+        /// _exit or _Exit.
+        FastExit = 2,
+        /// quick_exit.
+        QuickExit = 3,
+        /// abort.
+        Abort = 4,
+        /// A function of the exec family; the image ended if nothing was recorded after it.
+        Exec = 5,
+        /// A failed assertion.
+        Assert = 6,
+        /// A smashed stack.
+        StackSmash = 7,
+    }
+
+    /// Why the shim looks on and records nothing.
+    pub enum Passive {
+        /// It records.
+        No = 0,
+        /// AT_SECURE: a set-id program.
+        Secure = 1,
+        /// A sanitizer's runtime is in the process.
+        Sanitizer = 2,
+        /// A valgrind tool replaces malloc.
+        Valgrind = 3,
+        /// MEMTRACE_EXE names other programs.
+        Excluded = 4,
+        /// The program has a malloc of its own, which comes before ours.
+        OwnAllocator = 5,
+    }
+
+    /// The function that was called.
+    pub enum Op {
+        /// Not known.
+        Unknown = 0,
+        /// malloc(3).
+        Malloc = 1,
+        /// calloc(3).
+        Calloc = 2,
+        /// realloc(3).
+        Realloc = 3,
+        /// reallocarray(3).
+        Reallocarray = 4,
+        /// memalign(3), `__libc_memalign`.
+        Memalign = 5,
+        /// posix_memalign(3).
+        PosixMemalign = 6,
+        /// aligned_alloc(3).
+        AlignedAlloc = 7,
+        /// valloc(3).
+        Valloc = 8,
+        /// pvalloc(3).
+        Pvalloc = 9,
+        /// operator new.
+        New = 10,
+        /// operator new[].
+        NewArray = 11,
+    }
+
+    /// Which function may free a block.
+    pub enum Family {
+        /// free.
+        Malloc = 0,
+        /// operator delete.
+        New = 1,
+        /// operator delete[].
+        NewArray = 2,
+        /// Something else.
+        Other = 3,
+    }
+}
+
+impl Op {
+    /// The name of the function, as a C or C++ programmer writes it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Op::Unknown => "unknown",
+            Op::Malloc => "malloc",
+            Op::Calloc => "calloc",
+            Op::Realloc => "realloc",
+            Op::Reallocarray => "reallocarray",
+            Op::Memalign => "memalign",
+            Op::PosixMemalign => "posix_memalign",
+            Op::AlignedAlloc => "aligned_alloc",
+            Op::Valloc => "valloc",
+            Op::Pvalloc => "pvalloc",
+            Op::New => "operator new",
+            Op::NewArray => "operator new[]",
+        }
+    }
+
+    /// Which function may free what it gave.
+    pub const fn family(self) -> Family {
+        match self {
+            Op::New => Family::New,
+            Op::NewArray => Family::NewArray,
+            _ => Family::Malloc,
+        }
+    }
+}
+
+/// The words in `Node::frame`: bits 0–47 the return address, bits 56–62 the kind, bit 63 retired.
+pub mod frame {
+    /// A return address in machine code.
+    pub const NATIVE: u64 = 0;
+    /// A source site (file:line from a hook); the address bits are its number.
+    pub const SOURCE: u64 = 1;
+    /// A Python frame.
+    pub const PYTHON: u64 = 2;
+    /// A tag or region.
+    pub const TAG: u64 = 3;
+    /// Not a frame: the stack went on, but was not followed. The address bits are a `CUT_*`.
+    pub const CUT: u64 = 4;
+
+    /// More frames than are kept.
+    pub const CUT_DEPTH: u64 = CUT << KIND_SHIFT | 1;
+    /// No unwind data for the code that comes next.
+    pub const CUT_UNWIND: u64 = CUT << KIND_SHIFT | 2;
+    /// The next frame would lie outside the stack.
+    pub const CUT_BOUNDS: u64 = CUT << KIND_SHIFT | 3;
+
+    /// The kind's place.
+    pub const KIND_SHIFT: u32 = 56;
+    /// The module was unloaded: the node stays, and no new stack finds it.
+    pub const RETIRED: u64 = 1 << 63;
+    /// The address bits.
+    pub const ADDRESS: u64 = (1 << 48) - 1;
+    /// The frame was interrupted by a signal: its address is exact, not one past a call.
+    pub const EXACT: u64 = 1 << 55;
+
+    /// The kind of a frame word.
+    pub const fn kind(word: u64) -> u64 {
+        word >> KIND_SHIFT & 0x7f
+    }
+
+    /// The address in a frame word.
+    pub const fn address(word: u64) -> u64 {
+        word & ADDRESS
+    }
+}
+
+/// Flags of `Module`.
+pub mod module_flags {
+    /// The executable.
+    pub const EXE: u32 = 1;
+    /// libmemtrace.so.
+    pub const SHIM: u32 = 2;
+    /// ld.so.
+    pub const LOADER: u32 = 4;
+    /// The vdso.
+    pub const VDSO: u32 = 8;
+}

@@ -1,0 +1,445 @@
+//! Every setting: one row each. The parser, `--help`, the man page and the README read these rows.
+//!
+//! Settings are read from the environment of the process's start. A value that is not understood gives one
+//! warning in the report, and the default holds.
+
+/// What a value looks like.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Shape {
+    /// `1` or `0`.
+    Switch,
+    /// A whole number.
+    Count,
+    /// A whole number or `all`.
+    CountOrAll,
+    /// A whole number of seconds.
+    Seconds,
+    /// A path with `%p` (pid), `%e` (program), `%t` (time, seconds), `%%`; or `none`.
+    Pattern,
+    /// A pattern for a program's name: `*` and `?`.
+    Glob,
+    /// A path.
+    Path,
+    /// `N` or `N,M`: see `MALLOC_FAIL_AFTER`; -1 or nothing: off.
+    FailAfter,
+    /// A number; `inf` or 0: for ever.
+    FailCount,
+    /// `n`, `a-b`, separated by commas.
+    FailAt,
+    /// `no`, `same` or `all`.
+    Children,
+}
+
+/// One setting.
+#[derive(Debug)]
+pub struct Row {
+    /// Environment variable.
+    pub name: &'static str,
+    /// What holds when it is not set, as a user would write it.
+    pub default: &'static str,
+    /// What a value looks like.
+    pub shape: Shape,
+    /// One sentence.
+    pub text: &'static str,
+}
+
+const fn row(name: &'static str, default: &'static str, shape: Shape, text: &'static str) -> Row {
+    Row { name, default, shape, text }
+}
+
+/// All settings.
+pub const ROWS: &[Row] = &[
+    row(
+        "MEMTRACE_QUIET",
+        "0",
+        Shape::Switch,
+        "Print nothing at the end and start no helper; profiles are not written either.",
+    ),
+    row("MEMTRACE_SUMMARY", "0", Shape::Switch, "Print the summary of a process without findings too."),
+    row(
+        "MEMTRACE_OUT",
+        "",
+        Shape::Pattern,
+        "File for the report at the end instead of stderr: %p pid, %e program, %t time in seconds; `none`: no report.",
+    ),
+    row("MEMTRACE_JSON", "", Shape::Pattern, "File for the profile (JSON), named by the same pattern."),
+    row(
+        "MEMTRACE_TOP",
+        "100",
+        Shape::CountOrAll,
+        "Stacks printed in the report at the end, or `all`; the rest is counted in one line.",
+    ),
+    row(
+        "MEMTRACE_EXE",
+        "",
+        Shape::Glob,
+        "Record only programs with this name (`*` and `?` match); others run untouched.",
+    ),
+    row(
+        "MEMTRACE_CLI",
+        "",
+        Shape::Path,
+        "The `memtrace` command that prints the report, where it is neither beside the library nor in ../bin.",
+    ),
+    row("MEMTRACE_DEADLINE", "10", Shape::Seconds, "The longest that the report may hold up the end of the target."),
+    row(
+        "MALLOC_FAIL_AFTER",
+        "",
+        Shape::FailAfter,
+        "N allocations succeed from `main` on, and the next one fails with ENOMEM; `N,M`: the next M fail.",
+    ),
+    row(
+        "MALLOC_FAIL_COUNT",
+        "1",
+        Shape::FailCount,
+        "How many allocations fail after MALLOC_FAIL_AFTER; `inf` or 0: all of them.",
+    ),
+    row(
+        "MALLOC_FAIL_AT",
+        "",
+        Shape::FailAt,
+        "Exactly these allocations fail, counted from 1: `3,10-12`; beats MALLOC_FAIL_AFTER.",
+    ),
+    row(
+        "MALLOC_FAIL_CHILDREN",
+        "no",
+        Shape::Children,
+        "Failures in fork children: `no`, `same` goes on counting, `all` counts from 0.",
+    ),
+];
+
+/// Ranges that MALLOC_FAIL_AT takes; real plans name one or two.
+pub const FAIL_RANGES_MAX: usize = 16;
+
+/// What a fork child does with the parent's plan of failures.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Children {
+    /// Nothing fails there.
+    No,
+    /// Goes on counting where the parent was.
+    Same,
+    /// Counts from 0.
+    All,
+}
+
+/// Which allocations fail. Indices count from 0.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Plan {
+    /// First and last index of each range, both failing.
+    pub ranges: [(u64, u64); FAIL_RANGES_MAX],
+    /// Ranges in use; 0: nothing fails.
+    pub range_count: usize,
+    /// What happens in fork children.
+    pub children: Children,
+}
+
+impl Plan {
+    /// Nothing fails.
+    pub const NONE: Plan = Plan { ranges: [(0, 0); FAIL_RANGES_MAX], range_count: 0, children: Children::No };
+
+    /// Whether the allocation with this index fails.
+    #[inline]
+    pub fn strikes(&self, index: u64) -> bool {
+        self.ranges.iter().take(self.range_count).any(|&(first, last)| (first..=last).contains(&index))
+    }
+
+    fn push(&mut self, first: u64, last: u64) -> Option<()> {
+        *self.ranges.get_mut(self.range_count)? = (first, last);
+        self.range_count += 1;
+        Some(())
+    }
+}
+
+/// The settings of one process. Texts point into memory that lives as long as the process.
+#[derive(Clone, Copy, Debug)]
+pub struct Settings<'a> {
+    /// MEMTRACE_QUIET.
+    pub quiet: bool,
+    /// MEMTRACE_SUMMARY.
+    pub summary: bool,
+    /// MEMTRACE_OUT; empty: stderr.
+    pub out: &'a [u8],
+    /// MEMTRACE_JSON; empty: none.
+    pub json: &'a [u8],
+    /// MEMTRACE_TOP; `None`: all.
+    pub top: Option<u64>,
+    /// MEMTRACE_EXE; empty: every program.
+    pub exe: &'a [u8],
+    /// MEMTRACE_CLI; empty: where the library is.
+    pub cli: &'a [u8],
+    /// MEMTRACE_DEADLINE.
+    pub deadline_s: u64,
+    /// The MALLOC_FAIL_* rows together.
+    pub plan: Plan,
+    /// Rows whose value was not understood, as a bit set over `ROWS`.
+    pub wrong: u64,
+    /// MALLOC_FAIL_AT and MALLOC_FAIL_AFTER were both given.
+    pub fail_at_beats_after: bool,
+}
+
+/// Whether the variable is one of ours.
+pub fn is_setting(name: &[u8]) -> bool {
+    ROWS.iter().any(|row| row.name.as_bytes() == name)
+}
+
+/// Reads settings from `NAME=VALUE` texts. The first of two equal names holds, as with getenv(3).
+pub fn parse<'a>(variables: impl Iterator<Item = &'a [u8]> + Clone) -> Settings<'a> {
+    let mut settings = Settings {
+        quiet: false,
+        summary: false,
+        out: b"",
+        json: b"",
+        top: Some(100),
+        exe: b"",
+        cli: b"",
+        deadline_s: 10,
+        plan: Plan::NONE,
+        wrong: 0,
+        fail_at_beats_after: false,
+    };
+    let mut fail = Fail { after: None, count: None, at: None, children: Children::No };
+    for (place, row) in ROWS.iter().enumerate() {
+        let Some(value) = variables.clone().find_map(|variable| value_of(variable, row.name)) else { continue };
+        if value.is_empty() {
+            continue;
+        }
+        if set(&mut settings, &mut fail, row, value).is_none() {
+            settings.wrong |= 1 << place;
+        }
+    }
+    settings.fail_at_beats_after = fail.at.is_some() && fail.after.is_some();
+    settings.plan = fail.plan();
+    settings
+}
+
+/// The value, if the text is `NAME=VALUE` with this name.
+pub fn value_of<'a>(variable: &'a [u8], name: &str) -> Option<&'a [u8]> {
+    variable.strip_prefix(name.as_bytes())?.strip_prefix(b"=")
+}
+
+struct Fail {
+    after: Option<(u64, Option<Count>)>,
+    count: Option<Count>,
+    at: Option<Plan>,
+    children: Children,
+}
+
+#[derive(Clone, Copy)]
+enum Count {
+    Times(u64),
+    ForEver,
+}
+
+impl Fail {
+    fn plan(&self) -> Plan {
+        let mut plan = self.at.unwrap_or(Plan::NONE);
+        if let (None, Some((after, own))) = (&self.at, self.after) {
+            let last = match own.or(self.count).unwrap_or(Count::Times(1)) {
+                Count::Times(times) => after.saturating_add(times - 1),
+                Count::ForEver => u64::MAX,
+            };
+            let _ = plan.push(after, last);
+        }
+        plan.children = self.children;
+        plan
+    }
+}
+
+fn set<'a>(settings: &mut Settings<'a>, fail: &mut Fail, row: &Row, value: &'a [u8]) -> Option<()> {
+    match row.name {
+        "MEMTRACE_QUIET" => settings.quiet = switch(value)?,
+        "MEMTRACE_SUMMARY" => settings.summary = switch(value)?,
+        "MEMTRACE_OUT" => settings.out = pattern(value)?,
+        "MEMTRACE_JSON" => settings.json = pattern(value)?,
+        "MEMTRACE_TOP" => settings.top = if value == b"all" { None } else { Some(number(value)?) },
+        "MEMTRACE_EXE" => settings.exe = value,
+        "MEMTRACE_CLI" => settings.cli = value,
+        "MEMTRACE_DEADLINE" => settings.deadline_s = number(value).filter(|&seconds| seconds <= 86_400)?,
+        "MALLOC_FAIL_AFTER" => fail.after = fail_after(value)?,
+        "MALLOC_FAIL_COUNT" => fail.count = Some(count(value)?),
+        "MALLOC_FAIL_AT" => fail.at = Some(fail_at(value)?),
+        "MALLOC_FAIL_CHILDREN" => {
+            fail.children = match value {
+                b"no" => Children::No,
+                b"same" => Children::Same,
+                b"all" => Children::All,
+                _ => return None,
+            }
+        }
+        _ => return None,
+    }
+    Some(())
+}
+
+fn switch(value: &[u8]) -> Option<bool> {
+    match value {
+        b"1" => Some(true),
+        b"0" => Some(false),
+        _ => None,
+    }
+}
+
+/// A decimal number without sign; `None` on anything else and past 64 bits.
+pub fn number(value: &[u8]) -> Option<u64> {
+    if value.is_empty() {
+        return None;
+    }
+    value.iter().try_fold(0u64, |sum, &digit| {
+        let digit = digit.checked_sub(b'0').filter(|&digit| digit <= 9)?;
+        sum.checked_mul(10)?.checked_add(u64::from(digit))
+    })
+}
+
+/// A pattern is taken if each `%` is followed by a letter that we know.
+fn pattern(value: &[u8]) -> Option<&[u8]> {
+    let mut rest = value;
+    while let Some(at) = rest.iter().position(|&byte| byte == b'%') {
+        if !matches!(rest.get(at + 1), Some(b'p' | b'e' | b't' | b'%')) {
+            return None;
+        }
+        rest = rest.get(at + 2..)?;
+    }
+    Some(value)
+}
+
+fn count(value: &[u8]) -> Option<Count> {
+    match value {
+        b"inf" => Some(Count::ForEver),
+        _ => match number(value)? {
+            0 => Some(Count::ForEver),
+            times => Some(Count::Times(times)),
+        },
+    }
+}
+
+fn fail_after(value: &[u8]) -> Option<Option<(u64, Option<Count>)>> {
+    if value == b"-1" {
+        return Some(None);
+    }
+    let mut parts = value.splitn(2, |&byte| byte == b',');
+    let after = number(parts.next()?)?;
+    let own = match parts.next() {
+        Some(times) => Some(count(times)?),
+        None => None,
+    };
+    Some(Some((after, own)))
+}
+
+fn fail_at(value: &[u8]) -> Option<Plan> {
+    let mut plan = Plan::NONE;
+    for part in value.split(|&byte| byte == b',') {
+        let mut ends = part.splitn(2, |&byte| byte == b'-');
+        let first = number(ends.next()?)?;
+        let last = match ends.next() {
+            Some(last) => number(last)?,
+            None => first,
+        };
+        if last < first {
+            return None;
+        }
+        plan.push(first.checked_sub(1)?, last - 1)?;
+    }
+    Some(plan)
+}
+
+/// Whether `name` matches a pattern with `*` (any bytes) and `?` (one byte). Linear in both lengths' product.
+pub fn glob(pattern: &[u8], name: &[u8]) -> bool {
+    let (mut at, mut place) = (0, 0);
+    let mut star: Option<(usize, usize)> = None;
+    while let Some(&byte) = name.get(place) {
+        match pattern.get(at) {
+            Some(b'*') => {
+                star = Some((at + 1, place));
+                at += 1;
+            }
+            Some(&wanted) if wanted == b'?' || wanted == byte => {
+                at += 1;
+                place += 1;
+            }
+            _ => match star {
+                Some((after, from)) => {
+                    at = after;
+                    place = from + 1;
+                    star = Some((after, place));
+                }
+                None => return false,
+            },
+        }
+    }
+    pattern.get(at..).is_some_and(|rest| rest.iter().all(|&byte| byte == b'*'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::vec::Vec;
+
+    fn read<'a>(variables: &'a [&'a str]) -> Settings<'a> {
+        parse(variables.iter().map(|text| text.as_bytes()))
+    }
+
+    fn struck(variables: &[&str]) -> Vec<u64> {
+        let plan = read(variables).plan;
+        (0..20).filter(|&index| plan.strikes(index)).collect()
+    }
+
+    #[test]
+    fn fail_after_lets_n_succeed_and_fails_the_next() {
+        assert_eq!(struck(&["MALLOC_FAIL_AFTER=0"]), [0]);
+        assert_eq!(struck(&["MALLOC_FAIL_AFTER=10"]), [10]);
+        assert_eq!(struck(&["MALLOC_FAIL_AFTER=3,2"]), [3, 4]);
+        assert_eq!(struck(&["MALLOC_FAIL_AFTER=3", "MALLOC_FAIL_COUNT=2"]), [3, 4]);
+        assert_eq!(struck(&["MALLOC_FAIL_AFTER=17,inf"]), [17, 18, 19]);
+        assert_eq!(struck(&["MALLOC_FAIL_AFTER=17", "MALLOC_FAIL_COUNT=0"]), [17, 18, 19]);
+    }
+
+    #[test]
+    fn unset_empty_and_minus_one_are_off_without_a_warning() {
+        for variables in [&[][..], &["MALLOC_FAIL_AFTER="], &["MALLOC_FAIL_AFTER=-1"]] {
+            let settings = read(variables);
+            assert_eq!((settings.plan, settings.wrong), (Plan::NONE, 0));
+        }
+    }
+
+    #[test]
+    fn anything_else_is_off_with_a_warning() {
+        for value in ["-2", "1.5", "ten", "1,", "1,2,3", " 1", "18446744073709551616"] {
+            let text = std::format!("MALLOC_FAIL_AFTER={value}").leak();
+            let variables = [&*text];
+            let settings = read(&variables);
+            assert_eq!((settings.plan, settings.wrong), (Plan::NONE, 1 << 8), "{value}");
+        }
+    }
+
+    #[test]
+    fn fail_at_counts_from_one_and_beats_fail_after() {
+        assert_eq!(struck(&["MALLOC_FAIL_AT=1,4-6"]), [0, 3, 4, 5]);
+        assert_eq!(struck(&["MALLOC_FAIL_AT=2", "MALLOC_FAIL_AFTER=9"]), [1]);
+        assert!(read(&["MALLOC_FAIL_AT=2", "MALLOC_FAIL_AFTER=9"]).fail_at_beats_after);
+        assert_ne!(read(&["MALLOC_FAIL_AT=0"]).wrong, 0);
+        assert_ne!(read(&["MALLOC_FAIL_AT=5-4"]).wrong, 0);
+    }
+
+    #[test]
+    fn every_row_is_understood_and_its_default_parses() {
+        for row in ROWS {
+            let text = std::format!("{}={}", row.name, row.default).leak();
+            assert_eq!(read(&[&*text]).wrong, 0, "{}", row.name);
+        }
+        assert!(ROWS.len() <= 64);
+    }
+
+    #[test]
+    fn a_pattern_with_an_unknown_letter_is_wrong() {
+        assert_eq!(read(&["MEMTRACE_OUT=/tmp/%e.%p.%t%%"]).wrong, 0);
+        assert_ne!(read(&["MEMTRACE_OUT=/tmp/%x"]).wrong, 0);
+        assert_ne!(read(&["MEMTRACE_OUT=/tmp/%"]).wrong, 0);
+    }
+
+    #[test]
+    fn a_glob_matches_whole_names() {
+        assert!(glob(b"py*3", b"python3") && glob(b"*", b"") && glob(b"l?", b"ls"));
+        assert!(!glob(b"ls", b"lsof") && !glob(b"l?", b"l") && !glob(b"a*b", b"abc"));
+        assert!(!glob(&b"*a".repeat(20), &b"b".repeat(2000)));
+    }
+}

@@ -1,0 +1,183 @@
+//! Every system call of the shim, raw: libc's wrappers are cancellation points and set errno.
+//!
+//! Results are what the kernel gives: a value, or -errno.
+
+use core::arch::asm;
+
+/// A system call with up to six arguments.
+///
+/// # Safety
+/// The arguments are valid for that call.
+#[inline(always)]
+pub unsafe fn call6(number: i64, a: usize, b: usize, c: usize, d: usize, e: usize, f: usize) -> isize {
+    let result: isize;
+    // SAFETY: the kernel keeps all registers but rax, rcx and r11; the caller answers for the arguments.
+    unsafe {
+        asm!("syscall", inlateout("rax") number as isize => result,
+            in("rdi") a, in("rsi") b, in("rdx") c, in("r10") d, in("r8") e, in("r9") f,
+            lateout("rcx") _, lateout("r11") _, options(nostack));
+    }
+    result
+}
+
+/// A system call with up to four arguments.
+///
+/// # Safety
+/// As `call6`.
+#[inline(always)]
+pub unsafe fn call(number: i64, a: usize, b: usize, c: usize, d: usize) -> isize {
+    // SAFETY: passed on to the caller.
+    unsafe { call6(number, a, b, c, d, 0, 0) }
+}
+
+/// Fresh private memory, zeroed, not counted against overcommit; null if refused.
+pub fn map_private(bytes: usize) -> *mut u8 {
+    let flags = (libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE) as usize;
+    let rights = (libc::PROT_READ | libc::PROT_WRITE) as usize;
+    // SAFETY: asks for new memory anywhere.
+    address(unsafe { call6(libc::SYS_mmap, 0, bytes, rights, flags, usize::MAX, 0) })
+}
+
+/// `bytes` of an open file from `offset`, shared; null if refused.
+pub fn map_shared(fd: i32, offset: u64, bytes: usize) -> *mut u8 {
+    let rights = (libc::PROT_READ | libc::PROT_WRITE) as usize;
+    // SAFETY: asks for new memory anywhere.
+    address(unsafe { call6(libc::SYS_mmap, 0, bytes, rights, libc::MAP_SHARED as usize, fd as usize, offset as usize) })
+}
+
+fn address(result: isize) -> *mut u8 {
+    if (-4095..0).contains(&result) { core::ptr::null_mut() } else { result as *mut u8 }
+}
+
+/// Gives memory back that one of the two above gave.
+///
+/// # Safety
+/// Nobody looks at it any more.
+pub unsafe fn unmap(base: *mut u8, bytes: usize) {
+    // SAFETY: by this function's contract.
+    unsafe { call(libc::SYS_munmap, base as usize, bytes, 0, 0) };
+}
+
+/// madvise(2); 0 or -errno.
+///
+/// # Safety
+/// The memory is ours, and the advice does not surprise whoever looks at it.
+pub unsafe fn advise(base: *mut u8, bytes: usize, advice: i32) -> isize {
+    // SAFETY: by this function's contract.
+    unsafe { call(libc::SYS_madvise, base as usize, bytes, advice as usize, 0) }
+}
+
+/// Whether 8 bytes at an address can be read: the kernel looks at the mask before it looks at `how`, and `how`
+/// is wrong on purpose, so nothing changes. EINVAL: readable, EFAULT: not.
+pub fn is_readable(address: usize) -> bool {
+    // SAFETY: no memory is written, no mask is set.
+    let result = unsafe { call(libc::SYS_rt_sigprocmask, usize::MAX, address, 0, 8) };
+    result == -(libc::EINVAL as isize)
+}
+
+/// getpid(2).
+pub fn pid() -> u32 {
+    // SAFETY: no arguments.
+    unsafe { call(libc::SYS_getpid, 0, 0, 0, 0) as u32 }
+}
+
+/// getppid(2).
+pub fn parent_pid() -> u32 {
+    // SAFETY: no arguments.
+    unsafe { call(libc::SYS_getppid, 0, 0, 0, 0) as u32 }
+}
+
+/// gettid(2).
+pub fn tid() -> u32 {
+    // SAFETY: no arguments.
+    unsafe { call(libc::SYS_gettid, 0, 0, 0, 0) as u32 }
+}
+
+/// Whether a thread of this process is still there.
+pub fn is_alive(pid: u32, tid: u32) -> bool {
+    // SAFETY: signal 0 sends nothing.
+    unsafe { call(libc::SYS_tgkill, pid as usize, tid as usize, 0, 0) == 0 }
+}
+
+/// This thread's name: prctl(2), PR_GET_NAME.
+pub fn thread_name() -> [u8; 16] {
+    let mut name = [0u8; 16];
+    // SAFETY: the kernel writes 16 bytes at most.
+    unsafe { call(libc::SYS_prctl, libc::PR_GET_NAME as usize, name.as_mut_ptr() as usize, 0, 0) };
+    name
+}
+
+/// CLOCK_REALTIME in nanoseconds.
+pub fn now_ns() -> u64 {
+    clock_ns(libc::CLOCK_REALTIME)
+}
+
+/// CLOCK_MONOTONIC in nanoseconds.
+pub fn monotonic_ns() -> u64 {
+    clock_ns(libc::CLOCK_MONOTONIC)
+}
+
+fn clock_ns(clock: i32) -> u64 {
+    let mut time = [0u64; 2];
+    // SAFETY: the kernel writes two words.
+    unsafe { call(libc::SYS_clock_gettime, clock as usize, time.as_mut_ptr() as usize, 0, 0) };
+    let [seconds, rest] = time;
+    seconds.saturating_mul(1_000_000_000).saturating_add(rest)
+}
+
+/// Opens a path (NUL at its end) without becoming its terminal's owner; fd or -errno.
+pub fn open(path: &core::ffi::CStr, flags: i32, mode: u32) -> isize {
+    let flags = (flags | libc::O_CLOEXEC | libc::O_NOCTTY) as usize;
+    // SAFETY: the path ends in a NUL.
+    unsafe { call(libc::SYS_openat, libc::AT_FDCWD as usize, path.as_ptr() as usize, flags, mode as usize) }
+}
+
+/// close(2).
+pub fn close(fd: i32) {
+    // SAFETY: only our own descriptors come here.
+    unsafe { call(libc::SYS_close, fd as usize, 0, 0, 0) };
+}
+
+/// read(2) into `into`; bytes or -errno.
+pub fn read(fd: i32, into: &mut [u8]) -> isize {
+    // SAFETY: the kernel writes into the slice only.
+    unsafe { call(libc::SYS_read, fd as usize, into.as_mut_ptr() as usize, into.len(), 0) }
+}
+
+/// readlink(2); bytes or -errno.
+pub fn read_link(path: &core::ffi::CStr, into: &mut [u8]) -> isize {
+    // SAFETY: the path ends in a NUL, and the kernel writes into the slice only.
+    unsafe {
+        call(
+            libc::SYS_readlinkat,
+            libc::AT_FDCWD as usize,
+            path.as_ptr() as usize,
+            into.as_mut_ptr() as usize,
+            into.len(),
+        )
+    }
+}
+
+/// Device, inode and mode of an open file.
+pub fn identity(fd: i32) -> Option<(u64, u64, u32)> {
+    let mut stat = core::mem::MaybeUninit::<libc::stat>::zeroed();
+    // SAFETY: the kernel writes one stat.
+    let result = unsafe { call(libc::SYS_fstat, fd as usize, stat.as_mut_ptr() as usize, 0, 0) };
+    // SAFETY: zeroed at first, so every field is a valid integer.
+    let stat = unsafe { stat.assume_init_ref() };
+    (result == 0).then_some((stat.st_dev, stat.st_ino, stat.st_mode))
+}
+
+/// sched_yield(2).
+pub fn give_way() {
+    // SAFETY: no arguments.
+    unsafe { call(libc::SYS_sched_yield, 0, 0, 0, 0) };
+}
+
+/// A barrier on every running thread of the process (membarrier(2)); false where the kernel has none.
+pub fn barrier() -> bool {
+    const REGISTER: usize = 1 << 4;
+    const EXPEDITED: usize = 1 << 3;
+    // SAFETY: changes no memory.
+    unsafe { call(libc::SYS_membarrier, REGISTER, 0, 0, 0) == 0 && call(libc::SYS_membarrier, EXPEDITED, 0, 0, 0) == 0 }
+}
