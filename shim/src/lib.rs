@@ -1,6 +1,40 @@
+//! The door: the functions that a target calls instead of its allocator's, one line each.
+//!
+//! ```text
+//!   target ──▶ hooks, operators, process, loader     exported names
+//!                 │ entry (sp, bp)
+//!                 ▼
+//!              inside ──▶ hot (records)     real ──▶ the allocator the target would have used
+//!                 │ first call
+//!                 ▼
+//!              start: settings, real functions, recording         end ──▶ cold (report)
+//! ```
+//!
+//! Everything is `no_std`, allocates nothing and cannot panic; see the laws in `ARCHITECTURE.md`.
+
 #![no_std]
-//! door
+
+mod elf;
+mod end;
+mod hooks;
+mod inside;
+mod loader;
+mod operators;
+mod process;
+mod real;
+mod start;
+mod tls;
+
+/// Nothing here panics, and the release library is checked to hold no call of this.
 #[panic_handler]
 fn panic(_: &core::panic::PanicInfo) -> ! {
+    // SAFETY: ends the process at once; there is nothing left to be careful about.
+    unsafe { memtrace_wire::sys::call(libc::SYS_exit_group, 134, 0, 0, 0) };
     loop {}
+}
+
+/// Starts before `main` even where nothing allocates, so that a clean program is known to be clean.
+#[ctor::ctor(unsafe)]
+fn eager() {
+    inside::is_active();
 }

@@ -1,1 +1,166 @@
+//! Runs inside every malloc and free of the target: captures, interns, records.
+//!
+//! ```text
+//!   entry (sp, bp) ──unwind──▶ node ──site──▶ site number ──live──▶ one cell for the block
+//!                               │              │                        ▲
+//!                      trie: (caller, return   counters of one          │ free: the cell goes,
+//!                      address) → node         thread at one stack ◀────┘ its site counts down
+//! ```
+//!
+//! hot has no statics: the door owns one `Hot` and lends it to every function. Nothing here allocates from the
+//! target's heap, takes the loader's lock, prints, or stops the target: what fails is a counted loss.
+
 #![no_std]
+#[cfg(test)]
+extern crate std;
+
+pub mod fault;
+pub mod index;
+pub mod live;
+pub mod lock;
+pub mod map;
+pub mod modules;
+pub mod record;
+pub mod side;
+pub mod site;
+pub mod text;
+pub mod thread;
+pub mod trie;
+pub mod unwind;
+
+use core::sync::atomic::{AtomicU64, Ordering};
+use memtrace_wire::layout::{self, WindowKind};
+use memtrace_wire::map::U32;
+
+/// A number that other threads publish.
+pub struct Generation(AtomicU64);
+
+impl Generation {
+    /// The number now.
+    #[inline(always)]
+    pub fn acquire(&self) -> u64 {
+        self.0.load(Ordering::Acquire)
+    }
+
+    /// Everyone's kept stacks are out of date.
+    pub fn raise(&self) {
+        self.0.fetch_add(1, Ordering::AcqRel);
+    }
+}
+
+const fn shift(per_window: u64) -> u32 {
+    per_window.trailing_zeros()
+}
+
+/// All tables of the process.
+pub struct Hot {
+    /// The recording.
+    pub store: map::Store,
+    /// The trie of stacks: 2^28 frames.
+    pub nodes: map::Table<layout::Node, { WindowKind::Nodes as u32 }, 4096, { shift(layout::NODES_PER_WINDOW) }>,
+    /// Stacks by thread: as many as a live cell can name.
+    pub sites: map::Table<layout::Site, { WindowKind::Sites as u32 }, 16384, { shift(layout::SITES_PER_WINDOW) }>,
+    /// Slots for threads: 65,536 alive at once.
+    pub threads: map::Table<layout::Thread, { WindowKind::Threads as u32 }, 256, { shift(layout::THREADS_PER_WINDOW) }>,
+    /// Modules, loaded and gone: 65,536.
+    pub modules: map::Table<layout::Module, { WindowKind::Modules as u32 }, 128, { shift(layout::MODULES_PER_WINDOW) }>,
+    /// Texts: 16 MiB.
+    pub text: map::Table<U32, { WindowKind::Text as u32 }, 256, { text::TEXT_SHIFT }>,
+    /// Failures that were injected: 65,536; more are counted only.
+    pub faults: map::Table<layout::Fault, { WindowKind::Faults as u32 }, 64, { shift(layout::FAULTS_PER_WINDOW) }>,
+    /// Blocks without a cell of their own.
+    pub sides: side::Sides,
+    /// Live blocks by address.
+    pub live: live::Live,
+    /// From (caller, return address) to node.
+    pub node_index: index::Index,
+    /// From (node, thread) to site.
+    pub site_index: index::Index,
+    /// Rules by return address.
+    pub rules: unwind::rule::RuleCache,
+    /// The loader's view of addresses.
+    pub objects: unwind::object::Objects,
+    /// Modules that may still be loaded.
+    pub loaded: modules::Loaded,
+    /// Raised when a module goes or code is generated: kept stacks are out of date then.
+    pub generation: Generation,
+    /// Threads' private state.
+    pub slots: thread::Slots,
+    /// The plan of failures.
+    pub fault: fault::Fault,
+    /// 1 while one thread has recorded: its counters are exact at every moment.
+    pub alone: U32,
+    /// 1: blocks are at least 32 bytes apart (glibc), so that no two threads ever share a cell.
+    pub apart: U32,
+}
+
+impl Hot {
+    /// Nothing open, nothing recorded.
+    pub const fn new() -> Self {
+        Self {
+            store: map::Store::new(),
+            nodes: map::Table::new(),
+            sites: map::Table::new(),
+            threads: map::Table::new(),
+            modules: map::Table::new(),
+            text: map::Table::new(),
+            faults: map::Table::new(),
+            sides: side::Sides::new(),
+            live: live::Live::new(),
+            node_index: index::Index::new(),
+            site_index: index::Index::new(),
+            rules: unwind::rule::RuleCache::new(),
+            objects: unwind::object::Objects::new(),
+            loaded: modules::Loaded::new(),
+            generation: Generation(AtomicU64::new(0)),
+            slots: thread::Slots::new(),
+            fault: fault::Fault::new(),
+            alone: U32::new(0),
+            apart: U32::new(0),
+        }
+    }
+
+    /// Makes the tables that every process needs; the store is open. False: no memory for the first windows.
+    pub fn start(&self) -> bool {
+        let Some(process) = self.store.process() else { return false };
+        self.alone.set(1);
+        self.generation.raise();
+        self.rules.start(map::map(unwind::rule::RuleCache::bytes()));
+        let first = self.nodes.make(&self.store, 0).is_some()
+            && self.sites.make(&self.store, 1).is_some()
+            && self.node_index.start(12)
+            && self.site_index.start(9)
+            && self.slots.start();
+        process.node_count.publish(1);
+        process.site_count.publish(2);
+        if let Some(unknown) = self.sites.get(1) {
+            unknown.thread.set(u32::MAX);
+        }
+        first
+    }
+
+    /// Forgets everything, in a fork child: its tables begin anew.
+    pub fn forget(&self) {
+        let shared = self.store.is_shared();
+        self.nodes.forget(shared);
+        self.sites.forget(shared);
+        self.threads.forget(shared);
+        self.modules.forget(shared);
+        self.text.forget(shared);
+        self.faults.forget(shared);
+        self.sides.forget(shared);
+        self.live.forget(shared);
+        self.node_index.forget();
+        self.site_index.forget();
+        self.loaded.forget();
+        self.slots.forget();
+        self.store.forget();
+        self.generation.raise();
+    }
+}
+
+impl Default for Hot {
+    fn default() -> Self {
+        Self::new()
+    }
+}

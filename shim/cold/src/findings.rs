@@ -1,0 +1,63 @@
+//! What there is to say about a process.
+
+use memtrace_hot::Hot;
+use memtrace_wire::layout::Passive;
+use memtrace_wire::settings::Settings;
+
+/// Sums over all sites, and what else asks for a report.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Findings {
+    /// Live blocks.
+    pub live_blocks: u64,
+    /// Their bytes.
+    pub live_bytes: u64,
+    /// Sites that have some.
+    pub sites: u64,
+    /// Allocations that were made to fail.
+    pub faults: u64,
+    /// A failure was asked for, and none came.
+    pub never_fired: bool,
+    /// Settings that were not understood, or that contradict.
+    pub warnings: bool,
+    /// Why nothing was recorded, as a `Passive`; 0: it was.
+    pub passive: u32,
+}
+
+impl Findings {
+    /// Reads them from the tables.
+    pub fn of(hot: &Hot, settings: &Settings<'_>) -> Findings {
+        let mut findings =
+            Findings { warnings: settings.wrong != 0 || settings.fail_at_beats_after, ..Findings::default() };
+        let Some(process) = hot.store.process() else { return findings };
+        findings.passive = process.passive.get();
+        findings.faults = process.fault_fired.get();
+        findings.never_fired = process.fault_armed.get() != 0 && findings.faults == 0;
+        for number in 1..process.site_count.acquire() {
+            let Some(site) = hot.sites.get(number) else { break };
+            let (blocks, bytes) = live(site);
+            if blocks != 0 {
+                findings.live_blocks += blocks;
+                findings.live_bytes += bytes;
+                findings.sites += 1;
+            }
+        }
+        findings
+    }
+
+    /// Whether a process that was not asked for a summary says anything.
+    pub fn any(&self) -> bool {
+        let quiet = [Passive::No as u32, Passive::Excluded as u32];
+        self.live_blocks != 0
+            || self.faults != 0
+            || self.never_fired
+            || self.warnings
+            || !quiet.contains(&self.passive)
+    }
+}
+
+/// Live blocks and bytes of a site.
+pub fn live(site: &memtrace_wire::layout::Site) -> (u64, u64) {
+    // Read the frees first: whoever frees a block later was allocated before.
+    let (foreign_blocks, foreign_bytes) = (site.foreign_count.get(), site.foreign_bytes.get());
+    (site.live_count.get().saturating_sub(foreign_blocks), site.live_bytes.get().saturating_sub(foreign_bytes))
+}

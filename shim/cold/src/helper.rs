@@ -1,0 +1,219 @@
+//! Starts the `memtrace` command that names and prints, as nobody's child, and waits for its answer.
+
+use memtrace_hot::text::Buffer;
+use memtrace_wire::sys;
+
+use crate::{Ending, file};
+
+/// Descriptors in the helper.
+const RECORDING: usize = 3;
+const REPORT: usize = 4;
+const ANSWER: usize = 5;
+/// Descriptors are moved up here first, so that none of the three is in another's way.
+const ABOVE: usize = 16;
+
+type Path = Buffer<4096>;
+
+/// Has the recording printed. False: no command to do it, or no answer before the deadline.
+pub fn tell(ending: &Ending<'_>, recording: i32, deadline_ns: u64) -> bool {
+    let mut path = Path::new();
+    if !find(ending, &mut path) {
+        return false;
+    }
+    let Some(command) = path.as_c_str() else { return false };
+    let mut ends = [0i32; 2];
+    // SAFETY: the kernel writes two descriptors.
+    let made = unsafe { sys::call(libc::SYS_pipe2, ends.as_mut_ptr() as usize, libc::O_CLOEXEC as usize, 0, 0) };
+    if made != 0 {
+        return false;
+    }
+    let [ours, theirs] = ends;
+    let child = fork();
+    if child == 0 {
+        // The child ends at once, so that the helper is nobody's child but init's.
+        if fork() == 0 {
+            start(command, recording, ending.stderr, theirs);
+        }
+        leave(0);
+    }
+    sys::close(theirs);
+    let mut answered = false;
+    if child > 0 {
+        // SAFETY: waits for our own child, which has no exit signal: __WALL is needed to see it.
+        unsafe { sys::call(libc::SYS_wait4, child as usize, 0, libc::__WALL as usize, 0) };
+        let mut answer = [0u8; 1];
+        answered = file::ready(ours, libc::POLLIN, deadline_ns) && sys::read(ours, &mut answer) == 1 && answer == *b"k";
+    }
+    sys::close(ours);
+    answered
+}
+
+/// A copy of the process, without an exit signal, so that the target's own waits do not see it.
+fn fork() -> isize {
+    // SAFETY: as fork(2); the child uses raw system calls only, and its copy of the stack.
+    unsafe { sys::call6(libc::SYS_clone, 0, 0, 0, 0, 0, 0) }
+}
+
+fn leave(status: usize) -> ! {
+    loop {
+        // SAFETY: ends the process.
+        unsafe { sys::call(libc::SYS_exit_group, status, 0, 0, 0) };
+    }
+}
+
+/// In the grandchild: three descriptors, no environment, signals as at a login.
+fn start(command: &core::ffi::CStr, recording: i32, report: Option<i32>, answer: i32) -> ! {
+    let raised = [Some(recording), report, Some(answer)].map(|fd| fd.map(|fd| duplicate(fd, ABOVE)));
+    for (fd, place) in raised.into_iter().zip([RECORDING, REPORT, ANSWER]) {
+        match fd {
+            // SAFETY: dup3 without flags: the copy survives exec.
+            Some(fd) => unsafe { sys::call(libc::SYS_dup3, fd as usize, place, 0, 0) },
+            // SAFETY: closes whatever the target had there.
+            None => unsafe { sys::call(libc::SYS_close, place, 0, 0, 0) },
+        };
+    }
+    close_others();
+    for signal in 1..=64usize {
+        let default = [0u64; 4];
+        // SAFETY: a kernel sigaction of zeroes is SIG_DFL; SIGKILL and SIGSTOP are refused, which is right.
+        unsafe { sys::call(libc::SYS_rt_sigaction, signal, default.as_ptr() as usize, 0, 8) };
+    }
+    file::restore_signals(0);
+    let report = if report.is_some() { c"4" } else { c"-1" };
+    let arguments = [c"memtrace".as_ptr(), c"__end".as_ptr(), c"3".as_ptr(), report.as_ptr(), c"5".as_ptr(), core::ptr::null()];
+    let variables = [core::ptr::null::<u8>()];
+    // SAFETY: path, arguments and variables end as execve(2) wants.
+    unsafe {
+        sys::call(
+            libc::SYS_execve,
+            command.as_ptr() as usize,
+            arguments.as_ptr() as usize,
+            variables.as_ptr() as usize,
+            0,
+        );
+    }
+    leave(127)
+}
+
+fn duplicate(fd: i32, lowest: usize) -> isize {
+    // SAFETY: a copy of an open descriptor.
+    unsafe { sys::call(libc::SYS_fcntl, fd as usize, libc::F_DUPFD as usize, lowest, 0) }
+}
+
+/// Closes everything but the three.
+fn close_others() {
+    // SAFETY: the grandchild's own descriptors.
+    unsafe {
+        sys::call(libc::SYS_close_range, 0, RECORDING - 1, 0, 0);
+        let closed = sys::call(libc::SYS_close_range, ANSWER + 1, u32::MAX as usize, 0, 0);
+        if closed != 0 {
+            // Before Linux 5.9: one after the other, as far as descriptors usually go.
+            for fd in (0..RECORDING).chain(ANSWER + 1..4096) {
+                sys::close(fd as i32);
+            }
+        }
+    }
+}
+
+/// The command: beside the library, in `../bin`, or where MEMTRACE_CLI says.
+fn find(ending: &Ending<'_>, path: &mut Path) -> bool {
+    let mut library = Path::new();
+    if library_path(ending.library, &mut library) {
+        let directory = parent(library.as_bytes());
+        for rest in [&b"/memtrace"[..], b"/../bin/memtrace"] {
+            path.clear();
+            path.push(directory);
+            path.push(rest);
+            if is_usable(path) {
+                return true;
+            }
+        }
+    }
+    path.clear();
+    path.push(ending.settings.cli);
+    !ending.settings.cli.is_empty() && is_usable(path)
+}
+
+fn parent(path: &[u8]) -> &[u8] {
+    let slash = path.iter().rposition(|&byte| byte == b'/').unwrap_or(0);
+    path.get(..slash).unwrap_or(&[])
+}
+
+/// A regular program that is not set-id, that nobody else can have written, and that is ours or root's.
+fn is_usable(path: &Path) -> bool {
+    let trusted = |owner: u32| owner == 0 || owner == effective_user();
+    let Some(status) = path.as_c_str().and_then(file::status) else { return false };
+    let mode = status.st_mode;
+    let plain = mode & libc::S_IFMT == libc::S_IFREG && mode & (libc::S_ISUID | libc::S_ISGID | libc::S_IWOTH) == 0;
+    let mut directory = Path::new();
+    directory.push(parent(path.as_bytes()));
+    let Some(place) = directory.as_c_str().and_then(file::status) else { return false };
+    plain && mode & 0o111 != 0 && (trusted(status.st_uid) || status.st_uid == place.st_uid) && place.st_mode & libc::S_IWOTH == 0
+}
+
+fn effective_user() -> u32 {
+    // SAFETY: no arguments.
+    unsafe { sys::call(libc::SYS_geteuid, 0, 0, 0, 0) as u32 }
+}
+
+/// The library's own path, from the kernel's list of mappings: the loader may know it by a relative one.
+fn library_path(address: u64, path: &mut Path) -> bool {
+    let fd = sys::open(c"/proc/self/maps", libc::O_RDONLY, 0);
+    let Ok(fd) = i32::try_from(fd) else { return false };
+    if fd < 0 {
+        return false;
+    }
+    let mut lines = Lines { fd, buffer: [0; 4096], length: 0, at: 0 };
+    let mut found = false;
+    let mut line = Path::new();
+    while lines.next(&mut line) {
+        let text = line.as_bytes();
+        let dash = text.iter().position(|&byte| byte == b'-').unwrap_or(0);
+        let low = hexadecimal(text.get(..dash).unwrap_or(&[]));
+        let high = hexadecimal(text.get(dash + 1..).unwrap_or(&[]));
+        if (low..high).contains(&address)
+            && let Some(start) = text.iter().position(|&byte| byte == b'/')
+        {
+            path.push(text.get(start..).unwrap_or(&[]));
+            found = true;
+            break;
+        }
+    }
+    sys::close(fd);
+    found
+}
+
+/// The number at the start of a text.
+fn hexadecimal(text: &[u8]) -> u64 {
+    text.iter()
+        .map_while(|&byte| char::from(byte).to_digit(16))
+        .fold(0, |sum, digit| sum << 4 | u64::from(digit))
+}
+
+/// The lines of an open file.
+struct Lines {
+    fd: i32,
+    buffer: [u8; 4096],
+    length: usize,
+    at: usize,
+}
+
+impl Lines {
+    fn next(&mut self, line: &mut Path) -> bool {
+        line.clear();
+        loop {
+            if self.at == self.length {
+                let read = sys::read(self.fd, &mut self.buffer);
+                let Ok(length @ 1..) = usize::try_from(read) else { return !line.as_bytes().is_empty() };
+                (self.length, self.at) = (length, 0);
+            }
+            let rest = self.buffer.get(self.at..self.length).unwrap_or(&[]);
+            let end = rest.iter().position(|&byte| byte == b'\n');
+            line.push(rest.get(..end.unwrap_or(rest.len())).unwrap_or(&[]));
+            self.at += end.map_or(rest.len(), |end| end + 1);
+            if end.is_some() {
+                return true;
+            }
+        }
+    }
+}

@@ -1,0 +1,177 @@
+//! The three events: a block came, a block goes, a block is moved.
+//!
+//! Each is told after the real allocation and before the real free, by the thread that does it. A hook that
+//! interrupted another one in the same thread (a signal handler) is told too, but without a stack: the thread's
+//! own state is in use.
+
+use memtrace_wire::layout::{Family, Op};
+use memtrace_wire::loss::Loss;
+
+use crate::Hot;
+use crate::live::{Block, Inserted};
+use crate::site::UNKNOWN_SITE;
+use crate::thread::{Body, Inside};
+use crate::unwind::Entry;
+
+impl Hot {
+    /// A block came. `moved`: where a realloc took it from.
+    #[inline(always)]
+    pub fn allocated(&self, inside: Inside<'_>, entry: Entry, address: u64, bytes: u64, op: Op, moved: Option<u64>) {
+        let body = &mut *inside.body;
+        let (entry, op) = match body.pending {
+            Some(pending) => take_pending(body, pending, entry, op),
+            None => (entry, op),
+        };
+        let node = self.capture(body, entry);
+        let site = self.site_for(body, node, op);
+        let caller = caller_of(body);
+        let family = if self.objects.is_loader(caller) { Family::Other } else { op.family() };
+        let block = Block { address, bytes, site, family };
+        match self.insert(block, true) {
+            Inserted::New => {}
+            Inserted::Replaced(old) => self.replaced(body, old),
+            Inserted::Dropped => self.store.lose(Loss::BlockDropped),
+        }
+        let Some(site) = self.sites.get(u64::from(site)) else { return };
+        if site.thread.get() != body.slot {
+            return self.count_unknown(bytes);
+        }
+        self.count_in(body, site, bytes);
+        body.last_block = address;
+        if let Some(from) = moved {
+            site.realloc_count.add(1);
+            site.realloc_moved.add(u32::from(from != address));
+            body.record.reallocs.add(1);
+        }
+        // A thread gets its name after its first allocations.
+        let count = body.record.allocations.get();
+        if count.is_power_of_two() && count < 1 << 20 {
+            crate::thread::name(body.record);
+        }
+    }
+
+    /// A block goes: before the real free. `None`: we do not know it.
+    #[inline(always)]
+    pub fn released(&self, inside: Inside<'_>, address: u64) -> Option<Block> {
+        let body = &mut *inside.body;
+        let Some(block) = self.take(address, true) else {
+            if body.deleting == address {
+                // The free inside an operator delete.
+            } else {
+                body.record.unknown_frees.add(1);
+            }
+            body.last_block = 0;
+            return None;
+        };
+        if let Some(site) = self.sites.get(u64::from(block.site)) {
+            self.count_out(body, site, block.bytes, address);
+        }
+        body.last_block = 0;
+        if block.family == Family::Other {
+            self.loader_freed(address);
+        }
+        Some(block)
+    }
+
+    /// An operator delete was called: as `released`, and the free that it ends in is not an unknown one.
+    #[inline(always)]
+    pub fn deleted(&self, inside: Inside<'_>, address: u64) {
+        inside.body.deleting = address;
+        self.released(inside, address);
+    }
+
+    /// Whether a block is live and of this family.
+    pub fn is_live(&self, address: u64, family: Family) -> bool {
+        self.peek(address).is_some_and(|block| block.family == family)
+    }
+
+    /// An operator new has returned a block that was not recorded, or not as its own.
+    #[cold]
+    pub fn retake(&self, inside: Inside<'_>, entry: Entry, address: u64, bytes: u64, op: Op) {
+        if let Some(block) = self.take(address, true)
+            && let Some(site) = self.sites.get(u64::from(block.site))
+        {
+            self.count_out(inside.body, site, block.bytes, 0);
+        }
+        self.allocated(inside, entry, address, bytes, op, None);
+    }
+
+    /// A realloc failed: the block that was taken out is live as before.
+    #[cold]
+    pub fn put_back(&self, inside: Inside<'_>, block: Block) {
+        let body = &mut *inside.body;
+        if self.insert(block, true) == Inserted::Dropped {
+            self.store.lose(Loss::BlockDropped);
+        }
+        let Some(site) = self.sites.get(u64::from(block.site)) else { return };
+        if site.thread.get() == body.slot {
+            self.settle(site);
+            site.live_count.add(1);
+            site.live_bytes.add(block.bytes);
+        } else {
+            site.foreign_count.fetch_sub(1);
+            site.foreign_bytes.fetch_sub(block.bytes);
+        }
+        body.record.frees.sub(1);
+        body.record.freed_bytes.sub(block.bytes);
+        self.hand_back(body, block.bytes);
+    }
+
+    /// A block came in a hook that interrupted another one, or in a thread without a state.
+    #[cold]
+    pub fn allocated_blindly(&self, address: u64, bytes: u64, loss: Loss) {
+        self.store.lose(loss);
+        let block = Block { address, bytes, site: UNKNOWN_SITE, family: Family::Malloc };
+        match self.insert(block, false) {
+            Inserted::New => {}
+            Inserted::Replaced(old) => self.count_out_blindly(old),
+            Inserted::Dropped => return self.store.lose(Loss::BlockDropped),
+        }
+        self.count_unknown(bytes);
+    }
+
+    /// A block goes in such a hook.
+    #[cold]
+    pub fn released_blindly(&self, address: u64) -> Option<Block> {
+        let block = self.take(address, false)?;
+        self.count_out_blindly(block);
+        Some(block)
+    }
+
+    fn count_unknown(&self, bytes: u64) {
+        let Some(site) = self.sites.get(u64::from(UNKNOWN_SITE)) else { return };
+        site.total_count.fetch_add(1);
+        site.total_bytes.fetch_add(bytes);
+        site.live_count.fetch_add(1);
+        site.live_bytes.fetch_add(bytes);
+        site.largest_bytes.fetch_max(bytes);
+        site.peak_bytes.fetch_max(site.live_bytes.get());
+    }
+
+    fn count_out_blindly(&self, block: Block) {
+        let Some(site) = self.sites.get(u64::from(block.site)) else { return };
+        site.foreign_count.fetch_add(1);
+        site.foreign_bytes.fetch_add(block.bytes);
+    }
+
+    #[cold]
+    fn replaced(&self, body: &mut Body, old: Block) {
+        self.store.lose(Loss::Replaced);
+        if let Some(site) = self.sites.get(u64::from(old.site)) {
+            self.count_out(body, site, old.bytes, 0);
+        }
+    }
+}
+
+/// The allocation below an operator new is recorded as made by it; an entry from outside it is another one.
+#[inline(always)]
+fn take_pending(body: &mut Body, pending: crate::thread::Pending, entry: Entry, op: Op) -> (Entry, Op) {
+    body.pending = None;
+    if entry.sp <= pending.entry.sp { (pending.entry, pending.op) } else { (entry, op) }
+}
+
+/// The innermost return address of the stack that was just captured.
+#[inline(always)]
+fn caller_of(body: &Body) -> u64 {
+    body.chain.frames.get(body.chain.top).map_or(0, |frame| frame.pc)
+}

@@ -1,0 +1,130 @@
+//! Live blocks without a cell of their own: of 4 GiB and more, and those that share 32 bytes with another block
+//! (allocators other than glibc's have classes of 8 and 16 bytes).
+
+use core::sync::atomic::{AtomicPtr, Ordering};
+use memtrace_wire::layout::{Family, SIDE_PER_WINDOW, Side, WindowKind};
+use memtrace_wire::map::{Region, U32, U64};
+use memtrace_wire::sys;
+
+use crate::live::Block;
+use crate::lock::Lock;
+use crate::map::{Store, Table};
+
+/// Chains: a private table of heads, made when the first block comes.
+const HEADS: u64 = 1 << 16;
+
+/// See above.
+pub struct Sides {
+    records: Table<Side, { WindowKind::Sides as u32 }, 16384, { SIDE_PER_WINDOW.trailing_zeros() }>,
+    heads: AtomicPtr<u8>,
+    /// First unused record + 1; unused ones are chained like used ones.
+    free: U32,
+    lock: Lock,
+}
+
+impl Sides {
+    /// Empty.
+    pub const fn new() -> Self {
+        Self {
+            records: Table::new(),
+            heads: AtomicPtr::new(core::ptr::null_mut()),
+            free: U32::new(0),
+            lock: Lock::new(),
+        }
+    }
+
+    /// Forgets all blocks, in a fork child.
+    pub fn forget(&self, shared: bool) {
+        self.records.forget(shared);
+        self.free.set(0);
+        self.lock.reset();
+        let heads = self.heads.swap(core::ptr::null_mut(), Ordering::AcqRel);
+        if !heads.is_null() {
+            // SAFETY: the child has one thread, and it is here.
+            unsafe { sys::unmap(heads, HEADS as usize * 4) };
+        }
+    }
+
+    /// Adds a block. `may_wait`: false in a hook that interrupted another. False: no memory, or the lock is taken.
+    pub fn insert(&self, store: &Store, block: Block, may_wait: bool) -> bool {
+        let guard = if may_wait { Some(self.lock.enter()) } else { self.lock.try_enter() };
+        if guard.is_none() {
+            return false;
+        }
+        let Some(head) = self.head(block.address, true) else { return false };
+        let Some((number, record)) = self.unused(store) else { return false };
+        record.address.set(block.address);
+        record.bytes.set(block.bytes);
+        record.site.set(block.site);
+        record.family.set(block.family as u32);
+        record.spare.set(u64::from(head.get()));
+        head.set(number + 1);
+        true
+    }
+
+    /// Takes a block out.
+    pub fn take(&self, address: u64, may_wait: bool) -> Option<Block> {
+        let guard = if may_wait { Some(self.lock.enter()) } else { self.lock.try_enter() };
+        guard.as_ref()?;
+        let head = self.head(address, false)?;
+        let mut before: Option<&U64> = None;
+        let mut at = head.get();
+        while at != 0 {
+            let record = self.records.get(u64::from(at - 1))?;
+            if record.address.get() == address {
+                match before {
+                    Some(before) => before.set(record.spare.get()),
+                    None => head.set(record.spare.get() as u32),
+                }
+                let family = Family::from_number(record.family.get()).unwrap_or(Family::Other);
+                let block = Block { address, bytes: record.bytes.get(), site: record.site.get(), family };
+                record.address.set(1);
+                record.spare.set(u64::from(self.free.get()));
+                self.free.set(at);
+                return Some(block);
+            }
+            before = Some(&record.spare);
+            at = record.spare.get() as u32;
+        }
+        None
+    }
+
+    /// The window of records that starts with this number, as memory.
+    pub fn region(&self, index: u64) -> Option<Region> {
+        self.records.region(index)
+    }
+
+    fn unused(&self, store: &Store) -> Option<(u32, &'static Side)> {
+        let free = self.free.get();
+        if free != 0 {
+            let record = self.records.get(u64::from(free - 1))?;
+            self.free.set(record.spare.get() as u32);
+            return Some((free - 1, record));
+        }
+        let process = store.process()?;
+        let number = process.side_count.get();
+        let record = self.records.make(store, number)?;
+        process.side_count.publish(number + 1);
+        Some((u32::try_from(number).ok()?, record))
+    }
+
+    fn head(&self, address: u64, make: bool) -> Option<&'static U32> {
+        let mut base = self.heads.load(Ordering::Acquire);
+        if base.is_null() {
+            if !make {
+                return None;
+            }
+            base = crate::map::map(HEADS as usize * 4)?.base();
+            self.heads.store(base, Ordering::Release);
+        }
+        let place = (address >> 3).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (64 - HEADS.trailing_zeros());
+        // SAFETY: mapped above with room for every head, and only unmapped by `forget`.
+        unsafe { Region::new(base, HEADS as usize * 4) }.at(place as usize * 4)
+    }
+}
+
+impl Default for Sides {
+    fn default() -> Self {
+        Self::new()
+    }
+}

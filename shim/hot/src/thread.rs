@@ -1,0 +1,307 @@
+//! One thread's private state, and how a slot passes from a dead thread to a new one.
+//!
+//! No thread key, no destructor: a slot is free again when a new thread has the same TLS address, or when its
+//! thread id is gone. The state lies in memory that fork wipes, so `ready` is 0 in a child until it registers.
+
+use core::cell::UnsafeCell;
+use core::sync::atomic::{AtomicPtr, Ordering, compiler_fence};
+use memtrace_wire::layout;
+use memtrace_wire::loss::Loss;
+use memtrace_wire::map::{Record, Region, U32, U64};
+use memtrace_wire::sys;
+
+use crate::Hot;
+use crate::lock::Lock;
+use crate::unwind::cfi::Scratch;
+use crate::unwind::chain::Chain;
+use crate::unwind::stack::Stacks;
+
+/// The state of one thread. Its own thread alone looks inside; others read the gate.
+#[repr(C)]
+pub struct Thread {
+    /// `READY` once registered in this process; 0 after a fork.
+    pub ready: U32,
+    /// 1 while the thread is in memtrace's tables.
+    pub inside: U32,
+    /// Stack pointer of the hook that is inside.
+    pub inside_sp: U64,
+    body: UnsafeCell<Body>,
+}
+
+// SAFETY: the body is reached through `enter` only, by its own thread, once at a time.
+unsafe impl Sync for Thread {}
+
+/// Sites of a thread that it finds without the index: 4 KiB.
+pub const SITES_CACHED: usize = 512;
+
+/// What only the thread itself uses, from inside.
+#[repr(C)]
+pub struct Body {
+    /// Number of its slot.
+    pub slot: u32,
+    /// An operator new is under way, called from here; its first allocation below is recorded with this stack.
+    pub pending: Option<Pending>,
+    /// The block that an operator delete has taken out of the tables and is about to free; 0: none.
+    pub deleting: u64,
+    /// Address of the block that the thread's last call allocated; 0 after any other call.
+    pub last_block: u64,
+    /// Live bytes that were not handed over to the process's sum.
+    pub pending_bytes: i64,
+    /// Its counters.
+    pub record: &'static layout::Thread,
+    /// The stacks it runs on.
+    pub stacks: Stacks,
+    /// (node, site) by node.
+    pub sites: [(u32, u32); SITES_CACHED],
+    /// Room for the unwinder.
+    pub scratch: Scratch,
+    /// The last stack.
+    pub chain: Chain,
+}
+
+/// See `Body::pending`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Pending {
+    /// Where operator new was entered.
+    pub entry: crate::unwind::Entry,
+    /// Which.
+    pub op: layout::Op,
+    /// The index that MALLOC_FAIL_* gave to the call, so that the malloc below is not counted again.
+    pub counted: bool,
+}
+
+/// The way into the tables: only `enter` makes one, and leaving is dropping it.
+pub struct Inside<'a> {
+    thread: &'a Thread,
+    /// The thread's own state.
+    pub body: &'a mut Body,
+}
+
+impl Drop for Inside<'_> {
+    #[inline(always)]
+    fn drop(&mut self) {
+        compiler_fence(Ordering::Release);
+        self.thread.inside.set(0);
+    }
+}
+
+const READY: u32 = 0x7ead_0001;
+
+impl Thread {
+    /// Whether the state belongs to this process, or fork has wiped it.
+    #[inline(always)]
+    pub fn is_ready(&self) -> bool {
+        self.ready.get() == READY
+    }
+
+    /// Goes inside. `None`: this hook interrupted another one of the same thread.
+    #[inline(always)]
+    pub fn enter(&self, hot: &Hot, sp: u64) -> Option<Inside<'_>> {
+        let abandoned = if self.inside.get() != 0 {
+            // A hook below us on the same stack is still at work; one that is above was jumped over.
+            if sp <= self.inside_sp.get() {
+                return None;
+            }
+            true
+        } else {
+            false
+        };
+        self.inside.set(1);
+        self.inside_sp.set(sp);
+        compiler_fence(Ordering::Acquire);
+        // SAFETY: `inside` was 0, or its holder was abandoned by a jump: no other reference is in use.
+        let body = unsafe { &mut *self.body.get() };
+        if abandoned {
+            hot.store.lose(Loss::Abandoned);
+            body.chain.reset(0, 0);
+        }
+        Some(Inside { thread: self, body })
+    }
+}
+
+/// Who has which slot. Private memory.
+pub struct Slots {
+    table: AtomicPtr<u8>,
+    first: AtomicPtr<Thread>,
+    sweep_at: U32,
+    lock: Lock,
+}
+
+/// One slot.
+#[repr(C)]
+struct Slot {
+    tls: U64,
+    thread: U64,
+    tid: U32,
+    spare: U32,
+}
+
+// SAFETY: repr(C), integers, no padding.
+unsafe impl Record for Slot {}
+
+const SLOTS_MAX: usize = 65_536;
+/// Slots in use before the first look for dead threads; it doubles from there.
+const SWEEP_FIRST: u32 = 64;
+
+impl Slots {
+    /// Without memory.
+    pub const fn new() -> Self {
+        Self {
+            table: AtomicPtr::new(core::ptr::null_mut()),
+            first: AtomicPtr::new(core::ptr::null_mut()),
+            sweep_at: U32::new(0),
+            lock: Lock::new(),
+        }
+    }
+
+    /// Asks for the table.
+    pub fn start(&self) -> bool {
+        let Some(region) = crate::map::map(SLOTS_MAX * size_of::<Slot>()) else { return false };
+        self.table.store(region.base(), Ordering::Release);
+        self.sweep_at.set(SWEEP_FIRST);
+        true
+    }
+
+    /// Forgets everyone, in a fork child. The states stay mapped, wiped, for whoever registers again.
+    pub fn forget(&self) {
+        self.lock.reset();
+        self.first.store(core::ptr::null_mut(), Ordering::Release);
+        let table = self.table.swap(core::ptr::null_mut(), Ordering::AcqRel);
+        if !table.is_null() {
+            // SAFETY: the child has one thread, and it is here.
+            unsafe { sys::unmap(table, SLOTS_MAX * size_of::<Slot>()) };
+        }
+    }
+
+    fn get(&self, slot: u32) -> Option<&'static Slot> {
+        let base = self.table.load(Ordering::Acquire);
+        if base.is_null() {
+            return None;
+        }
+        // SAFETY: mapped by `start` with this length, unmapped by `forget` only.
+        unsafe { Region::new(base, SLOTS_MAX * size_of::<Slot>()) }.at(slot as usize * size_of::<Slot>())
+    }
+}
+
+impl Default for Slots {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Hot {
+    /// Gives the calling thread a state and a slot. `top`: where its own stack ends; `tls`: address of its TLS word;
+    /// `wiped`: its state from before a fork, if it had one. `None`: no memory.
+    #[cold]
+    pub fn register(&self, tls: u64, top: u64, wiped: *mut Thread) -> Option<&'static Thread> {
+        let _guard = self.slots.lock.enter();
+        let process = self.store.process()?;
+        let count = process.thread_count.get() as u32;
+        let (slot, place) = self.free_slot(tls, count)?;
+        let record = self.threads.make(&self.store, u64::from(slot))?;
+        let thread = match place.thread.get() {
+            0 if wiped.is_null() => crate::map::map(size_of::<Thread>())?.base().cast::<Thread>(),
+            0 => wiped,
+            kept => kept as *mut Thread,
+        };
+        // SAFETY: fresh or a dead thread's memory, large enough; page aligned.
+        unsafe { self.prepare(thread, slot, record, top) };
+        // SAFETY: just prepared, and never unmapped.
+        let thread = unsafe { &*thread };
+        place.tls.set(tls);
+        place.tid.set(sys::tid());
+        place.thread.set(core::ptr::from_ref(thread) as u64);
+        record.tid.set(place.tid.get());
+        record.uses.add(1);
+        name(record);
+        if slot == count {
+            process.thread_count.publish(u64::from(count) + 1);
+        }
+        if self.slots.first.load(Ordering::Acquire).is_null() {
+            self.slots.first.store(core::ptr::from_ref(thread).cast_mut(), Ordering::Release);
+        } else if self.alone.get() != 0 {
+            self.end_of_solitude();
+        }
+        process.own_bytes.add(size_of::<Thread>() as u64);
+        Some(thread)
+    }
+
+    /// # Safety
+    /// `thread` is mapped memory of this size that no other thread uses.
+    unsafe fn prepare(&self, thread: *mut Thread, slot: u32, record: &'static layout::Thread, top: u64) {
+        // SAFETY: by this function's contract. The large arrays are left as they are: only what `reset` sets is read.
+        unsafe {
+            let body = UnsafeCell::raw_get(&raw const (*thread).body);
+            (&raw mut (*body).slot).write(slot);
+            (&raw mut (*body).pending).write(None);
+            (&raw mut (*body).deleting).write(0);
+            (&raw mut (*body).last_block).write(0);
+            (&raw mut (*body).pending_bytes).write(0);
+            (&raw mut (*body).record).write(record);
+            (&raw mut (*body).scratch).write(Scratch::new());
+            (*body).sites.fill((0, 0));
+            (*body).stacks.start(top);
+            (*body).chain.generation = self.generation.acquire();
+            (*body).chain.reset(0, 0);
+            (*thread).inside.set(0);
+            (*thread).ready.publish(READY);
+        }
+    }
+
+    fn free_slot(&self, tls: u64, count: u32) -> Option<(u32, &'static Slot)> {
+        for slot in 0..count {
+            let place = self.slots.get(slot)?;
+            if place.tls.get() == tls {
+                return Some((slot, place));
+            }
+        }
+        if count >= self.slots.sweep_at.get() {
+            let pid = sys::pid();
+            for slot in 0..count {
+                let place = self.slots.get(slot)?;
+                if place.tls.get() != 0 && !sys::is_alive(pid, place.tid.get()) {
+                    place.tls.set(0);
+                }
+            }
+            self.slots.sweep_at.set(count.saturating_mul(2));
+            for slot in 0..count {
+                let place = self.slots.get(slot)?;
+                if place.tls.get() == 0 {
+                    return Some((slot, place));
+                }
+            }
+        }
+        Some((count, self.slots.get(count)?))
+    }
+
+    /// A second thread is about to record: the first one's plain counters of the whole process must be still.
+    fn end_of_solitude(&self) {
+        if let Some(process) = self.store.process() {
+            process.peak_slack_bytes.set(crate::site::SLACK_BYTES);
+        }
+        self.alone.publish(0);
+        let fenced = sys::barrier();
+        let first = self.slots.first.load(Ordering::Acquire);
+        // SAFETY: states are never unmapped.
+        let Some(first) = (unsafe { first.as_ref() }) else { return };
+        // It sees the change when it enters again; what it is in the middle of takes nanoseconds.
+        for _ in 0..SOLITUDE_SPINS_MAX {
+            if first.inside.acquire() == 0 {
+                return if fenced { () } else { self.store.lose(Loss::LateThread) };
+            }
+            sys::give_way();
+        }
+        self.store.lose(Loss::LateThread);
+    }
+}
+
+/// A hook is left within microseconds, unless its thread lost its processor.
+const SOLITUDE_SPINS_MAX: u32 = 10_000;
+
+/// Asks the kernel for the thread's name.
+pub fn name(record: &layout::Thread) {
+    let [low, high] = &record.name;
+    let [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p] = sys::thread_name();
+    low.set(u64::from_le_bytes([a, b, c, d, e, f, g, h]));
+    high.set(u64::from_le_bytes([i, j, k, l, m, n, o, p]));
+}

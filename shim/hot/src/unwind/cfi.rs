@@ -1,0 +1,519 @@
+//! `.eh_frame`: how the registers of a caller are found from those of its callee.
+//!
+//! Source: DWARF 5 §6.4 and the Linux Standard Base's `.eh_frame` and `.eh_frame_hdr`. Every read is bounded by
+//! the module; what is malformed gives `None`.
+
+use super::object::Object;
+
+/// Registers that are followed: the sixteen of x86-64 by their DWARF numbers, and the return address.
+pub const REGISTERS: usize = 17;
+/// DWARF number of rbp.
+pub const RBP: usize = 6;
+/// DWARF number of rsp.
+pub const RSP: usize = 7;
+/// DWARF number of the return address column.
+pub const RETURN: usize = 16;
+
+/// How one register of the caller is found.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Place {
+    /// As in the callee.
+    Same,
+    /// Lost; for the return address: there is no caller.
+    Undefined,
+    /// In memory at CFA + offset.
+    At(i32),
+    /// CFA + offset itself.
+    Is(i32),
+    /// In another register.
+    Register(u8),
+    /// In memory at the value of an expression.
+    AtExpression(Expression),
+    /// The value of an expression.
+    IsExpression(Expression),
+}
+
+/// How the canonical frame address is found.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Cfa {
+    /// A register plus an offset.
+    Register(u8, i64),
+    /// The value of an expression.
+    Expression(Expression),
+}
+
+/// DWARF operations in a module's memory.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Expression {
+    /// Address of the first.
+    pub at: u64,
+    /// Bytes.
+    pub bytes: u32,
+}
+
+/// All of it for one address.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Row {
+    /// The frame's address.
+    pub cfa: Cfa,
+    /// Where each register of the caller is.
+    pub places: [Place; REGISTERS],
+}
+
+/// Room for the rows that remember_state keeps, so that no hook needs them on its stack. Compilers nest two.
+pub struct Scratch {
+    /// The row being built.
+    pub row: Row,
+    initial: Row,
+    remembered: [Row; 8],
+}
+
+impl Row {
+    const START: Row = Row { cfa: Cfa::Register(RSP as u8, 8), places: [Place::Same; REGISTERS] };
+}
+
+impl Scratch {
+    /// Empty.
+    pub const fn new() -> Self {
+        Self { row: Row::START, initial: Row::START, remembered: [Row::START; 8] }
+    }
+}
+
+impl Default for Scratch {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// A place in a module's memory, moving forward, never past its end.
+#[derive(Clone, Copy)]
+pub struct Cursor {
+    /// Address of the next byte.
+    pub at: u64,
+    end: u64,
+}
+
+impl Cursor {
+    /// From an address to the end of the module, which must be mapped between.
+    fn new(object: &Object, at: u64) -> Option<Self> {
+        (object.start..object.end).contains(&at).then_some(Self { at, end: object.end })
+    }
+
+    /// Over an expression.
+    pub fn over(expression: Expression) -> Self {
+        Self { at: expression.at, end: expression.at + u64::from(expression.bytes) }
+    }
+
+    fn until(self, bytes: u64) -> Option<Self> {
+        let end = self.at.checked_add(bytes)?;
+        (end <= self.end).then_some(Self { at: self.at, end })
+    }
+
+    fn skip(&mut self, bytes: u64) -> Option<()> {
+        let at = self.at.checked_add(bytes)?;
+        if at > self.end {
+            return None;
+        }
+        self.at = at;
+        Some(())
+    }
+
+    /// Whether anything is left.
+    pub fn more(&self) -> bool {
+        self.at < self.end
+    }
+
+    fn take<const N: usize>(&mut self) -> Option<[u8; N]> {
+        let at = self.at;
+        self.skip(N as u64)?;
+        // SAFETY: between the module's start and end, in a section that its program headers name as loaded.
+        Some(unsafe { (at as *const [u8; N]).read_unaligned() })
+    }
+
+    /// One byte.
+    pub fn byte(&mut self) -> Option<u8> {
+        self.take::<1>().map(|[byte]| byte)
+    }
+
+    /// Two bytes.
+    pub fn half(&mut self) -> Option<u16> {
+        self.take().map(u16::from_le_bytes)
+    }
+
+    /// Four bytes.
+    pub fn word(&mut self) -> Option<u32> {
+        self.take().map(u32::from_le_bytes)
+    }
+
+    /// Eight bytes.
+    pub fn long(&mut self) -> Option<u64> {
+        self.take().map(u64::from_le_bytes)
+    }
+
+    /// An unsigned LEB128 number.
+    pub fn unsigned(&mut self) -> Option<u64> {
+        let (mut value, mut shift) = (0u64, 0);
+        loop {
+            let byte = self.byte()?;
+            value |= u64::from(byte & 0x7f).checked_shl(shift).unwrap_or(0);
+            shift += 7;
+            if byte & 0x80 == 0 {
+                return Some(value);
+            }
+        }
+    }
+
+    /// A signed LEB128 number.
+    pub fn signed(&mut self) -> Option<i64> {
+        let (mut value, mut shift) = (0i64, 0);
+        loop {
+            let byte = self.byte()?;
+            value |= i64::from(byte & 0x7f).checked_shl(shift).unwrap_or(0);
+            shift += 7;
+            if byte & 0x80 == 0 {
+                if shift < 64 && byte & 0x40 != 0 {
+                    value |= -1i64 << shift;
+                }
+                return Some(value);
+            }
+        }
+    }
+
+    /// A pointer in one of the DW_EH_PE encodings; indirect ones are not followed, because only personality
+    /// routines use them, and those are skipped.
+    fn pointer(&mut self, encoding: u8) -> Option<u64> {
+        let here = self.at;
+        let value = match encoding & 0x0f {
+            0x00 | 0x04 | 0x0c => self.long()?,
+            0x01 => self.unsigned()?,
+            0x02 => u64::from(self.half()?),
+            0x03 => u64::from(self.word()?),
+            0x09 => self.signed()? as u64,
+            0x0a => self.half()? as i16 as u64,
+            0x0b => self.word()? as i32 as u64,
+            _ => return None,
+        };
+        match encoding & 0x70 {
+            0x00 => Some(value),
+            0x10 => Some(here.wrapping_add(value)),
+            _ => None,
+        }
+    }
+}
+
+/// What the unwind data says about one address.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Advice {
+    /// The frame is a signal's: the address that it interrupted is exact.
+    pub signal: bool,
+}
+
+/// Fills `scratch.row` for the instruction at `pc`. `None`: the module says nothing about it.
+pub fn row(object: &Object, pc: u64, scratch: &mut Scratch) -> Option<Advice> {
+    let entry = entry_for(object, pc)?;
+    let (mut code, common) = Common::of(object, entry, pc)?;
+    scratch.row = Row::START;
+    if let Some(place) = scratch.row.places.get_mut(RETURN) {
+        *place = Place::At(-8);
+    }
+    let mut program = common.program;
+    run(&mut program, &common, pc, u64::MAX, scratch)?;
+    scratch.initial = scratch.row;
+    run(&mut code, &common, pc, common.start, scratch)?;
+    Some(Advice { signal: common.signal })
+}
+
+/// The frame description entry whose range may hold `pc`: by binary search in `.eh_frame_hdr`.
+fn entry_for(object: &Object, pc: u64) -> Option<u64> {
+    if object.eh_frame_hdr == 0 {
+        return None;
+    }
+    let mut header = Cursor::new(object, object.eh_frame_hdr)?;
+    let [version, pointer, count, table] = header.take::<4>()?;
+    if version != 1 {
+        return None;
+    }
+    let frames = header.pointer(pointer)?;
+    // 0xff: omitted; 0x3b: pairs of signed 32-bit offsets from the header, the only form that linkers write.
+    if count == 0xff || table != 0x3b {
+        return search_all(object, frames, pc);
+    }
+    let entries = header.pointer(count)?;
+    if entries == 0 || header.until(entries.checked_mul(8)?).is_none() {
+        return None;
+    }
+    let pair = |index: u64, half: u64| -> Option<u64> {
+        let mut at = Cursor { at: header.at + index * 8 + half * 4, end: header.end };
+        Some(object.eh_frame_hdr.wrapping_add(at.word()? as i32 as u64))
+    };
+    let (mut low, mut high) = (0, entries);
+    while high - low > 1 {
+        let middle = (low + high) / 2;
+        if pair(middle, 0)? <= pc {
+            low = middle;
+        } else {
+            high = middle;
+        }
+    }
+    pair(low, 1)
+}
+
+/// Entries that are looked at without an index; a module without one is small or broken.
+const SEARCH_MAX: usize = 100_000;
+
+fn search_all(object: &Object, frames: u64, pc: u64) -> Option<u64> {
+    let mut at = frames;
+    for _ in 0..SEARCH_MAX {
+        let mut cursor = Cursor::new(object, at)?;
+        let bytes = cursor.word()?;
+        if bytes == 0 || bytes == u32::MAX {
+            return None;
+        }
+        if Cursor::new(object, at + 4)?.word()? != 0 && Common::of(object, at, pc).is_some() {
+            return Some(at);
+        }
+        at = at.checked_add(4 + u64::from(bytes))?;
+    }
+    None
+}
+
+/// What a common information entry says to its descriptions.
+struct Common {
+    program: Cursor,
+    start: u64,
+    code_factor: u64,
+    data_factor: i64,
+    encoding: u8,
+    signal: bool,
+}
+
+impl Common {
+    /// The description at `entry` if it covers `pc`: its program, and its common part.
+    fn of(object: &Object, entry: u64, pc: u64) -> Option<(Cursor, Common)> {
+        let mut description = Cursor::new(object, entry)?;
+        let bytes = description.word()?;
+        if bytes == 0 || bytes == u32::MAX {
+            return None;
+        }
+        let mut description = description.until(u64::from(bytes))?;
+        let back = description.at;
+        let mut common = Common::parse(object, back.checked_sub(u64::from(description.word()?))?)?;
+        common.1.start = description.pointer(common.1.encoding)?;
+        let length = description.pointer(common.1.encoding & 0x0f)?;
+        if pc.wrapping_sub(common.1.start) >= length {
+            return None;
+        }
+        if common.0 {
+            let skipped = description.unsigned()?;
+            description.skip(skipped)?;
+        }
+        Some((description, common.1))
+    }
+
+    /// The entry at `at`, and whether its descriptions carry augmentation data.
+    fn parse(object: &Object, at: u64) -> Option<(bool, Common)> {
+        let mut entry = Cursor::new(object, at)?;
+        let bytes = entry.word()?;
+        let mut entry = entry.until(u64::from(bytes))?;
+        let (_id, version) = (entry.word()?, entry.byte()?);
+        if version != 1 && version != 3 {
+            return None;
+        }
+        let mut letters = entry;
+        while entry.byte()? != 0 {}
+        let code_factor = entry.unsigned()?;
+        let data_factor = entry.signed()?;
+        let column = if version == 1 { u64::from(entry.byte()?) } else { entry.unsigned()? };
+        if column != RETURN as u64 {
+            return None;
+        }
+        let mut common =
+            Common { program: entry, start: 0, code_factor, data_factor, encoding: 0, signal: false };
+        let mut sized = false;
+        if letters.byte()? == b'z' {
+            sized = true;
+            let bytes = entry.unsigned()?;
+            let mut data = entry.until(bytes)?;
+            entry.skip(bytes)?;
+            loop {
+                match letters.byte()? {
+                    0 => break,
+                    b'R' => common.encoding = data.byte()?,
+                    b'S' => common.signal = true,
+                    b'L' => data.skip(1)?,
+                    b'P' => {
+                        let encoding = data.byte()?;
+                        data.pointer(encoding & 0x0f)?;
+                    }
+                    _ => break,
+                }
+            }
+        }
+        common.program = entry;
+        Some((sized, common))
+    }
+}
+
+/// Runs a program up to `pc`. `location` is where it starts; `u64::MAX` for a common part, which has none.
+fn run(program: &mut Cursor, common: &Common, pc: u64, location: u64, scratch: &mut Scratch) -> Option<()> {
+    let mut location = location;
+    let mut depth = 0usize;
+    let factor = |offset: u64| -> i32 { (offset as i64).wrapping_mul(common.data_factor) as i32 };
+    let signed = |offset: i64| -> i32 { offset.wrapping_mul(common.data_factor) as i32 };
+    while program.more() {
+        let code = program.byte()?;
+        let low = u64::from(code & 0x3f);
+        let mut advance = None;
+        match code >> 6 {
+            1 => advance = Some(low),
+            2 => {
+                let offset = program.unsigned()?;
+                set(scratch, low, Place::At(factor(offset)));
+            }
+            3 => restore(scratch, low),
+            _ => match code {
+                // nop
+                0x00 => {}
+                // set_loc
+                0x01 => {
+                    location = program.pointer(common.encoding)?;
+                    if location > pc {
+                        return Some(());
+                    }
+                }
+                // advance_loc1, 2, 4
+                0x02 => advance = Some(u64::from(program.byte()?)),
+                0x03 => advance = Some(u64::from(program.half()?)),
+                0x04 => advance = Some(u64::from(program.word()?)),
+                // offset_extended
+                0x05 => {
+                    let (register, offset) = (program.unsigned()?, program.unsigned()?);
+                    set(scratch, register, Place::At(factor(offset)));
+                }
+                // restore_extended
+                0x06 => {
+                    let register = program.unsigned()?;
+                    restore(scratch, register);
+                }
+                // undefined, same_value
+                0x07 => {
+                    let register = program.unsigned()?;
+                    set(scratch, register, Place::Undefined);
+                }
+                0x08 => {
+                    let register = program.unsigned()?;
+                    set(scratch, register, Place::Same);
+                }
+                // register
+                0x09 => {
+                    let (register, other) = (program.unsigned()?, program.unsigned()?);
+                    set(scratch, register, Place::Register(other as u8));
+                }
+                // remember_state, restore_state
+                0x0a => {
+                    *scratch.remembered.get_mut(depth)? = scratch.row;
+                    depth += 1;
+                }
+                0x0b => {
+                    depth = depth.checked_sub(1)?;
+                    scratch.row = *scratch.remembered.get(depth)?;
+                }
+                // def_cfa, def_cfa_register, def_cfa_offset
+                0x0c => {
+                    let (register, offset) = (program.unsigned()?, program.unsigned()?);
+                    scratch.row.cfa = Cfa::Register(register as u8, offset as i64);
+                }
+                0x0d => {
+                    let register = program.unsigned()?;
+                    scratch.row.cfa = Cfa::Register(register as u8, offset_of(scratch));
+                }
+                0x0e => {
+                    let offset = program.unsigned()?;
+                    scratch.row.cfa = Cfa::Register(register_of(scratch)?, offset as i64);
+                }
+                // def_cfa_expression
+                0x0f => scratch.row.cfa = Cfa::Expression(block(program)?),
+                // expression, val_expression
+                0x10 => {
+                    let register = program.unsigned()?;
+                    let expression = block(program)?;
+                    set(scratch, register, Place::AtExpression(expression));
+                }
+                0x16 => {
+                    let register = program.unsigned()?;
+                    let expression = block(program)?;
+                    set(scratch, register, Place::IsExpression(expression));
+                }
+                // offset_extended_sf
+                0x11 => {
+                    let (register, offset) = (program.unsigned()?, program.signed()?);
+                    set(scratch, register, Place::At(signed(offset)));
+                }
+                // def_cfa_sf, def_cfa_offset_sf
+                0x12 => {
+                    let (register, offset) = (program.unsigned()?, program.signed()?);
+                    scratch.row.cfa = Cfa::Register(register as u8, i64::from(signed(offset)));
+                }
+                0x13 => {
+                    let offset = program.signed()?;
+                    scratch.row.cfa = Cfa::Register(register_of(scratch)?, i64::from(signed(offset)));
+                }
+                // val_offset, val_offset_sf
+                0x14 => {
+                    let (register, offset) = (program.unsigned()?, program.unsigned()?);
+                    set(scratch, register, Place::Is(factor(offset)));
+                }
+                0x15 => {
+                    let (register, offset) = (program.unsigned()?, program.signed()?);
+                    set(scratch, register, Place::Is(signed(offset)));
+                }
+                // GNU_args_size: only landing pads need it
+                0x2e => {
+                    program.unsigned()?;
+                }
+                _ => return None,
+            },
+        }
+        if let Some(advance) = advance {
+            location = location.wrapping_add(advance.wrapping_mul(common.code_factor));
+            if location > pc {
+                return Some(());
+            }
+        }
+    }
+    Some(())
+}
+
+fn block(program: &mut Cursor) -> Option<Expression> {
+    let bytes = program.unsigned()?;
+    let at = program.at;
+    program.skip(bytes)?;
+    Some(Expression { at, bytes: u32::try_from(bytes).ok()? })
+}
+
+fn set(scratch: &mut Scratch, register: u64, place: Place) {
+    // Registers beyond are vectors, which no rule of ours depends on.
+    if let Some(slot) = scratch.row.places.get_mut(register as usize) {
+        *slot = place;
+    }
+}
+
+fn restore(scratch: &mut Scratch, register: u64) {
+    if let Some(&place) = scratch.initial.places.get(register as usize) {
+        set(scratch, register, place);
+    }
+}
+
+fn register_of(scratch: &Scratch) -> Option<u8> {
+    match scratch.row.cfa {
+        Cfa::Register(register, _) => Some(register),
+        Cfa::Expression(_) => None,
+    }
+}
+
+fn offset_of(scratch: &Scratch) -> i64 {
+    match scratch.row.cfa {
+        Cfa::Register(_, offset) => offset,
+        Cfa::Expression(_) => 0,
+    }
+}

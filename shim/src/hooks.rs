@@ -1,0 +1,156 @@
+//! The allocation functions of C, exported. Each is one line of the entry macro.
+
+use core::arch::naked_asm;
+use core::ffi::c_void;
+use memtrace_hot::unwind::Entry;
+use memtrace_wire::layout::Op;
+
+use crate::inside::{allocate, reallocate, release};
+use crate::real;
+
+/// An exported function: its naked entry hands rsp and rbp, which show the caller's frame, to the body as two
+/// further arguments, and leaves. The body returns straight to the caller.
+macro_rules! hook {
+    ($(#[$doc:meta])* $name:ident($one:ident: $one_ty:ty) -> $result:ty, $entry:ident => $body:expr) => {
+        hook!(@make $(#[$doc])* $name, ($one: $one_ty), $result, $entry, $body, "mov rsi, rsp", "mov rdx, rbp");
+    };
+    ($(#[$doc:meta])* $name:ident($one:ident: $one_ty:ty, $two:ident: $two_ty:ty) -> $result:ty, $entry:ident => $body:expr) => {
+        hook!(@make $(#[$doc])* $name, ($one: $one_ty, $two: $two_ty), $result, $entry, $body, "mov rdx, rsp", "mov rcx, rbp");
+    };
+    ($(#[$doc:meta])* $name:ident($one:ident: $one_ty:ty, $two:ident: $two_ty:ty, $three:ident: $three_ty:ty) -> $result:ty, $entry:ident => $body:expr) => {
+        hook!(@make $(#[$doc])* $name, ($one: $one_ty, $two: $two_ty, $three: $three_ty), $result, $entry, $body, "mov rcx, rsp", "mov r8, rbp");
+    };
+    (@make $(#[$doc:meta])* $name:ident, ($($argument:ident: $ty:ty),*), $result:ty, $entry:ident, $body:expr, $sp:literal, $bp:literal) => {
+        $(#[$doc])*
+        ///
+        /// # Safety
+        /// As the C library's function of this name.
+        #[unsafe(naked)]
+        #[unsafe(no_mangle)]
+        pub unsafe extern "C" fn $name($($argument: $ty),*) -> $result {
+            extern "C" fn body($($argument: $ty,)* sp: u64, bp: u64) -> $result {
+                let $entry = Entry { sp, bp };
+                $body
+            }
+            naked_asm!(".cfi_startproc", $sp, $bp, "jmp {body}", ".cfi_endproc", body = sym body)
+        }
+    };
+}
+
+/// The bytes that a product asks for; more than there is, if it overflows.
+const fn product(count: usize, size: usize) -> usize {
+    count.saturating_mul(size)
+}
+
+hook!(
+    /// See malloc(3).
+    malloc(size: usize) -> *mut c_void, entry => allocate(entry, Op::Malloc, size, || real::malloc(size))
+);
+hook!(
+    /// See calloc(3).
+    calloc(count: usize, size: usize) -> *mut c_void, entry =>
+        allocate(entry, Op::Calloc, product(count, size), || real::calloc(count, size))
+);
+hook!(
+    /// See realloc(3).
+    realloc(old: *mut c_void, size: usize) -> *mut c_void, entry =>
+        reallocate(entry, Op::Realloc, old, Some(size), || real::realloc(old, size))
+);
+hook!(
+    /// See reallocarray(3).
+    reallocarray(old: *mut c_void, count: usize, size: usize) -> *mut c_void, entry =>
+        reallocate(entry, Op::Reallocarray, old, count.checked_mul(size), || real::reallocarray(old, count, size))
+);
+hook!(
+    /// See memalign(3).
+    memalign(alignment: usize, size: usize) -> *mut c_void, entry =>
+        allocate(entry, Op::Memalign, size, || real::memalign(alignment, size))
+);
+hook!(
+    /// glibc's own name for memalign, which old loaders call.
+    __libc_memalign(alignment: usize, size: usize) -> *mut c_void, entry =>
+        allocate(entry, Op::Memalign, size, || match real::LIBC_MEMALIGN.get() {
+            0 => real::memalign(alignment, size),
+            // SAFETY: glibc's function of this name has memalign's type.
+            address => unsafe {
+                core::mem::transmute::<usize, extern "C" fn(usize, usize) -> *mut c_void>(address)(alignment, size)
+            },
+        })
+);
+hook!(
+    /// See aligned_alloc(3).
+    aligned_alloc(alignment: usize, size: usize) -> *mut c_void, entry =>
+        allocate(entry, Op::AlignedAlloc, size, || real::aligned_alloc(alignment, size))
+);
+hook!(
+    /// See valloc(3).
+    valloc(size: usize) -> *mut c_void, entry => allocate(entry, Op::Valloc, size, || real::valloc(size))
+);
+hook!(
+    /// See pvalloc(3).
+    pvalloc(size: usize) -> *mut c_void, entry => allocate(entry, Op::Pvalloc, size, || real::pvalloc(size))
+);
+hook!(
+    /// See posix_memalign(3): the error is the result, errno and `*into` stay as they were.
+    posix_memalign(into: *mut *mut c_void, alignment: usize, size: usize) -> i32, entry =>
+        posix_memalign_body(entry, into, alignment, size)
+);
+hook!(
+    /// See free(3).
+    free(old: *mut c_void) -> (), entry => {
+        release(entry, old);
+        real::free(old)
+    }
+);
+hook!(
+    /// free of C23: the size is a promise of the caller's, which the real one may check.
+    free_sized(old: *mut c_void, size: usize) -> (), entry => {
+        release(entry, old);
+        match real::FREE_SIZED.get() {
+            0 => real::free(old),
+            // SAFETY: the C library's function of this name has this type (C23 7.24.3.4).
+            address => unsafe { core::mem::transmute::<usize, extern "C" fn(*mut c_void, usize)>(address)(old, size) },
+        }
+    }
+);
+hook!(
+    /// free of C23 for aligned blocks.
+    free_aligned_sized(old: *mut c_void, alignment: usize, size: usize) -> (), entry => {
+        release(entry, old);
+        match real::FREE_ALIGNED_SIZED.get() {
+            0 => real::free(old),
+            // SAFETY: the C library's function of this name has this type (C23 7.24.3.5).
+            address => unsafe {
+                core::mem::transmute::<usize, extern "C" fn(*mut c_void, usize, usize)>(address)(old, alignment, size)
+            },
+        }
+    }
+);
+hook!(
+    /// See malloc_usable_size(3).
+    malloc_usable_size(block: *mut c_void) -> usize, _entry => real::malloc_usable_size(block)
+);
+
+fn posix_memalign_body(entry: Entry, into: *mut *mut c_void, alignment: usize, size: usize) -> i32 {
+    let mut status = None;
+    // An illegal alignment is judged before memory is asked for, so such a call is not an allocation.
+    if !alignment.is_power_of_two() || !alignment.is_multiple_of(size_of::<*mut c_void>()) {
+        return real::posix_memalign(into, alignment, size);
+    }
+    let errno = real::errno();
+    allocate(entry, Op::PosixMemalign, size, || {
+        let result = real::posix_memalign(into, alignment, size);
+        status = Some(result);
+        if result == 0 {
+            // SAFETY: the real function has just written it.
+            unsafe { *into }
+        } else {
+            core::ptr::null_mut()
+        }
+    });
+    // Not called: made to fail, which must not show in errno.
+    status.unwrap_or_else(|| {
+        real::set_errno(errno);
+        libc::ENOMEM
+    })
+}

@@ -1,0 +1,163 @@
+//! The three shapes of a hook: allocate, reallocate, release. All exported functions are one of them.
+//!
+//! The order is the law: an allocation is recorded after the real call, a free before it; a realloc takes the
+//! record out, calls, and puts a record back.
+
+use core::ffi::c_void;
+use memtrace_hot::Hot;
+use memtrace_hot::thread::{Inside, Thread};
+use memtrace_hot::unwind::Entry;
+use memtrace_wire::layout::Op;
+use memtrace_wire::loss::Loss;
+use memtrace_wire::map::U32;
+
+use crate::{real, start, tls};
+
+/// The tables.
+pub static HOT: Hot = Hot::new();
+
+/// What the hooks do.
+pub static MODE: U32 = U32::new(UNSTARTED);
+/// Nobody has called yet.
+pub const UNSTARTED: u32 = 0;
+/// Record.
+pub const ACTIVE: u32 = 1;
+/// Call the real function, nothing else.
+pub const PASSIVE: u32 = 2;
+/// A thread is in `start`.
+pub const STARTING: u32 = 3;
+
+/// Whether hooks record; starts memtrace at the first call.
+#[inline(always)]
+pub fn is_active() -> bool {
+    MODE.acquire() == ACTIVE || start::once()
+}
+
+/// The thread's state, registered at its first call.
+#[inline(always)]
+pub fn thread() -> Option<&'static Thread> {
+    // SAFETY: null, or a state that `register` gave, which is never unmapped.
+    match unsafe { tls::get().as_ref() } {
+        Some(thread) if thread.is_ready() => Some(thread),
+        _ => start::thread(),
+    }
+}
+
+/// What an allocation function does: `call` is the real one, `bytes` what was asked for.
+#[inline(always)]
+pub fn allocate(entry: Entry, op: Op, bytes: usize, call: impl FnOnce() -> *mut c_void) -> *mut c_void {
+    if !is_active() {
+        return call();
+    }
+    if HOT.fault.armed.get() != 0 && strikes(entry, op, bytes) {
+        real::set_errno(libc::ENOMEM);
+        return core::ptr::null_mut();
+    }
+    let block = call();
+    record(entry, op, bytes, block, None);
+    block
+}
+
+/// What realloc and reallocarray do. `bytes`: `None` if the product overflows, and then the real one fails.
+#[inline(always)]
+pub fn reallocate(
+    entry: Entry,
+    op: Op,
+    old: *mut c_void,
+    bytes: Option<usize>,
+    call: impl FnOnce() -> *mut c_void,
+) -> *mut c_void {
+    let asked = bytes.unwrap_or(usize::MAX);
+    if old.is_null() {
+        return allocate(entry, op, asked, call);
+    }
+    if !is_active() {
+        return call();
+    }
+    if asked != 0 && HOT.fault.armed.get() != 0 && strikes(entry, op, asked) {
+        real::set_errno(libc::ENOMEM);
+        return core::ptr::null_mut();
+    }
+    let taken = release(entry, old);
+    let block = call();
+    if block.is_null() {
+        // realloc(p, 0) of glibc frees p and gives NULL; any other NULL leaves p as it was.
+        if let (Some(taken), true) = (taken, asked != 0) {
+            match thread().and_then(|thread| thread.enter(&HOT, entry.sp)) {
+                Some(inside) => HOT.put_back(inside, taken),
+                None => HOT.allocated_blindly(taken.address, taken.bytes, Loss::Nested),
+            }
+            failed(entry);
+        }
+        return block;
+    }
+    record(entry, op, asked, block, taken.map(|taken| taken.address));
+    block
+}
+
+/// What a function that frees does before the real one. What it took out of the tables, if it was there.
+#[inline(always)]
+pub fn release(entry: Entry, old: *mut c_void) -> Option<memtrace_hot::live::Block> {
+    if old.is_null() || !is_active() {
+        return None;
+    }
+    match enter(entry) {
+        Some(inside) => HOT.released(inside, old as u64),
+        None => HOT.released_blindly(old as u64),
+    }
+}
+
+/// Tells hot about an allocation that the real function has made.
+#[inline(always)]
+pub fn record(entry: Entry, op: Op, bytes: usize, block: *mut c_void, moved: Option<u64>) {
+    if block.is_null() {
+        return failed(entry);
+    }
+    match thread() {
+        None => HOT.allocated_blindly(block as u64, bytes as u64, Loss::ThreadDropped),
+        Some(thread) => match thread.enter(&HOT, entry.sp) {
+            Some(inside) => HOT.allocated(inside, entry, block as u64, bytes as u64, op, moved),
+            None => HOT.allocated_blindly(block as u64, bytes as u64, Loss::Nested),
+        },
+    }
+}
+
+/// Into the tables, if this thread has a state and is not there already.
+#[inline(always)]
+pub fn enter(entry: Entry) -> Option<Inside<'static>> {
+    thread()?.enter(&HOT, entry.sp)
+}
+
+#[cold]
+fn failed(entry: Entry) {
+    if let Some(inside) = enter(entry) {
+        inside.body.record.failed.add(1);
+        // The operator new above will call its handler or throw: what comes next is another allocation.
+        inside.body.pending = None;
+    }
+}
+
+/// Whether MALLOC_FAIL_* fails this call; if so it is recorded already.
+#[cold]
+fn strikes(entry: Entry, op: Op, bytes: usize) -> bool {
+    // SAFETY: a hook's entry points at its return address.
+    let caller = unsafe { (entry.sp as *const u64).read() };
+    if HOT.objects.is_loader(caller) {
+        return false;
+    }
+    // A thread's first call comes here before it has a state; a hook that interrupted another has none to use.
+    let inside = enter(entry);
+    let Some(index) = HOT.strikes() else { return false };
+    match inside {
+        Some(inside) => {
+            let (entry, op) = match inside.body.pending.take() {
+                Some(pending) if entry.sp <= pending.entry.sp => (pending.entry, pending.op),
+                _ => (entry, op),
+            };
+            let node = HOT.capture(inside.body, entry);
+            HOT.record_fault(index, bytes as u64, op, node, inside.body.slot);
+        }
+        None => HOT.record_fault(index, bytes as u64, op, 0, 0),
+    }
+    true
+}

@@ -1,0 +1,245 @@
+//! C++'s operators new and delete.
+//!
+//! A C++ exception may pass through a frame of assembly that has unwind data and no personality, but not through
+//! a Rust frame. So each operator new is such a frame: it tells `entered` where it was called from, calls the
+//! real operator, whose first allocation below is recorded with that place, and tells `left` what came of it.
+//! An operator delete has nothing to do after the real one, so it leaves by a jump.
+
+use core::arch::naked_asm;
+use core::ffi::c_void;
+use memtrace_hot::thread::Pending;
+use memtrace_hot::unwind::Entry;
+use memtrace_wire::layout::Op;
+use memtrace_wire::map::U64;
+
+use crate::inside::{self, HOT};
+use crate::real;
+
+macro_rules! operator_new {
+    ($($name:ident = $number:literal, $op:ident, $symbol:literal;)*) => {
+        $(
+            /// An operator new.
+            ///
+            /// # Safety
+            /// As the C++ library's function of this name.
+            #[unsafe(naked)]
+            #[unsafe(export_name = $symbol)]
+            pub unsafe extern "C" fn $name() {
+                naked_asm!(
+                    ".cfi_startproc",
+                    "push rbp",
+                    ".cfi_def_cfa_offset 16",
+                    ".cfi_offset rbp, -16",
+                    "mov rbp, rsp",
+                    ".cfi_def_cfa_register rbp",
+                    "push rdi",
+                    "push rsi",
+                    "push rdx",
+                    "sub rsp, 8",
+                    "mov edi, {number}",
+                    "lea rsi, [rbp + 8]",
+                    "mov rdx, [rbp]",
+                    "call {entered}",
+                    "mov rdx, [rbp - 24]",
+                    "mov rsi, [rbp - 16]",
+                    "mov rdi, [rbp - 8]",
+                    "call rax",
+                    "mov [rbp - 16], rax",
+                    "mov edi, {number}",
+                    "mov rsi, rax",
+                    "mov rdx, [rbp - 8]",
+                    "lea rcx, [rbp + 8]",
+                    "mov r8, [rbp]",
+                    "call {left}",
+                    "mov rax, [rbp - 16]",
+                    "leave",
+                    ".cfi_def_cfa rsp, 8",
+                    "ret",
+                    ".cfi_endproc",
+                    number = const $number,
+                    entered = sym entered,
+                    left = sym left,
+                )
+            }
+        )*
+        static NEWS: &[(crate::elf::Name, Op)] = &[$((c_name($symbol), Op::$op),)*];
+    };
+}
+
+macro_rules! operator_delete {
+    ($($name:ident = $number:literal, $symbol:literal;)*) => {
+        $(
+            /// An operator delete.
+            ///
+            /// # Safety
+            /// As the C++ library's function of this name.
+            #[unsafe(naked)]
+            #[unsafe(export_name = $symbol)]
+            pub unsafe extern "C" fn $name() {
+                naked_asm!(
+                    ".cfi_startproc",
+                    "push rdi",
+                    ".cfi_adjust_cfa_offset 8",
+                    "push rsi",
+                    ".cfi_adjust_cfa_offset 8",
+                    "push rdx",
+                    ".cfi_adjust_cfa_offset 8",
+                    "mov rsi, rdi",
+                    "mov edi, {number}",
+                    "lea rdx, [rsp + 24]",
+                    "mov rcx, rbp",
+                    "call {deleting}",
+                    "pop rdx",
+                    ".cfi_adjust_cfa_offset -8",
+                    "pop rsi",
+                    ".cfi_adjust_cfa_offset -8",
+                    "pop rdi",
+                    ".cfi_adjust_cfa_offset -8",
+                    "jmp rax",
+                    ".cfi_endproc",
+                    number = const $number,
+                    deleting = sym deleting,
+                )
+            }
+        )*
+        static DELETES: &[crate::elf::Name] = &[$(c_name($symbol),)*];
+    };
+}
+
+operator_new! {
+    new = 0, New, "_Znwm";
+    new_array = 1, NewArray, "_Znam";
+    new_nothrow = 2, New, "_ZnwmRKSt9nothrow_t";
+    new_array_nothrow = 3, NewArray, "_ZnamRKSt9nothrow_t";
+    new_aligned = 4, New, "_ZnwmSt11align_val_t";
+    new_array_aligned = 5, NewArray, "_ZnamSt11align_val_t";
+    new_aligned_nothrow = 6, New, "_ZnwmSt11align_val_tRKSt9nothrow_t";
+    new_array_aligned_nothrow = 7, NewArray, "_ZnamSt11align_val_tRKSt9nothrow_t";
+}
+
+operator_delete! {
+    delete = 0, "_ZdlPv";
+    delete_array = 1, "_ZdaPv";
+    delete_nothrow = 2, "_ZdlPvRKSt9nothrow_t";
+    delete_array_nothrow = 3, "_ZdaPvRKSt9nothrow_t";
+    delete_sized = 4, "_ZdlPvm";
+    delete_array_sized = 5, "_ZdaPvm";
+    delete_aligned = 6, "_ZdlPvSt11align_val_t";
+    delete_array_aligned = 7, "_ZdaPvSt11align_val_t";
+    delete_sized_aligned = 8, "_ZdlPvmSt11align_val_t";
+    delete_array_sized_aligned = 9, "_ZdaPvmSt11align_val_t";
+    delete_aligned_nothrow = 10, "_ZdlPvSt11align_val_tRKSt9nothrow_t";
+    delete_array_aligned_nothrow = 11, "_ZdaPvSt11align_val_tRKSt9nothrow_t";
+}
+
+/// A symbol with the NUL that C wants; the strings above have none, so it is added at compile time.
+const fn c_name(symbol: &'static str) -> crate::elf::Name {
+    match symbol.as_bytes() {
+        b"_Znwm" => c"_Znwm",
+        b"_Znam" => c"_Znam",
+        b"_ZnwmRKSt9nothrow_t" => c"_ZnwmRKSt9nothrow_t",
+        b"_ZnamRKSt9nothrow_t" => c"_ZnamRKSt9nothrow_t",
+        b"_ZnwmSt11align_val_t" => c"_ZnwmSt11align_val_t",
+        b"_ZnamSt11align_val_t" => c"_ZnamSt11align_val_t",
+        b"_ZnwmSt11align_val_tRKSt9nothrow_t" => c"_ZnwmSt11align_val_tRKSt9nothrow_t",
+        b"_ZnamSt11align_val_tRKSt9nothrow_t" => c"_ZnamSt11align_val_tRKSt9nothrow_t",
+        b"_ZdlPv" => c"_ZdlPv",
+        b"_ZdaPv" => c"_ZdaPv",
+        b"_ZdlPvRKSt9nothrow_t" => c"_ZdlPvRKSt9nothrow_t",
+        b"_ZdaPvRKSt9nothrow_t" => c"_ZdaPvRKSt9nothrow_t",
+        b"_ZdlPvm" => c"_ZdlPvm",
+        b"_ZdaPvm" => c"_ZdaPvm",
+        b"_ZdlPvSt11align_val_t" => c"_ZdlPvSt11align_val_t",
+        b"_ZdaPvSt11align_val_t" => c"_ZdaPvSt11align_val_t",
+        b"_ZdlPvmSt11align_val_t" => c"_ZdlPvmSt11align_val_t",
+        b"_ZdaPvmSt11align_val_t" => c"_ZdaPvmSt11align_val_t",
+        b"_ZdlPvSt11align_val_tRKSt9nothrow_t" => c"_ZdlPvSt11align_val_tRKSt9nothrow_t",
+        b"_ZdaPvSt11align_val_tRKSt9nothrow_t" => c"_ZdaPvSt11align_val_tRKSt9nothrow_t",
+        _ => c"",
+    }
+}
+
+/// Real operators by number: the address, and the modules' generation when it was found.
+struct Found {
+    address: U64,
+    generation: U64,
+}
+
+static NEW_FOUND: [Found; 8] = [const { Found { address: U64::new(0), generation: U64::new(0) } }; 8];
+static DELETE_FOUND: [Found; 12] = [const { Found { address: U64::new(0), generation: U64::new(0) } }; 12];
+
+/// The real operator. It is looked for again when a module went: libstdc++ may have come and gone with a plug-in.
+#[inline(always)]
+fn real_operator(found: Option<&Found>, name: Option<crate::elf::Name>) -> usize {
+    let (Some(found), Some(name)) = (found, name) else { return 0 };
+    let generation = HOT.generation.acquire();
+    if found.generation.acquire() == generation {
+        return found.address.get() as usize;
+    }
+    look(found, name, generation)
+}
+
+#[cold]
+fn look(found: &Found, name: crate::elf::Name, generation: u64) -> usize {
+    let address = real::next(name).map_or(0, |(address, _)| address);
+    found.address.set(address as u64);
+    if address != 0 {
+        found.generation.publish(generation);
+    }
+    address
+}
+
+/// An operator new was called: where from, and which one is the real one.
+extern "C" fn entered(number: u32, sp: u64, bp: u64) -> usize {
+    let place = number as usize;
+    let operator = NEWS.get(place);
+    if inside::is_active()
+        && let (Some(&(_, op)), Some(inside)) = (operator, inside::enter(Entry { sp, bp }))
+    {
+        inside.body.pending = Some(Pending { entry: Entry { sp, bp }, op, counted: false });
+    }
+    match real_operator(NEW_FOUND.get(place), operator.map(|&(name, _)| name)) {
+        0 => missing as *const () as usize,
+        address => address,
+    }
+}
+
+/// The real operator has returned a block, or NULL from a nothrow form.
+extern "C" fn left(number: u32, block: *mut c_void, bytes: usize, sp: u64, bp: u64) {
+    let (true, Some(&(_, op))) = (inside::is_active(), NEWS.get(number as usize)) else { return };
+    let entry = Entry { sp, bp };
+    let Some(inside) = inside::enter(entry) else { return };
+    let pending = inside.body.pending.take();
+    if block.is_null() {
+        return;
+    }
+    // Its malloc below was recorded, in the right family.
+    if pending.is_none() && HOT.is_live(block as u64, op.family()) {
+        return;
+    }
+    // Under jemalloc, tcmalloc and mimalloc no malloc is called; and one that was retried by a new-handler
+    // was recorded as the operator's own.
+    HOT.retake(inside, entry, block as u64, bytes as u64, op);
+}
+
+/// An operator delete was called; the real one follows.
+extern "C" fn deleting(number: u32, block: *mut c_void, sp: u64, bp: u64) -> usize {
+    let place = number as usize;
+    if !block.is_null() && inside::is_active() {
+        match inside::enter(Entry { sp, bp }) {
+            Some(inside) => HOT.deleted(inside, block as u64),
+            None => {
+                HOT.released_blindly(block as u64);
+            }
+        }
+    }
+    match real_operator(DELETE_FOUND.get(place), DELETES.get(place).copied()) {
+        0 => crate::hooks::free as *const () as usize,
+        address => address,
+    }
+}
+
+/// No module has this operator: nobody could have linked against it but us, so it is malloc.
+extern "C" fn missing(bytes: usize) -> *mut c_void {
+    real::malloc(bytes)
+}

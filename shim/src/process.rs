@@ -1,0 +1,244 @@
+//! How a process begins, divides and ends: exported so that the end is seen, and no call is changed by it.
+//!
+//! Functions that return twice, take variable arguments or look at their return address are left by a jump, with
+//! every argument register as it was.
+
+use core::arch::naked_asm;
+use core::ffi::{c_char, c_int, c_void};
+use memtrace_wire::layout::End;
+
+use crate::inside::{HOT, is_active};
+use crate::{end, real};
+
+/// A function that is noted and then continued at the real one, as if we were not there.
+macro_rules! passage {
+    ($($(#[$doc:meta])* $name:ident, $note:ident;)*) => {
+        $(
+            $(#[$doc])*
+            ///
+            /// # Safety
+            /// As the C library's function of this name.
+            #[unsafe(naked)]
+            #[unsafe(no_mangle)]
+            pub unsafe extern "C" fn $name() {
+                core::arch::naked_asm!(
+                    ".cfi_startproc",
+                    "push rdi",
+                    ".cfi_adjust_cfa_offset 8",
+                    "push rsi",
+                    ".cfi_adjust_cfa_offset 8",
+                    "push rdx",
+                    ".cfi_adjust_cfa_offset 8",
+                    "push rcx",
+                    ".cfi_adjust_cfa_offset 8",
+                    "push r8",
+                    ".cfi_adjust_cfa_offset 8",
+                    "push r9",
+                    ".cfi_adjust_cfa_offset 8",
+                    "push rax",
+                    ".cfi_adjust_cfa_offset 8",
+                    "call {note}",
+                    "mov r11, rax",
+                    "pop rax",
+                    ".cfi_adjust_cfa_offset -8",
+                    "pop r9",
+                    ".cfi_adjust_cfa_offset -8",
+                    "pop r8",
+                    ".cfi_adjust_cfa_offset -8",
+                    "pop rcx",
+                    ".cfi_adjust_cfa_offset -8",
+                    "pop rdx",
+                    ".cfi_adjust_cfa_offset -8",
+                    "pop rsi",
+                    ".cfi_adjust_cfa_offset -8",
+                    "pop rdi",
+                    ".cfi_adjust_cfa_offset -8",
+                    "jmp r11",
+                    ".cfi_endproc",
+                    note = sym $note,
+                )
+            }
+        )*
+    };
+}
+
+pub(crate) use passage;
+
+/// Functions behind one note: `$note` counts, then gives the real one's address.
+macro_rules! notes {
+    ($($note:ident = $real:ident, $count:ident;)*) => {
+        $(
+            extern "C" fn $note() -> usize {
+                if is_active()
+                    && let Some(process) = end::own_process()
+                {
+                    process.$count.fetch_add(1);
+                }
+                real::$real.get()
+            }
+        )*
+    };
+}
+
+notes! {
+    note_fork = FORK, forks;
+    note_raw_fork = RAW_FORK, forks;
+    note_vfork = VFORK, vforks;
+    note_execve = EXECVE, execs;
+    note_execv = EXECV, execs;
+    note_execvp = EXECVP, execs;
+    note_execvpe = EXECVPE, execs;
+    note_execl = EXECL, execs;
+    note_execlp = EXECLP, execs;
+    note_execle = EXECLE, execs;
+    note_fexecve = FEXECVE, execs;
+    note_execveat = EXECVEAT, execs;
+    note_spawn = POSIX_SPAWN, spawns;
+    note_spawnp = POSIX_SPAWNP, spawns;
+}
+
+/// Functions that end the process: `finish` where no handler of ours runs afterwards.
+macro_rules! ends {
+    ($($note:ident = $real:ident, $end:ident $(, $finish:ident)?;)*) => {
+        $(
+            extern "C" fn $note(status: c_int) -> usize {
+                end::begins(End::$end, status);
+                $(end::$finish();)?
+                real::$real.get()
+            }
+        )*
+    };
+}
+
+ends! {
+    note_exit = EXIT, Exit;
+    note_fast_exit = FAST_EXIT, FastExit, finish;
+    note_fast_exit_c99 = FAST_EXIT_C99, FastExit, finish;
+    note_quick_exit = QUICK_EXIT, QuickExit;
+    note_abort = ABORT, Abort, finish;
+    note_assert = ASSERT_FAIL, Assert, finish;
+    note_smash = STACK_CHK_FAIL, StackSmash, finish;
+}
+
+extern "C" fn note_pthread_create() -> usize {
+    is_active();
+    real::PTHREAD_CREATE.get()
+}
+
+extern "C" fn note_prctl() -> usize {
+    real::PRCTL.get()
+}
+
+passage! {
+    /// See fork(2). The child finds its tables wiped and begins anew.
+    fork, note_fork;
+    /// fork of POSIX 2024, without the handlers of pthread_atfork.
+    _Fork, note_raw_fork;
+    /// See vfork(2): the child shares our memory and touches nothing.
+    vfork, note_vfork;
+    /// See execve(2).
+    execve, note_execve;
+    /// See exec(3).
+    execv, note_execv;
+    /// See exec(3).
+    execvp, note_execvp;
+    /// See exec(3).
+    execvpe, note_execvpe;
+    /// See exec(3).
+    execl, note_execl;
+    /// See exec(3).
+    execlp, note_execlp;
+    /// See exec(3).
+    execle, note_execle;
+    /// See fexecve(3).
+    fexecve, note_fexecve;
+    /// See execveat(2).
+    execveat, note_execveat;
+    /// See posix_spawn(3).
+    posix_spawn, note_spawn;
+    /// See posix_spawn(3).
+    posix_spawnp, note_spawnp;
+    /// See pthread_create(3): starts memtrace before the second thread.
+    pthread_create, note_pthread_create;
+    /// See prctl(2).
+    prctl, note_prctl;
+    /// See exit(3): handlers run next, which may close stderr.
+    exit, note_exit;
+    /// See _exit(2): no handler runs.
+    _exit, note_fast_exit;
+    /// See _Exit(3).
+    _Exit, note_fast_exit_c99;
+    /// See quick_exit(3): only its own handlers run, and ours, which was there first, is the last of them.
+    quick_exit, note_quick_exit;
+    /// See abort(3).
+    abort, note_abort;
+    /// assert(3)'s failure, which does not go through an abort of ours.
+    __assert_fail, note_assert;
+    /// The compiler's check of a function's stack has failed.
+    __stack_chk_fail, note_smash;
+}
+
+static MAIN: memtrace_wire::map::U64 = memtrace_wire::map::U64::new(0);
+
+/// glibc's entry from `_start`: the scope of MALLOC_FAIL_* begins at main, and its return is the end.
+///
+/// # Safety
+/// As glibc's function.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn __libc_start_main(
+    main: usize,
+    argc: c_int,
+    argv: *mut *mut c_char,
+    init: usize,
+    fini: usize,
+    rtld_fini: usize,
+    stack_end: *mut c_void,
+) -> c_int {
+    let active = is_active();
+    MAIN.set(main as u64);
+    let address = real::LIBC_START_MAIN.get();
+    // SAFETY: glibc's function of this name has this type in all versions.
+    let call: extern "C" fn(usize, c_int, *mut *mut c_char, usize, usize, usize, *mut c_void) -> c_int =
+        unsafe { core::mem::transmute(address) };
+    let entry = if active { main_here as *const () as usize } else { main };
+    call(entry, argc, argv, init, fini, rtld_fini, stack_end)
+}
+
+/// Stands before main: the one frame of ours on the target's stack, without a personality, so that exceptions and
+/// pthread_exit pass through it. Reports leave it out.
+#[unsafe(naked)]
+unsafe extern "C" fn main_here() {
+    naked_asm!(
+        ".cfi_startproc",
+        "push rdi",
+        ".cfi_adjust_cfa_offset 8",
+        "push rsi",
+        ".cfi_adjust_cfa_offset 8",
+        "push rdx",
+        ".cfi_adjust_cfa_offset 8",
+        "call {arrived}",
+        "mov rdx, [rsp]",
+        "mov rsi, [rsp + 8]",
+        "mov rdi, [rsp + 16]",
+        "call rax",
+        "mov [rsp], rax",
+        "mov rdi, rax",
+        "call {returned}",
+        "mov rax, [rsp]",
+        "add rsp, 24",
+        ".cfi_adjust_cfa_offset -24",
+        "ret",
+        ".cfi_endproc",
+        arrived = sym arrived,
+        returned = sym returned,
+    )
+}
+
+extern "C" fn arrived() -> usize {
+    HOT.fault.arm();
+    MAIN.get() as usize
+}
+
+extern "C" fn returned(status: c_int) {
+    end::begins(End::Exit, status);
+}

@@ -1,0 +1,313 @@
+//! The start: at the first call of any hook, before or after any constructor.
+//!
+//! Settings, arguments and the auxiliary vector are read where the kernel put them, above the first stack frame:
+//! libc's `environ` is not set yet when the loader itself allocates, and a program may clear it.
+
+use core::ffi::{CStr, c_char};
+use core::sync::atomic::{AtomicU64, Ordering};
+use memtrace_hot::map::Source;
+use memtrace_hot::text::Buffer;
+use memtrace_hot::thread::Thread;
+use memtrace_hot::unwind::object::link_maps;
+use memtrace_wire::layout::{Passive, SETTINGS_AT, SETTINGS_BYTES};
+use memtrace_wire::loss::Loss;
+use memtrace_wire::map::{Region, U32, U64};
+use memtrace_wire::settings::{self, Plan};
+use memtrace_wire::sys;
+
+use crate::inside::{ACTIVE, HOT, MODE, PASSIVE, STARTING, UNSTARTED};
+use crate::{elf, end, real, tls};
+
+unsafe extern "C" {
+    /// Where the kernel put argc (ld.so, since glibc 2.2.5).
+    static __libc_stack_end: *const u64;
+}
+
+/// Everything that a fork child needs to begin anew.
+struct Origin {
+    launcher_pid: U32,
+    launcher_fd: U32,
+    cookie: U64,
+    /// Address of a page that fork wipes; its first word is 1 in the process that opened the recording.
+    alive: AtomicU64,
+    /// Which file stderr was at the start.
+    stderr: [U64; 2],
+}
+
+static ORIGIN: Origin = Origin {
+    launcher_pid: U32::new(0),
+    launcher_fd: U32::new(0),
+    cookie: U64::new(0),
+    alive: AtomicU64::new(0),
+    stderr: [U64::new(0), U64::new(0)],
+};
+
+/// Starts memtrace if this is the first call, and says whether it records.
+#[cold]
+#[inline(never)]
+pub fn once() -> bool {
+    if MODE.replace(UNSTARTED, STARTING) {
+        // The thread that starts must not wait for itself when a constructor's code calls a hook.
+        let mode = if start() { ACTIVE } else { PASSIVE };
+        MODE.publish(mode);
+    }
+    while MODE.acquire() == STARTING {
+        sys::give_way();
+    }
+    MODE.acquire() == ACTIVE
+}
+
+fn start() -> bool {
+    HOT.objects.start(real::FIND_OBJECT.get());
+    HOT.loaded.own.set(once as *const () as u64);
+    HOT.apart.set(u32::from(is_glibc()));
+    let reason = passive_reason();
+    read_origin();
+    // A passive process opens a recording too, to say why it is passive; a set-id one touches nothing.
+    if reason == Passive::Secure || !open(false) {
+        return false;
+    }
+    let Some(process) = HOT.store.process() else { return false };
+    process.passive.set(reason as u32);
+    if !matches!(reason, Passive::Excluded) {
+        end::register();
+    }
+    if reason != Passive::No {
+        return false;
+    }
+    HOT.fault.set(plan());
+    process.fault_armed.set(u64::from(plan().range_count != 0));
+    true
+}
+
+fn plan() -> Plan {
+    settings::parse(own_variables()).plan
+}
+
+/// Opens the recording and fills in what is known at once.
+fn open(forked: bool) -> bool {
+    let source = match ORIGIN.launcher_pid.get() {
+        0 => Source::Private,
+        pid => Source::Launcher { pid, fd: ORIGIN.launcher_fd.get(), cookie: ORIGIN.cookie.get() },
+    };
+    let opened = HOT.store.open(source) && HOT.start();
+    HOT.store.opened();
+    if !opened {
+        HOT.store.lost();
+        return false;
+    }
+    let (Some(process), Some(page)) = (HOT.store.process(), memtrace_hot::map::map(4096)) else { return false };
+    let Some(alive) = page.at::<U64>(0) else { return false };
+    alive.set(1);
+    ORIGIN.alive.store(page.base() as u64, Ordering::Release);
+    process.pid.set(sys::pid());
+    process.ppid.set(sys::parent_pid());
+    process.forked.set(u32::from(forked));
+    process.start_ns.set(sys::now_ns());
+    keep_settings();
+    let mut text = Buffer::<4096>::new();
+    memtrace_hot::modules::executable(&mut text);
+    HOT.keep_text(text.as_bytes(), &process.exe);
+    keep_arguments();
+    if let Some((_, map)) = real::next(c"malloc") {
+        HOT.keep_text(map.path().to_bytes(), &process.allocator);
+    }
+    true
+}
+
+/// Whether this process is the one that opened the recording, and no fork of it.
+pub fn is_own_process() -> bool {
+    let page = ORIGIN.alive.load(Ordering::Acquire);
+    if page == 0 {
+        return false;
+    }
+    // SAFETY: mapped by `open`, never unmapped.
+    let page = unsafe { Region::new(page as *mut u8, 4096) };
+    page.at::<U64>(0).is_some_and(|alive| alive.get() == 1)
+}
+
+/// The calling thread's state: registers it, and begins anew first in a fork child.
+#[cold]
+#[inline(never)]
+pub fn thread() -> Option<&'static Thread> {
+    if !is_own_process() {
+        HOT.forget();
+        if !open(true) {
+            MODE.publish(PASSIVE);
+            return None;
+        }
+        HOT.store.lose(Loss::Inherited);
+        HOT.fault.inherit();
+    }
+    let pointer = tls::pointer();
+    let top = if sys::tid() == sys::pid() {
+        // The strings of argv and environ follow, so the page is mapped to its end.
+        (stack_end() as u64 + 8).next_multiple_of(4096)
+    } else {
+        pointer
+    };
+    let thread = HOT.register(pointer, top, tls::get())?;
+    tls::set(core::ptr::from_ref(thread).cast_mut());
+    Some(thread)
+}
+
+fn stack_end() -> *const u64 {
+    // SAFETY: the loader set it before it called anybody.
+    unsafe { __libc_stack_end }
+}
+
+/// The C strings of a list that ends with a null pointer.
+fn strings(list: *const u64) -> impl Iterator<Item = &'static [u8]> + Clone {
+    (0..STRINGS_MAX).map_while(move |place| {
+        // SAFETY: the kernel's lists end with a null pointer, and the walk ends there.
+        let string = unsafe { *list.add(place) };
+        // SAFETY: each entry is a C string that lives as long as the process.
+        (string != 0).then(|| unsafe { CStr::from_ptr(string as *const c_char) }.to_bytes())
+    })
+}
+
+/// Arguments or variables: the kernel's own limit is a quarter of the stack.
+const STRINGS_MAX: usize = 1 << 20;
+
+fn argument_list() -> *const u64 {
+    stack_end().wrapping_add(1)
+}
+
+fn environment() -> *const u64 {
+    // SAFETY: argc is where the kernel put it.
+    let count = unsafe { *stack_end() } as usize;
+    argument_list().wrapping_add(count + 1)
+}
+
+/// A value of the auxiliary vector (getauxval(3)), which follows the environment.
+fn auxiliary(kind: u64) -> Option<u64> {
+    let count = strings(environment()).count();
+    let mut place = environment().wrapping_add(count + 1);
+    for _ in 0..64 {
+        // SAFETY: the vector ends with AT_NULL, and the walk ends there.
+        let [found, value] = unsafe { *place.cast::<[u64; 2]>() };
+        match found {
+            0 => return None,
+            _ if found == kind => return Some(value),
+            _ => place = place.wrapping_add(2),
+        }
+    }
+    None
+}
+
+fn passive_reason() -> Passive {
+    if auxiliary(libc::AT_SECURE).is_some_and(|secure| secure != 0) {
+        return Passive::Secure;
+    }
+    if real::before(c"malloc").is_some() {
+        return Passive::OwnAllocator;
+    }
+    for map in link_maps() {
+        let path = map.path().to_bytes();
+        let name = path.rsplit(|&byte| byte == b'/').next().unwrap_or(path);
+        // Callgrind, cachegrind and lackey load only the core, and replace nothing.
+        if name.starts_with(b"vgpreload_") && !name.starts_with(b"vgpreload_core") {
+            return Passive::Valgrind;
+        }
+        if [c"__asan_init", c"__tsan_init", c"__lsan_init", c"__hwasan_init", c"__msan_init"]
+            .iter()
+            .any(|name| elf::function(map, name).is_some())
+        {
+            return Passive::Sanitizer;
+        }
+    }
+    let wanted = settings::parse(strings(environment())).exe;
+    let mut text = Buffer::<4096>::new();
+    memtrace_hot::modules::executable(&mut text);
+    let name = text.as_bytes().rsplit(|&byte| byte == b'/').next().unwrap_or(b"");
+    if !wanted.is_empty() && !settings::glob(wanted, name) {
+        return Passive::Excluded;
+    }
+    Passive::No
+}
+
+fn is_glibc() -> bool {
+    real::next(c"malloc").is_some_and(|(_, map)| elf::function(map, c"gnu_get_libc_version").is_some())
+}
+
+/// `MEMTRACE_RUN=pid:fd:cookie`, as the launcher sets it; and which file stderr is.
+fn read_origin() {
+    if let Some((device, file, _)) = sys::identity(2) {
+        let [a, b] = &ORIGIN.stderr;
+        a.set(device);
+        b.set(file);
+    }
+    let Some(value) = strings(environment()).find_map(|text| settings::value_of(text, "MEMTRACE_RUN")) else { return };
+    let mut parts = value.splitn(3, |&byte| byte == b':');
+    let (Some(pid), Some(fd), Some(cookie)) = (
+        parts.next().and_then(settings::number),
+        parts.next().and_then(settings::number),
+        parts.next().and_then(hexadecimal),
+    ) else {
+        return;
+    };
+    ORIGIN.launcher_pid.set(pid as u32);
+    ORIGIN.launcher_fd.set(fd as u32);
+    ORIGIN.cookie.set(cookie);
+}
+
+fn hexadecimal(text: &[u8]) -> Option<u64> {
+    if text.is_empty() || text.len() > 16 {
+        return None;
+    }
+    text.iter().try_fold(0u64, |sum, &digit| Some(sum << 4 | u64::from(char::from(digit).to_digit(16)?)))
+}
+
+/// Which file stderr was at the start: device and inode.
+pub fn first_stderr() -> (u64, u64) {
+    let [device, file] = &ORIGIN.stderr;
+    (device.get(), file.get())
+}
+
+/// Copies memtrace's own variables into the root: the program may change its environment.
+fn keep_settings() {
+    let Some(root) = HOT.store.root() else { return };
+    let mut at = SETTINGS_AT as usize;
+    let end = (SETTINGS_AT + SETTINGS_BYTES) as usize - 8;
+    for variable in strings(environment()) {
+        let name = variable.split(|&byte| byte == b'=').next().unwrap_or(variable);
+        if !settings::is_setting(name) {
+            continue;
+        }
+        if at + variable.len() + 1 > end {
+            HOT.store.lose(Loss::SettingDropped);
+            continue;
+        }
+        // SAFETY: between the settings' start and end in the root's mapping; this thread alone writes here.
+        unsafe {
+            core::ptr::copy_nonoverlapping(variable.as_ptr(), root.base().add(at), variable.len());
+        }
+        at += variable.len() + 1;
+    }
+}
+
+/// memtrace's own variables, from the root.
+pub fn own_variables() -> impl Iterator<Item = &'static [u8]> + Clone {
+    let text: &'static [u8] = match HOT.store.root() {
+        // SAFETY: inside the root's mapping, written once by `keep_settings`.
+        Some(root) => unsafe {
+            core::slice::from_raw_parts(root.base().add(SETTINGS_AT as usize), SETTINGS_BYTES as usize)
+        },
+        None => &[],
+    };
+    text.split(|&byte| byte == 0).take_while(|variable| !variable.is_empty())
+}
+
+/// Bytes of arguments that are kept: what a report shows is one line.
+const ARGUMENTS_MAX: usize = 4096;
+
+fn keep_arguments() {
+    let Some(process) = HOT.store.process() else { return };
+    let mut text = Buffer::<ARGUMENTS_MAX>::new();
+    for argument in strings(argument_list()) {
+        text.push(argument);
+        text.push(&[0]);
+    }
+    HOT.keep_text(text.as_bytes(), &process.arguments);
+}
+

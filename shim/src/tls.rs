@@ -1,0 +1,55 @@
+//! The one word of thread-local storage: the thread's state.
+//!
+//! Declared in assembly as initial-exec, because `thread_local!` in a shared library goes through
+//! `__tls_get_addr`, which may allocate.
+
+use core::arch::{asm, global_asm};
+use memtrace_hot::thread::Thread;
+
+global_asm!(
+    ".section .tbss,\"awT\",@nobits",
+    ".balign 8",
+    ".hidden memtrace_thread_word",
+    ".globl memtrace_thread_word",
+    ".type memtrace_thread_word, @object",
+    ".size memtrace_thread_word, 8",
+    "memtrace_thread_word:",
+    ".zero 8",
+    ".previous",
+);
+
+/// The word: null until the thread registers.
+#[inline(always)]
+pub fn get() -> *mut Thread {
+    let value: *mut Thread;
+    // SAFETY: reads this thread's own word; every thread has static storage for it (preloaded, or small enough
+    // for the loader's surplus).
+    unsafe {
+        asm!(
+            "mov {value}, qword ptr [rip + memtrace_thread_word@GOTTPOFF]",
+            "mov {value}, qword ptr fs:[{value}]",
+            value = out(reg) value, options(pure, readonly, nostack, preserves_flags)
+        );
+    }
+    value
+}
+
+/// Sets the word.
+pub fn set(thread: *mut Thread) {
+    // SAFETY: writes this thread's own word.
+    unsafe {
+        asm!(
+            "mov {at}, qword ptr [rip + memtrace_thread_word@GOTTPOFF]",
+            "mov qword ptr fs:[{at}], {value}",
+            at = out(reg) _, value = in(reg) thread, options(nostack, preserves_flags)
+        );
+    }
+}
+
+/// The thread pointer: the top of the stack that glibc made for a thread. The word's own address is a constant away.
+pub fn pointer() -> u64 {
+    let value: u64;
+    // SAFETY: x86-64's ABI keeps the thread pointer in its own first word.
+    unsafe { asm!("mov {value}, qword ptr fs:[0]", value = out(reg) value, options(pure, readonly, nostack, preserves_flags)) };
+    value
+}
