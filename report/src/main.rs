@@ -1,2 +1,66 @@
-//! The command.
-fn main() {}
+//! The `memtrace` command: all that happens outside the target.
+//!
+//! ```text
+//!   memtrace run     run ─▶ target + recording ─┐
+//!   memtrace __end   end ─▶ recording ──────────┤
+//!   memtrace report  report ─▶ profile ◀────────┘ recording ─▶ names ─▶ profile
+//!                       └─▶ views ─▶ text, JSON
+//! ```
+
+#![cfg_attr(not(test), no_main)]
+
+mod cli;
+mod end;
+mod error;
+mod man;
+mod names;
+mod output;
+mod profile;
+mod recording;
+mod report;
+mod run;
+mod sys;
+mod text;
+mod views;
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use cli::{Task, Typed};
+use error::{CLEAN, Error, FAILED};
+
+/// What the exported `main` calls.
+pub fn start() -> u8 {
+    sys::fill_standard_fds();
+    std::panic::set_hook(Box::new(|panic| {
+        sys::say(&format!("memtrace: failed: {panic}\n"));
+        std::process::exit(FAILED.into());
+    }));
+    let code = task().unwrap_or_else(|error| error.print());
+    // std keeps an ExitCode's number to itself.
+    (0..=u8::MAX).find(|&number| ExitCode::from(number) == code).unwrap_or(FAILED)
+}
+
+fn task() -> Result<ExitCode, Error> {
+    match cli::read(std::env::args_os())? {
+        Typed::Text(text) => print(text.as_bytes()),
+        Typed::Task(Task::Run(arguments)) => run::command(&arguments),
+        Typed::Task(Task::Report(arguments)) => report::command(&arguments),
+        Typed::Task(Task::End { recording_fd, report_fd, answer_fd }) => {
+            Ok(end::command(recording_fd, report_fd, answer_fd))
+        }
+        Typed::Task(Task::Man) => {
+            let mut page = Vec::new();
+            let failed = |cause| Error::System { what: "cannot make the man page", cause };
+            man::write(&mut page).map_err(failed)?;
+            print(&page)
+        }
+    }
+}
+
+fn print(text: &[u8]) -> Result<ExitCode, Error> {
+    let mut to = io::stdout().lock();
+    let written = to.write_all(text).and_then(|()| to.flush());
+    written.map_err(|cause| Error::System { what: "cannot write to stdout", cause })?;
+    Ok(ExitCode::from(CLEAN))
+}

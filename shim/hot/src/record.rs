@@ -29,6 +29,8 @@ impl Hot {
         let block = Block { address, bytes, site, family };
         match self.insert(block, true) {
             Inserted::New => {}
+            // An allocator that calls another exported one (glibc's reallocarray calls realloc) was recorded below.
+            Inserted::Replaced(old) if body.last_block == address => self.unrecord(body, old),
             Inserted::Replaced(old) => self.replaced(body, old),
             Inserted::Dropped => self.store.lose(Loss::BlockDropped),
         }
@@ -152,6 +154,23 @@ impl Hot {
         let Some(site) = self.sites.get(u64::from(block.site)) else { return };
         site.foreign_count.fetch_add(1);
         site.foreign_bytes.fetch_add(block.bytes);
+    }
+
+    /// The record that an inner function made of the same block never was.
+    #[cold]
+    fn unrecord(&self, body: &mut Body, old: Block) {
+        let Some(site) = self.sites.get(u64::from(old.site)) else { return };
+        if site.thread.get() != body.slot {
+            return self.replaced(body, old);
+        }
+        self.settle(site);
+        site.total_count.sub(1);
+        site.total_bytes.sub(old.bytes);
+        site.live_count.sub(1);
+        site.live_bytes.sub(old.bytes);
+        body.record.allocations.sub(1);
+        body.record.allocated_bytes.sub(old.bytes);
+        self.hand_back(body, old.bytes.wrapping_neg());
     }
 
     #[cold]

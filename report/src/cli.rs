@@ -1,0 +1,171 @@
+//! The command line: what can be typed, and the help that says so. All of clap is named here.
+
+use std::ffi::OsString;
+use std::fmt::Write;
+
+use clap::error::ErrorKind;
+use clap::{Args, Command, CommandFactory, FromArgMatches, Parser, Subcommand};
+use memtrace_wire::settings::ROWS;
+
+use crate::error::Error;
+use crate::report::ReportArgs;
+
+/// Finds leaks in programs that nobody recompiled.
+///
+/// `memtrace run` starts a program and records every allocation that it makes, with its whole stack; `memtrace
+/// report` reads what was recorded.
+#[derive(Parser, Debug)]
+#[command(name = "memtrace", version, arg_required_else_help = true, disable_help_subcommand = true)]
+struct Line {
+    #[command(subcommand)]
+    task: Task,
+}
+
+/// What memtrace is asked to do.
+#[derive(Subcommand, Debug)]
+pub enum Task {
+    /// Run a program, record its heap, and write a profile when it ends
+    ///
+    /// Its output, exit status and signals are its own. The last lines on stderr say what was recorded and where.
+    Run(RunArgs),
+    /// Read a profile or a recording, and report what it holds
+    Report(ReportArgs),
+    /// What the shim starts at the end of a target that has no launcher
+    #[command(name = "__end", hide = true)]
+    End {
+        /// The recording.
+        recording_fd: i32,
+        /// Where the report goes; -1: nowhere.
+        #[arg(allow_negative_numbers = true)]
+        report_fd: i32,
+        /// Takes one `k` when all is said: the target waits for it.
+        answer_fd: i32,
+    },
+    /// Print the man page
+    #[command(name = "__man", hide = true)]
+    Man,
+}
+
+/// What `memtrace run` takes.
+#[derive(Args, Debug)]
+pub struct RunArgs {
+    /// File for the profile: %p pid, %e program, %t time in seconds, %% a percent sign
+    #[arg(short, long, value_name = "PATTERN", default_value = "%e.%p.memtrace.json")]
+    pub output: String,
+    /// Write a profile for each process; the pattern needs %p
+    #[arg(long)]
+    pub split: bool,
+    /// The program and its arguments
+    #[arg(value_name = "CMD", required = true, trailing_var_arg = true, allow_hyphen_values = true)]
+    pub command: Vec<OsString>,
+}
+
+/// What was typed; what clap prints itself (help, version) is text on stdout.
+pub enum Typed {
+    /// Something to do.
+    Task(Task),
+    /// Something to print.
+    Text(String),
+}
+
+/// Reads the arguments.
+pub fn read(arguments: impl IntoIterator<Item = OsString>) -> Result<Typed, Error> {
+    let parsed = definition().try_get_matches_from(arguments).and_then(|matches| Line::from_arg_matches(&matches));
+    match parsed {
+        Ok(line) => Ok(Typed::Task(line.task)),
+        Err(answer) => match answer.kind() {
+            ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => Ok(Typed::Text(answer.to_string())),
+            ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+                Err(Error::Usage { found: "no command, expected `run` or `report`".to_owned() })
+            }
+            _ => Err(Error::Usage { found: in_our_words(&answer.to_string()) }),
+        },
+    }
+}
+
+/// The whole definition, settings included.
+pub fn definition() -> Command {
+    let settings = settings();
+    Line::command().after_help(settings.clone()).mut_subcommand("run", |run| run.after_help(settings))
+}
+
+/// The table of settings, for the end of `--help`.
+fn settings() -> String {
+    let width = ROWS.iter().map(|row| row.name.len()).max().unwrap_or(0);
+    let mut text = String::from("Settings, from the environment of the target:");
+    for row in ROWS {
+        let _ = write!(text, "\n  {:width$}  {}", row.name, row.text);
+        if !row.default.is_empty() {
+            let _ = write!(text, " [default: {}]", row.default);
+        }
+    }
+    text
+}
+
+/// clap's first paragraph as one line: without its `error:`, with backticks for quotes.
+fn in_our_words(answer: &str) -> String {
+    let paragraph = answer.split("\n\n").next().unwrap_or_default();
+    let line = paragraph.split_whitespace().collect::<Vec<_>>().join(" ");
+    line.strip_prefix("error: ").unwrap_or(&line).replace('\'', "`")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn typed(line: &str) -> Result<Typed, Error> {
+        read(line.split(' ').map(OsString::from))
+    }
+
+    fn run(line: &str) -> Vec<OsString> {
+        match typed(line) {
+            Ok(Typed::Task(Task::Run(arguments))) => arguments.command,
+            _ => panic!("`{line}` is not read as a run"),
+        }
+    }
+
+    #[test]
+    fn the_definition_is_sound() {
+        definition().debug_assert();
+    }
+
+    #[test]
+    fn all_after_the_program_is_the_programs() {
+        assert_eq!(run("memtrace run ls -l --split -o x"), ["ls", "-l", "--split", "-o", "x"]);
+        assert_eq!(run("memtrace run -- ls -l"), ["ls", "-l"]);
+        assert_eq!(run("memtrace run --split -o x -- sh -c y -- --help"), ["sh", "-c", "y", "--", "--help"]);
+        assert_eq!(run("memtrace run git -- --version"), ["git", "--", "--version"]);
+        assert_eq!(run("memtrace run -- -odd --"), ["-odd", "--"]);
+        assert_eq!(run("memtrace run -- a  b"), ["a", "", "b"]);
+    }
+
+    #[test]
+    fn the_shims_call_is_understood_without_a_stderr() {
+        let Ok(Typed::Task(Task::End { recording_fd, report_fd, answer_fd })) = typed("memtrace __end 3 -1 5") else { panic!() };
+        assert_eq!((recording_fd, report_fd, answer_fd), (3, -1, 5));
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_said_in_one_line() {
+        for (line, said) in [
+            ("memtrace", "no command, expected `run` or `report`"),
+            ("memtrace run --split", "the following required arguments were not provided: <CMD>..."),
+            ("memtrace rum", "unrecognized subcommand `rum`"),
+        ] {
+            match typed(line) {
+                Err(error) => assert_eq!(error.to_string(), said),
+                Ok(_) => panic!("`{line}` is read"),
+            }
+        }
+    }
+
+    #[test]
+    fn help_ends_with_every_setting() {
+        for line in ["memtrace --help", "memtrace run --help", "memtrace run -h"] {
+            let Ok(Typed::Text(text)) = typed(line) else { panic!("no help for `{line}`") };
+            let table = text.rfind("Settings, from").map(|at| &text[at..]).unwrap_or_default();
+            assert!(ROWS.iter().all(|row| table.contains(row.name) && table.contains(row.text)), "{line}: {text}");
+            assert!(!text.contains("__end"));
+        }
+    }
+}

@@ -1,0 +1,368 @@
+//! Everything that the command can say when it goes wrong, each with its exit code.
+//!
+//! Exit codes: 0 clean, 1 found something, 2 used wrongly, unusable input or no data, 3 memtrace failed.
+//! A message has the thing, what was found, and what was expected; `hint` is the one thing to do, if there is one.
+
+use std::fmt::{self, Display, Formatter};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+/// Nothing was wrong.
+pub const CLEAN: u8 = 0;
+/// Used wrongly, unusable input, or no data.
+pub const MISUSED: u8 = 2;
+/// memtrace itself failed.
+pub const FAILED: u8 = 3;
+
+/// What went wrong.
+#[derive(Debug)]
+pub enum Error {
+    /// The command line cannot be read.
+    Usage {
+        /// What is wrong with it.
+        found: String,
+    },
+    /// A recording or profile cannot be read, or is not what it should be.
+    CannotRead {
+        /// The file, or a word for it.
+        what: String,
+        /// What is wrong with it, and what was expected.
+        found: String,
+    },
+    /// A recording or profile of another version.
+    Version {
+        /// The file, or a word for it.
+        what: String,
+        /// Its version.
+        found: u64,
+        /// The highest version that this memtrace reads.
+        reads: u64,
+    },
+    /// A file could not be opened.
+    CannotOpen {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        cause: io::Error,
+    },
+    /// A profile or report could not be written.
+    CannotWrite {
+        /// The file, or the pattern where no file has been named yet.
+        path: PathBuf,
+        /// What the system said.
+        cause: io::Error,
+    },
+    /// A pattern for file names has a `%` that is followed by nothing we know.
+    BadPattern {
+        /// The pattern.
+        pattern: String,
+        /// The `%` and what follows.
+        found: String,
+    },
+    /// `--split` and a pattern that gives all processes the same name.
+    SplitWithoutPid {
+        /// The pattern.
+        pattern: String,
+    },
+    /// No such program.
+    TargetNotFound {
+        /// The command, as it was typed.
+        command: String,
+        /// It was looked for in PATH.
+        in_path: bool,
+    },
+    /// The target cannot be run, or not be recorded.
+    TargetRefused {
+        /// The command, as it was typed.
+        command: String,
+        /// The scripts' interpreters from there to the file that is meant; empty: the command itself.
+        through: Vec<PathBuf>,
+        /// What it is.
+        refusal: Refusal,
+    },
+    /// exec failed after all.
+    CannotStart {
+        /// The program.
+        path: PathBuf,
+        /// What the system said.
+        cause: io::Error,
+    },
+    /// libmemtrace.so is in none of its places.
+    LibraryNotFound {
+        /// Where it was looked for.
+        looked: Vec<PathBuf>,
+    },
+    /// The loader takes `:` and space in LD_PRELOAD for separators.
+    LibraryPath {
+        /// The library.
+        path: PathBuf,
+    },
+    /// The shim never claimed its place in the recording.
+    NothingRecorded {
+        /// The command, as it was typed.
+        command: String,
+    },
+    /// A system call of memtrace's own failed.
+    System {
+        /// What it was for: "cannot …".
+        what: &'static str,
+        /// What the system said.
+        cause: io::Error,
+    },
+}
+
+/// Why a target is not started.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// A directory.
+    Directory,
+    /// A pipe, socket or device.
+    NotAFile,
+    /// No permission to execute it.
+    NotExecutable,
+    /// It does not exist (an interpreter).
+    Missing,
+    /// It cannot be read, so nothing is known about it. Holds the system's words.
+    Unreadable(String),
+    /// No PT_INTERP: nothing loads a library into it.
+    Static,
+    /// Its loader is musl's.
+    Musl {
+        /// The loader.
+        loader: String,
+    },
+    /// The loader that it names does not exist.
+    LoaderMissing {
+        /// The loader.
+        loader: String,
+    },
+    /// An ELF file of another word size.
+    Class {
+        /// What it is, in bits.
+        bits: u8,
+    },
+    /// An ELF file for another machine.
+    Machine {
+        /// e_machine.
+        number: u16,
+    },
+    /// An ELF file, but not an executable one.
+    NotAProgram,
+    /// An ELF file whose headers lead nowhere.
+    Damaged,
+    /// The set-user-id bit, for another user than the one who runs it.
+    SetUser,
+    /// The set-group-id bit, for another group.
+    SetGroup,
+    /// File capabilities.
+    Capabilities,
+    /// More interpreters in a row than the kernel follows.
+    TooDeep,
+}
+
+impl Error {
+    /// `what` (a file in backticks, or a word) cannot be read, for the reason `found`.
+    pub fn read(what: impl Into<String>, found: impl Display) -> Error {
+        Error::CannotRead { what: what.into(), found: found.to_string() }
+    }
+
+    /// The exit code that this error ends the command with.
+    pub fn code(&self) -> u8 {
+        match self {
+            Error::Usage { .. }
+            | Error::CannotRead { .. }
+            | Error::Version { .. }
+            | Error::CannotOpen { .. }
+            | Error::BadPattern { .. }
+            | Error::SplitWithoutPid { .. }
+            | Error::TargetNotFound { .. }
+            | Error::TargetRefused { .. }
+            | Error::CannotStart { .. }
+            | Error::LibraryPath { .. }
+            | Error::NothingRecorded { .. } => MISUSED,
+            Error::CannotWrite { .. } | Error::LibraryNotFound { .. } | Error::System { .. } => FAILED,
+        }
+    }
+
+    /// The one thing to do about it.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Error::CannotRead { .. } | Error::CannotOpen { .. } | Error::CannotStart { .. } | Error::System { .. } => {
+                None
+            }
+            Error::Usage { .. } => Some("`memtrace --help` and `memtrace run --help` say what can be typed".to_owned()),
+            Error::Version { .. } => Some("use the memtrace that wrote it".to_owned()),
+            Error::CannotWrite { .. } => Some("name a place that can be written with `-o`".to_owned()),
+            Error::BadPattern { .. } => Some("write `%%` for a percent sign".to_owned()),
+            Error::SplitWithoutPid { .. } => Some("put `%p` into the pattern".to_owned()),
+            Error::TargetNotFound { in_path: true, .. } => {
+                Some("write `./NAME` for a program in the working directory".to_owned())
+            }
+            Error::TargetNotFound { in_path: false, .. } => None,
+            Error::TargetRefused { refusal, .. } => refusal.hint(),
+            Error::LibraryNotFound { .. } => {
+                Some("build both with `cargo build --release`, and keep them in one directory".to_owned())
+            }
+            Error::LibraryPath { .. } => Some("move memtrace to a directory without such characters".to_owned()),
+            Error::NothingRecorded { .. } => Some(
+                "likely the target ended before its first allocation, changed LD_PRELOAD before an exec, \
+                 or may not read /proc"
+                    .to_owned(),
+            ),
+        }
+    }
+
+    /// Says it on stderr; the exit code to end with. A closed stderr is no failure.
+    pub fn print(&self) -> ExitCode {
+        let mut text = format!("memtrace: {self}\n");
+        if let Some(hint) = self.hint() {
+            text.push_str(&format!("hint: {hint}\n"));
+        }
+        let _ = io::stderr().write_all(text.as_bytes());
+        ExitCode::from(self.code())
+    }
+}
+
+impl Refusal {
+    fn hint(&self) -> Option<String> {
+        let text = match self {
+            Refusal::Directory | Refusal::NotAFile | Refusal::Missing | Refusal::TooDeep => return None,
+            Refusal::Damaged | Refusal::Unreadable(_) | Refusal::LoaderMissing { .. } => return None,
+            Refusal::NotExecutable => "`chmod +x` makes a file of your own executable",
+            Refusal::Static => "link it dynamically: without `-static`, `-static-pie` or `+crt-static`",
+            Refusal::Musl { .. } => "build it for glibc: memtrace is a glibc library",
+            Refusal::Class { .. } | Refusal::Machine { .. } => "build it for x86-64",
+            Refusal::NotAProgram => "name the program that uses it",
+            Refusal::SetUser | Refusal::SetGroup => "run a copy without the set-id bit, or run it as its owner",
+            Refusal::Capabilities => "run a copy: copying drops file capabilities",
+        };
+        Some(text.to_owned())
+    }
+}
+
+impl Display for Error {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            Error::Usage { found } => write!(f, "{found}"),
+            Error::CannotRead { what, found } => write!(f, "cannot read {what}: {found}"),
+            Error::Version { what, found, reads } => {
+                write!(f, "cannot read {what}: version {found}, this memtrace reads up to {reads}")
+            }
+            Error::CannotOpen { path, cause } => write!(f, "cannot read `{}`: {}", path.display(), words(cause)),
+            Error::CannotWrite { path, cause } => write!(f, "cannot write `{}`: {}", path.display(), words(cause)),
+            Error::BadPattern { pattern, found } => {
+                write!(f, "cannot use pattern `{pattern}`: found `{found}`, expected `%p`, `%e`, `%t` or `%%`")
+            }
+            Error::SplitWithoutPid { pattern } => {
+                write!(f, "cannot split by process: pattern `{pattern}` gives all processes one name")
+            }
+            Error::TargetNotFound { command, in_path: true } => {
+                write!(f, "cannot run `{command}`: not found in PATH")
+            }
+            Error::TargetNotFound { command, in_path: false } => write!(f, "cannot run `{command}`: no such file"),
+            Error::TargetRefused { command, through, refusal } => {
+                write!(f, "cannot run `{command}`: ")?;
+                match through.as_slice() {
+                    [] => write!(f, "{refusal}"),
+                    [.., last] => write!(f, "its interpreter `{}` is {refusal}", last.display()),
+                }
+            }
+            Error::CannotStart { path, cause } => write!(f, "cannot run `{}`: {}", path.display(), words(cause)),
+            Error::LibraryNotFound { looked } => {
+                let looked: Vec<_> = looked.iter().map(|path| format!("`{}`", path.display())).collect();
+                write!(f, "cannot find libmemtrace.so: looked for {}", looked.join(", "))
+            }
+            Error::LibraryPath { path } => {
+                write!(f, "cannot preload `{}`: the loader splits LD_PRELOAD at `:` and space", path.display())
+            }
+            Error::NothingRecorded { command } => {
+                write!(f, "nothing was recorded: memtrace's library did not report in from `{command}`")
+            }
+            Error::System { what, cause } => write!(f, "{what}: {}", words(cause)),
+        }
+    }
+}
+
+impl Display for Refusal {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            Refusal::Directory => write!(f, "a directory, expected a program"),
+            Refusal::NotAFile => write!(f, "not a regular file, expected a program"),
+            Refusal::NotExecutable => write!(f, "not executable by this user"),
+            Refusal::Missing => write!(f, "missing"),
+            Refusal::Unreadable(cause) => write!(f, "not readable ({cause}), so it cannot be checked"),
+            Refusal::Static => write!(f, "statically linked, so no library can be preloaded"),
+            Refusal::Musl { loader } => write!(f, "linked against musl (`{loader}`), expected glibc"),
+            Refusal::LoaderMissing { loader } => write!(f, "without its loader `{loader}`, which does not exist"),
+            Refusal::Class { bits } => write!(f, "a {bits}-bit program, expected a 64-bit one for x86-64"),
+            Refusal::Machine { number } => match machine_name(*number) {
+                Some(name) => write!(f, "a program for {name}, expected x86-64"),
+                None => write!(f, "a program for machine {number}, expected x86-64 (62)"),
+            },
+            Refusal::NotAProgram => write!(f, "an ELF file that is no program"),
+            Refusal::Damaged => write!(f, "a damaged ELF file: its headers lead past its end"),
+            Refusal::SetUser => write!(f, "set-user-id, so the loader ignores LD_PRELOAD"),
+            Refusal::SetGroup => write!(f, "set-group-id, so the loader ignores LD_PRELOAD"),
+            Refusal::Capabilities => write!(f, "given file capabilities, so the loader ignores LD_PRELOAD"),
+            Refusal::TooDeep => write!(f, "behind more than 5 interpreters in a row, the most that the kernel follows"),
+        }
+    }
+}
+
+/// The system's words without Rust's "(os error N)", in lower case.
+pub fn words(cause: &io::Error) -> String {
+    let text = cause.to_string();
+    let text = text.split(" (os error").next().unwrap_or(&text);
+    let mut letters = text.chars();
+    letters.next().map(|first| first.to_lowercase().chain(letters).collect()).unwrap_or_default()
+}
+
+/// `path` as the subject of an error that opening it gave.
+pub fn cannot_open(path: &Path, cause: io::Error) -> Error {
+    Error::CannotOpen { path: path.to_path_buf(), cause }
+}
+
+fn machine_name(number: u16) -> Option<&'static str> {
+    Some(match number {
+        3 => "i386",
+        21 => "ppc64",
+        22 => "s390x",
+        40 => "arm",
+        183 => "aarch64",
+        243 => "riscv",
+        258 => "loongarch",
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_names_thing_finding_and_expectation() {
+        let error = Error::Version { what: "profile `x.json`".into(), found: 3, reads: 1 };
+        assert_eq!(error.to_string(), "cannot read profile `x.json`: version 3, this memtrace reads up to 1");
+        assert_eq!(error.code(), MISUSED);
+    }
+
+    #[test]
+    fn a_refusal_names_the_interpreter_that_it_is_about() {
+        let refused = |through| Error::TargetRefused { command: "./tool".into(), through, refusal: Refusal::Static };
+        assert_eq!(
+            refused(vec![]).to_string(),
+            "cannot run `./tool`: statically linked, so no library can be preloaded"
+        );
+        assert_eq!(
+            refused(vec!["/bin/busybox".into()]).to_string(),
+            "cannot run `./tool`: its interpreter `/bin/busybox` is statically linked, so no library can be preloaded"
+        );
+        assert!(refused(vec![]).hint().is_some_and(|hint| hint.contains("dynamically")));
+    }
+
+    #[test]
+    fn the_systems_words_are_lower_case_and_without_a_number() {
+        assert_eq!(words(&io::Error::from_raw_os_error(libc::ENOENT)), "no such file or directory");
+    }
+}

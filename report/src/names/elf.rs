@@ -1,0 +1,118 @@
+//! An ELF file on disk: its build-id, its links to debug files, its symbols, its sections.
+//!
+//! The paths come from a recording, which may name anything: only regular files are opened.
+
+use std::borrow::Cow;
+use std::fs::{self, File};
+use std::path::Path;
+
+use memmap2::Mmap;
+use object::{Object, ObjectSection, ObjectSymbol, SymbolKind};
+
+/// A section may unpack to this much; the largest debug sections known (a browser's) have 3 GiB.
+const SECTION_BYTES_MAX: u64 = 4 << 30;
+/// zlib makes 1,032 bytes of one at most, zstd more only from zeros.
+const INFLATION_MAX: u64 = 1 << 11;
+
+/// A file, mapped.
+pub struct ElfFile {
+    map: Mmap,
+}
+
+/// A file that was found to be ELF.
+pub struct View<'d> {
+    object: object::File<'d>,
+}
+
+/// A function's symbol.
+pub struct Symbol<'d> {
+    /// First address, as the file counts.
+    pub address: u64,
+    /// Length in bytes; 0: not known.
+    pub bytes: u64,
+    /// Smaller is better where several symbols stand at one address.
+    pub rank: u8,
+    /// Mangled.
+    pub name: &'d [u8],
+}
+
+impl ElfFile {
+    /// Opens a regular file.
+    pub fn open(path: &Path) -> Option<ElfFile> {
+        // Looked at before it is opened: opening a device or a FIFO can do things.
+        fs::metadata(path).ok().filter(fs::Metadata::is_file)?;
+        let file = File::open(path).ok()?;
+        // SAFETY: private and read-only. Whoever cuts the file while it is read ends this process with SIGBUS;
+        // installers replace files by renaming, which leaves the mapping whole.
+        let map = unsafe { Mmap::map(&file) }.ok()?;
+        Some(ElfFile { map })
+    }
+
+    /// The file's content as ELF.
+    pub fn view(&self) -> Option<View<'_>> {
+        let object = object::File::parse(&*self.map).ok()?;
+        Some(View { object })
+    }
+
+    /// All bytes of the file.
+    pub fn bytes(&self) -> &[u8] {
+        &self.map
+    }
+}
+
+impl<'d> View<'d> {
+    /// NT_GNU_BUILD_ID; empty where there is none.
+    pub fn build_id(&self) -> &'d [u8] {
+        self.object.build_id().ok().flatten().unwrap_or(&[])
+    }
+
+    /// Name and CRC of a separate debug file: `.gnu_debuglink`.
+    pub fn debug_link(&self) -> Option<(&'d [u8], u32)> {
+        self.object.gnu_debuglink().ok().flatten()
+    }
+
+    /// Path and build-id of the file that holds what several debug files share: `.gnu_debugaltlink`.
+    pub fn shared_link(&self) -> Option<(&'d [u8], &'d [u8])> {
+        self.object.gnu_debugaltlink().ok().flatten()
+    }
+
+    /// Whether the file has debug information of its own.
+    pub fn has_lines(&self) -> bool {
+        self.object.section_by_name(".debug_info").is_some_and(|section| section.size() > 0)
+    }
+
+    /// A section's content, unpacked; empty where there is none or it is not whole.
+    pub fn section(&self, name: &str) -> Cow<'d, [u8]> {
+        let unpacked = || {
+            let data = self.object.section_by_name(name)?.compressed_data().ok()?;
+            let limit = (data.data.len() as u64).saturating_mul(INFLATION_MAX).min(SECTION_BYTES_MAX);
+            let is_plain = data.format == object::CompressionFormat::None;
+            (is_plain || data.uncompressed_size <= limit).then(|| data.decompress().ok())?
+        };
+        unpacked().unwrap_or(Cow::Borrowed(&[]))
+    }
+
+    /// The functions of `.symtab` and `.dynsym`.
+    pub fn functions(&self) -> impl Iterator<Item = Symbol<'d>> {
+        let symbols = self.object.symbols().chain(self.object.dynamic_symbols());
+        symbols.filter_map(|symbol| {
+            let is_function = matches!(symbol.kind(), SymbolKind::Text | SymbolKind::Unknown);
+            let name = symbol.name_bytes().ok().filter(|name| !name.is_empty())?;
+            (is_function && symbol.is_definition()).then(|| Symbol {
+                address: symbol.address(),
+                bytes: symbol.size(),
+                rank: rank(symbol.is_global(), symbol.is_weak(), symbol.size() > 0),
+                name,
+            })
+        })
+    }
+}
+
+fn rank(is_global: bool, is_weak: bool, is_sized: bool) -> u8 {
+    let unsized_last = if is_sized { 0 } else { 4 };
+    match (is_global, is_weak) {
+        (true, false) => unsized_last,
+        (_, true) => unsized_last + 1,
+        (false, false) => unsized_last + 2,
+    }
+}

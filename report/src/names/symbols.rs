@@ -1,0 +1,101 @@
+//! The function that an address lies in, by symbol tables alone.
+//!
+//! Invariants:
+//! - sorted by address, one symbol for each; the better rank wins, then the name that sorts first;
+//! - a symbol with a length ends there; one without ends at the next.
+
+use super::elf::{Symbol, View};
+
+/// Functions of a module and its debug file.
+pub struct Symbols {
+    rows: Vec<Row>,
+}
+
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Row {
+    address: u64,
+    rank: u8,
+    name: Vec<u8>,
+    bytes: u64,
+}
+
+impl Symbols {
+    /// The symbols of several files that stand for one module.
+    pub fn gather<'a, 'd: 'a>(views: impl Iterator<Item = &'a View<'d>>) -> Symbols {
+        let all = views.flat_map(View::functions).filter_map(row);
+        Symbols::sorted(all.collect())
+    }
+
+    fn sorted(mut rows: Vec<Row>) -> Symbols {
+        rows.sort_unstable();
+        rows.dedup_by_key(|row| row.address);
+        Symbols { rows }
+    }
+
+    /// Whether nothing is known.
+    pub fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+    }
+
+    /// The mangled name of the function at an address.
+    pub fn find(&self, address: u64) -> Option<&[u8]> {
+        let after = self.rows.partition_point(|row| row.address <= address);
+        // Short symbols can lie inside a long one (entry points written in assembly): look back a few.
+        let near = self.rows.get(after.saturating_sub(8)..after)?;
+        let holds = |row: &&Row| match row.bytes {
+            0 => near.last().is_some_and(|last| last.address == row.address),
+            bytes => address - row.address < bytes,
+        };
+        near.iter().rev().find(holds).map(|row| row.name.as_slice())
+    }
+}
+
+fn row(symbol: Symbol<'_>) -> Option<Row> {
+    // A version (`name@@VERSION`) is no part of the name.
+    let name = symbol.name.split(|&byte| byte == b'@').next().filter(|name| !name.is_empty())?;
+    Some(Row { address: symbol.address, rank: symbol.rank, name: name.to_vec(), bytes: symbol.bytes })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn symbols(rows: &[(u64, u64, u8, &str)]) -> Symbols {
+        let row = |&(address, bytes, rank, name): &(u64, u64, u8, &str)| Row {
+            address,
+            rank,
+            name: name.as_bytes().to_vec(),
+            bytes,
+        };
+        Symbols::sorted(rows.iter().map(row).collect())
+    }
+
+    #[test]
+    fn an_address_past_a_functions_end_has_no_name() {
+        let symbols = symbols(&[(0x100, 0x10, 0, "f"), (0x200, 0x10, 0, "g")]);
+        assert_eq!(symbols.find(0x10f), Some(&b"f"[..]));
+        assert_eq!(symbols.find(0x110), None);
+        assert_eq!(symbols.find(0xff), None);
+    }
+
+    #[test]
+    fn a_symbol_without_length_ends_at_the_next() {
+        let symbols = symbols(&[(0x100, 0, 4, "_start"), (0x200, 0x10, 0, "g")]);
+        assert_eq!(symbols.find(0x1ff), Some(&b"_start"[..]));
+        assert_eq!(symbols.find(0x20f), Some(&b"g"[..]));
+        assert_eq!(symbols.find(0x210), None);
+    }
+
+    #[test]
+    fn of_two_names_for_one_function_the_global_one_wins() {
+        let symbols = symbols(&[(0x100, 8, 2, "a_local"), (0x100, 8, 0, "public"), (0x100, 8, 1, "a_weak")]);
+        assert_eq!(symbols.find(0x100), Some(&b"public"[..]));
+    }
+
+    #[test]
+    fn a_function_around_a_short_symbol_goes_on_after_it() {
+        let symbols = symbols(&[(0x100, 0x100, 0, "outer"), (0x120, 4, 2, "entry")]);
+        assert_eq!(symbols.find(0x121), Some(&b"entry"[..]));
+        assert_eq!(symbols.find(0x130), Some(&b"outer"[..]));
+    }
+}

@@ -1,0 +1,236 @@
+//! Names of real programs, built here in every form in which debug information comes.
+
+use std::fs;
+use std::process::Command;
+
+use super::*;
+
+/// A folder that goes when the test is over.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(name: &str) -> Folder {
+        let folder = std::env::temp_dir().join(format!("memtrace-names-{}-{name}", std::process::id()));
+        let _ = fs::remove_dir_all(&folder);
+        fs::create_dir_all(&folder).unwrap();
+        Folder(folder.canonicalize().unwrap())
+    }
+
+    fn join(&self, name: &str) -> PathBuf {
+        self.0.join(name)
+    }
+
+    /// Runs a command line in the folder; what it prints.
+    fn run(&self, line: &str) -> String {
+        let output = Command::new("sh").arg("-ec").arg(line).current_dir(&self.0).output().unwrap();
+        assert!(output.status.success(), "{line}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    /// Where nm(1) finds a symbol.
+    fn address(&self, file: &str, symbol: &str) -> u64 {
+        let table = self.run(&format!("nm {file}"));
+        let line = table.lines().find(|line| line.ends_with(&format!(" {symbol}")));
+        u64::from_str_radix(line.unwrap_or_else(|| panic!("no {symbol} in {table}")).split(' ').next().unwrap(), 16).unwrap()
+    }
+
+    fn build_id(&self, file: &str) -> Vec<u8> {
+        ElfFile::open(&self.join(file)).unwrap().view().unwrap().build_id().to_vec()
+    }
+
+    fn resolve(&self, file: &str, build_id: &[u8], address: u64) -> (Origin, Vec<Name>) {
+        let key = ModuleKey { path: self.join(file), build_id: build_id.to_vec() };
+        let requests = HashMap::from([(key.clone(), BTreeSet::from([address]))]);
+        let answers = resolve(requests, &Places::below(&self.join("debug")));
+        let answer = answers.get(&key).unwrap();
+        (answer.origin, answer.names.get(&address).cloned().unwrap_or_default())
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+const PLANT: &str = "\
+#include <stdlib.h>
+static inline __attribute__((always_inline)) void *inner(void) {
+    return malloc(8);
+}
+__attribute__((noinline)) void *plant(void) {
+    void *block = inner();
+    __asm__ volatile(\"\" : : \"r\"(block));
+    return block;
+}
+int main(void) { return plant() == 0; }
+";
+
+fn plant(name: &str, flags: &str) -> Folder {
+    let folder = Folder::new(name);
+    fs::write(folder.join("plant.c"), PLANT).unwrap();
+    folder.run(&format!("gcc -O2 -Wl,--build-id {flags} -o app plant.c"));
+    folder
+}
+
+/// The call of malloc in `plant`: its return address - 1, by the disassembler.
+fn call_of_malloc(folder: &Folder, file: &str) -> u64 {
+    let code = folder.run(&format!("objdump -d --no-show-raw-insn --disassemble=plant {file}"));
+    let mut lines = code.lines().skip_while(|line| !(line.contains("call") && line.contains("malloc")));
+    let after = lines.nth(1).unwrap();
+    u64::from_str_radix(after.trim().split(':').next().unwrap(), 16).unwrap() - 1
+}
+
+fn places(names: &[Name]) -> Vec<(&str, &str, u32)> {
+    let part = |name: &Name| name.file.as_deref().and_then(|file| file.rsplit('/').next()).map(str::to_owned);
+    names
+        .iter()
+        .map(|name| {
+            let file: &'static str = part(name).unwrap_or_default().leak();
+            (name.function.as_deref().unwrap_or_default(), file, name.line.unwrap_or(0))
+        })
+        .collect()
+}
+
+const EXPECTED: [(&str, &str, u32); 2] = [("inner", "plant.c", 3), ("plant", "plant.c", 6)];
+
+#[test]
+fn an_inlined_call_gives_two_frames_with_file_and_line() {
+    let folder = plant("inline", "-g");
+    let (origin, names) = folder.resolve("app", &folder.build_id("app"), call_of_malloc(&folder, "app"));
+    assert_eq!((origin, places(&names)), (Origin::DebugInfo, EXPECTED.to_vec()));
+}
+
+#[test]
+fn dwarf_of_every_version_and_compression_is_read() {
+    for flags in ["-gdwarf-3", "-gdwarf-4", "-gdwarf-5", "-g -gz=zlib", "-g -gz=zstd", "-g -gz=zlib-gnu"] {
+        if flags.ends_with("zlib-gnu") {
+            // Compilers no longer write it, objcopy(1) does.
+            let folder = plant("compressed", "-g");
+            folder.run("objcopy --compress-debug-sections=zlib-gnu app");
+            let names = folder.resolve("app", &folder.build_id("app"), call_of_malloc(&folder, "app")).1;
+            assert_eq!(places(&names), EXPECTED, "{flags}");
+            continue;
+        }
+        let folder = plant("compressed", flags);
+        let names = folder.resolve("app", &folder.build_id("app"), call_of_malloc(&folder, "app")).1;
+        assert_eq!(places(&names), EXPECTED, "{flags}");
+    }
+}
+
+#[test]
+fn without_debug_information_the_symbol_remains_and_after_strip_the_exported_one() {
+    let folder = plant("symbols", "-rdynamic");
+    let (address, build_id) = (call_of_malloc(&folder, "app"), folder.build_id("app"));
+    let symbol = (Origin::Symbols, vec![Name { function: Some("plant".into()), file: None, line: None }]);
+    assert_eq!(folder.resolve("app", &build_id, address), symbol);
+    folder.run("strip app");
+    assert_eq!(folder.resolve("app", &build_id, address), symbol);
+    let folder = plant("stripped", "-s");
+    assert_eq!(folder.resolve("app", &folder.build_id("app"), address), (Origin::Symbols, vec![]));
+}
+
+#[test]
+fn a_split_debug_file_is_found_by_link_in_all_its_places() {
+    for place in [".", ".debug", "debug$PWD"] {
+        let folder = plant("link", "-g -Wl,--build-id=none");
+        let address = call_of_malloc(&folder, "app");
+        folder.run(&format!(
+            "objcopy --only-keep-debug app app.debug; strip app; objcopy --add-gnu-debuglink=app.debug app
+             mkdir -p {place}; cp app.debug {place}/moved; rm app.debug; mv {place}/moved {place}/app.debug"
+        ));
+        assert_eq!(places(&folder.resolve("app", &[], address).1), EXPECTED, "{place}");
+        // Another file of that name is not taken.
+        folder.run(&format!("printf x >> {place}/app.debug"));
+        assert_eq!(folder.resolve("app", &[], address).1, [], "{place}");
+    }
+}
+
+#[test]
+fn a_split_debug_file_is_found_by_build_id() {
+    let folder = plant("build-id", "-g");
+    let (address, build_id) = (call_of_malloc(&folder, "app"), folder.build_id("app"));
+    let hex: String = build_id.iter().map(|byte| format!("{byte:02x}")).collect();
+    let (first, rest) = hex.split_at(2);
+    folder.run(&format!(
+        "mkdir -p debug/.build-id/{first}; objcopy --only-keep-debug app debug/.build-id/{first}/{rest}.debug; strip app"
+    ));
+    let (origin, names) = folder.resolve("app", &build_id, address);
+    assert_eq!((origin, places(&names)), (Origin::DebugInfo, EXPECTED.to_vec()));
+}
+
+#[test]
+fn what_dwz_shares_between_debug_files_is_found() {
+    let folder = plant("dwz", "-g -gdwarf-4");
+    folder.run(
+        "for n in 1 2 3; do gcc -O2 -g -gdwarf-4 -DN=$n -Wl,--build-id -o app$n plant.c; done
+         dwz -m shared.debug -M shared.debug -r app1 app2 app3
+         readelf -S app1 | grep -q gnu_debugaltlink",
+    );
+    let address = call_of_malloc(&folder, "app1");
+    assert_eq!(places(&folder.resolve("app1", &folder.build_id("app1"), address).1), EXPECTED);
+    // With another shared file names may be wrong, so none are given from it.
+    folder.run("cp app shared.debug");
+    assert_ne!(places(&folder.resolve("app1", &folder.build_id("app1"), address).1), EXPECTED);
+}
+
+#[test]
+fn a_file_with_another_build_id_names_nothing() {
+    let folder = plant("changed", "-g");
+    let address = call_of_malloc(&folder, "app");
+    let mut other = folder.build_id("app");
+    other[0] ^= 1;
+    assert_eq!(folder.resolve("app", &other, address), (Origin::Changed, vec![]));
+    assert_eq!(folder.resolve("app", &[], address), (Origin::Changed, vec![]));
+    assert_eq!(folder.resolve("gone", &other, address), (Origin::Unreadable, vec![]));
+    assert_eq!(folder.resolve(".", &other, address), (Origin::Unreadable, vec![]));
+    assert_eq!(folder.resolve("plant.c", &other, address), (Origin::Unreadable, vec![]));
+}
+
+#[test]
+fn cpp_names_are_demangled_with_and_without_debug_information() {
+    let folder = Folder::new("cpp");
+    let source = "namespace garden { struct Bed { __attribute__((noinline)) int *plant(int seeds); };
+int *Bed::plant(int seeds) { return new int[seeds]; } }
+int main() { garden::Bed bed; return bed.plant(3) == nullptr; }\n";
+    fs::write(folder.join("bed.cc"), source).unwrap();
+    for (flags, origin) in [("-g", Origin::DebugInfo), ("", Origin::Symbols)] {
+        folder.run(&format!("g++ -Wl,--build-id {flags} -o app bed.cc"));
+        let address = folder.address("app", "_ZN6garden3Bed5plantEi") + 4;
+        let (found, names) = folder.resolve("app", &folder.build_id("app"), address);
+        assert_eq!((found, names[0].function.as_deref()), (origin, Some("garden::Bed::plant(int)")));
+    }
+}
+
+#[test]
+fn many_modules_are_named_at_once_and_alike() {
+    let folder = plant("many", "-g");
+    let (address, build_id) = (call_of_malloc(&folder, "app"), folder.build_id("app"));
+    folder.run("for n in 1 2 3 4 5 6 7 8; do cp app app$n; done");
+    let key = |number| ModuleKey { path: folder.join(&format!("app{number}")), build_id: build_id.clone() };
+    let requests = (1..=8).map(|number| (key(number), BTreeSet::from([address, 1 << 40]))).collect();
+    let answers = super::resolve(requests, &Places::below(&folder.join("debug")));
+    assert_eq!(answers.len(), 8);
+    for number in 1..=8 {
+        let answer = answers.get(&key(number)).unwrap();
+        assert_eq!(answer.names.len(), 1);
+        assert_eq!(places(&answer.names[&address]), EXPECTED);
+    }
+}
+
+#[test]
+fn a_damaged_module_is_read_as_far_as_it_goes() {
+    let folder = plant("damaged", "-g -gz=zlib");
+    let (address, build_id) = (call_of_malloc(&folder, "app"), folder.build_id("app"));
+    let whole = fs::read(folder.join("app")).unwrap();
+    for round in 0..300usize {
+        let mut bytes = whole.clone();
+        // Some places of the headers, of the section headers at the end, and all over.
+        let place = [round % 64, bytes.len() - 1 - round * 7, round * bytes.len() / 300][round % 3];
+        bytes[place] ^= 0xff;
+        fs::write(folder.join("broken"), &bytes).unwrap();
+        folder.resolve("broken", &build_id, address);
+        fs::write(folder.join("broken"), &whole[..round * whole.len() / 300]).unwrap();
+        folder.resolve("broken", &build_id, address);
+    }
+}

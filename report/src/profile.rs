@@ -1,0 +1,133 @@
+//! A profile: what leaves a run, as JSON in one object, versioned.
+//!
+//! Invariant: a profile in memory is sound. One that is built is so by construction, one that is read is checked:
+//! every reference leads somewhere.
+
+mod build;
+mod check;
+mod model;
+mod process;
+mod rows;
+mod settings;
+mod sites;
+mod stacks;
+mod time;
+
+#[cfg(test)]
+pub mod sample;
+#[cfg(test)]
+mod tests;
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::{self, BufWriter, Read, Write};
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, cannot_open};
+use crate::names::Places;
+use crate::recording::Recording;
+use crate::views::Choice;
+pub use model::{Frame, Process, Profile, Site};
+#[cfg(test)]
+pub use model::{Fault, Warning};
+
+/// What a pipe may give: a regular file is its own limit.
+const STREAM_BYTES_MAX: u64 = 4 << 30;
+
+/// The loss that only a reader sees: what the recording refers to and does not hold.
+pub const DAMAGED: &str = "damaged";
+
+/// How the kernel says that a process ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum EndStatus {
+    /// It exited with this status.
+    Exited(i32),
+    /// This signal killed it.
+    Killed(i32),
+}
+
+/// What a profile is built with beside the recording.
+#[derive(Default)]
+pub struct Options {
+    /// How processes ended, by pid, as far as somebody waited for them.
+    pub ends: HashMap<u32, EndStatus>,
+}
+
+impl Profile {
+    /// The profile of a recording, with all names resolved from the files of this system.
+    pub fn build(recording: &Recording, options: &Options) -> Result<Profile, Error> {
+        Ok(build::profile(recording, options, &Places::system()))
+    }
+
+    /// Writes one line of JSON.
+    pub fn write_json(&self, to: impl Write) -> io::Result<()> {
+        write_json(self, to)
+    }
+
+    /// Reads a profile.
+    pub fn read(path: &Path) -> Result<Profile, Error> {
+        let file = File::open(path).map_err(|cause| cannot_open(path, cause))?;
+        Profile::from_file(file, &format!("profile `{}`", path.display()))
+    }
+
+    /// Reads a profile that is open. `what` names it in messages.
+    pub fn from_file(file: impl Read, what: &str) -> Result<Profile, Error> {
+        let mut bytes = Vec::new();
+        file.take(STREAM_BYTES_MAX).read_to_end(&mut bytes).map_err(|cause| Error::read(what, cause))?;
+        Profile::from_json(&bytes, what)
+    }
+
+    /// Reads a profile from its JSON.
+    pub fn from_json(bytes: &[u8], what: &str) -> Result<Profile, Error> {
+        if bytes.is_empty() {
+            return Err(Error::read(what, "it is empty, expected a profile"));
+        }
+        // First what it is: a newer one may differ in everything else.
+        let head: Head = serde_json::from_slice(bytes).map_err(|error| Error::read(what, plain(&error)))?;
+        if head.format != model::FORMAT {
+            let found = format!("expected format `{}`", model::FORMAT);
+            return Err(Error::read(what, found));
+        }
+        if head.version != u64::from(model::VERSION) {
+            return Err(Error::Version { what: what.into(), found: head.version, reads: model::VERSION.into() });
+        }
+        let profile: Profile = serde_json::from_slice(bytes).map_err(|error| Error::read(what, plain(&error)))?;
+        match check::first_fault(&profile) {
+            Some(fault) => Err(Error::read(what, fault)),
+            None => Ok(profile),
+        }
+    }
+}
+
+/// Writes a profile's rows as one line of JSON.
+pub fn write_rows(profile: &Profile, choice: &Choice, to: impl Write) -> io::Result<()> {
+    write_json(&rows::RowsOfAll::of(profile, choice), to)
+}
+
+fn write_json(value: &impl Serialize, to: impl Write) -> io::Result<()> {
+    let mut to = BufWriter::new(to);
+    serde_json::to_writer(&mut to, value)?;
+    to.write_all(b"\n")?;
+    to.flush()
+}
+
+#[derive(Deserialize)]
+struct Head {
+    #[serde(default)]
+    format: String,
+    #[serde(default)]
+    version: u64,
+}
+
+/// The reason alone, without a text of the file that it may quote at any length.
+fn plain(error: &serde_json::Error) -> String {
+    use serde_json::error::Category;
+    let place = format!("line {}, column {}", error.line(), error.column());
+    match error.classify() {
+        Category::Eof => format!("it ends in the middle, at {place}"),
+        Category::Syntax => format!("no JSON at {place}"),
+        Category::Data | Category::Io => format!("at {place} something else than a profile has there"),
+    }
+}

@@ -1,0 +1,282 @@
+//! A profile, field by field, as `schema/profile-1.schema.json` describes it.
+//!
+//! ```text
+//!   site ──stack──▶ stacks: frames, leaf first ──▶ frames ──module──▶ modules
+//!     └──thread──▶ threads
+//! ```
+//!
+//! All references are places in arrays of the same process; `check` makes sure that they lead somewhere.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// `Profile::format`.
+pub const FORMAT: &str = "memtrace-profile";
+/// Raised whenever a field changes.
+pub const VERSION: u32 = 1;
+
+/// A run.
+#[derive(Serialize, Deserialize, Clone, PartialEq, Debug)]
+pub struct Profile {
+    /// `FORMAT`.
+    pub format: String,
+    /// `VERSION` of the writer.
+    pub version: u32,
+    /// What wrote it.
+    pub tool: Tool,
+    /// Processes that were not recorded: no room in the recording.
+    pub processes_lost: u64,
+    /// One for each image of each process, in the order in which they began.
+    pub processes: Vec<Process>,
+}
+
+/// The program that wrote a profile.
+#[derive(Serialize, Deserialize, Clone, PartialEq, Debug)]
+pub struct Tool {
+    /// `memtrace`.
+    pub name: String,
+    /// Its version.
+    pub version: String,
+}
+
+/// One image of one process.
+#[derive(Serialize, Deserialize, Clone, PartialEq, Debug, Default)]
+pub struct Process {
+    /// Process id.
+    pub pid: u32,
+    /// The parent's.
+    pub ppid: u32,
+    /// It began as a fork of a recorded process.
+    pub forked: bool,
+    /// Path of the executable.
+    pub exe: String,
+    /// Arguments, the program's name first.
+    pub arguments: Vec<String>,
+    /// Path of the module whose malloc is the real one.
+    pub allocator: String,
+    /// When the recording began: RFC 3339, UTC.
+    pub start: String,
+    /// How it ended.
+    pub end: End,
+    /// Why nothing was recorded.
+    pub passive: Option<String>,
+    /// The settings that were set.
+    pub settings: BTreeMap<String, String>,
+    /// Settings that were not understood, and hints about others.
+    pub warnings: Vec<Warning>,
+    /// Sums.
+    pub summary: Summary,
+    /// What was lost, by key; only what is not 0.
+    pub losses: BTreeMap<String, u64>,
+    /// Calls that make processes.
+    pub calls: Calls,
+    /// Threads.
+    pub threads: Vec<Thread>,
+    /// Modules.
+    pub modules: Vec<Module>,
+    /// Frames, each once.
+    pub frames: Vec<Frame>,
+    /// Stacks: places in `frames`, leaf first.
+    pub stacks: Vec<Vec<u32>>,
+    /// Sites.
+    pub sites: Vec<Site>,
+    /// Allocations that were made to fail.
+    pub faults: Vec<Fault>,
+}
+
+/// How a process ended.
+#[derive(Serialize, Deserialize, Clone, PartialEq, Debug, Default)]
+pub struct End {
+    /// What the shim saw: `none`, `exit`, `fast-exit`, `quick-exit`, `abort`, `exec`, `assert`, `stack-smash`.
+    pub how: String,
+    /// Exit status.
+    pub status: Option<i32>,
+    /// The signal that killed it.
+    pub signal: Option<i32>,
+}
+
+/// A setting that memtrace stumbled over.
+#[derive(Serialize, Deserialize, Clone, PartialEq, Debug)]
+pub struct Warning {
+    /// Its name.
+    pub setting: String,
+    /// Its value.
+    pub found: String,
+    /// What a value looks like.
+    pub expected: String,
+}
+
+/// Sums of one process.
+#[derive(Serialize, Deserialize, Clone, PartialEq, Debug, Default)]
+pub struct Summary {
+    /// Successful allocation calls.
+    pub allocations: u64,
+    /// Bytes asked for by them.
+    pub allocated_bytes: u64,
+    /// Blocks given back.
+    pub frees: u64,
+    /// Their bytes.
+    pub freed_bytes: u64,
+    /// Reallocs of a block; each is an allocation and a free too.
+    pub reallocs: u64,
+    /// Highest live bytes.
+    pub peak_bytes: u64,
+    /// By so much the peak of each thread beyond the first may have been missed.
+    pub peak_slack_bytes: u64,
+    /// Live bytes at the end.
+    pub live_bytes: u64,
+    /// Live blocks at the end.
+    pub live_blocks: u64,
+    /// Stacks that allocated.
+    pub stacks: u64,
+    /// Calls that the real allocator answered with NULL.
+    pub failed: u64,
+    /// Frees of blocks that memtrace does not know.
+    pub unknown_frees: u64,
+    /// Allocation calls in the scope of MALLOC_FAIL_*.
+    pub fault_seen: u64,
+    /// Those that were made to fail.
+    pub fault_fired: u64,
+    /// MALLOC_FAIL_* asked for a failure.
+    pub fault_armed: bool,
+    /// Memory that memtrace used itself.
+    pub own_bytes: u64,
+}
+
+/// Calls that make processes or images.
+#[derive(Serialize, Deserialize, Clone, PartialEq, Debug, Default)]
+pub struct Calls {
+    /// fork.
+    pub forks: u64,
+    /// vfork.
+    pub vforks: u64,
+    /// exec*, counted before the call.
+    pub execs: u64,
+    /// posix_spawn*.
+    pub spawns: u64,
+}
+
+/// A slot for threads.
+#[derive(Serialize, Deserialize, Clone, PartialEq, Debug)]
+pub struct Thread {
+    /// The kernel's id of the latest thread.
+    pub tid: u32,
+    /// Its name.
+    pub name: String,
+    /// Threads that used the slot.
+    pub uses: u32,
+    /// As in `Summary`.
+    pub allocations: u64,
+    /// As in `Summary`.
+    pub allocated_bytes: u64,
+    /// As in `Summary`.
+    pub frees: u64,
+    /// As in `Summary`.
+    pub freed_bytes: u64,
+}
+
+/// A module of the target.
+#[derive(Serialize, Deserialize, Clone, PartialEq, Debug)]
+pub struct Module {
+    /// Path of its file.
+    pub path: String,
+    /// NT_GNU_BUILD_ID in hexadecimal.
+    pub build_id: String,
+    /// First address.
+    #[serde(serialize_with = "to_hex", deserialize_with = "from_hex")]
+    pub start: u64,
+    /// Last address + 1.
+    #[serde(serialize_with = "to_hex", deserialize_with = "from_hex")]
+    pub end: u64,
+    /// What is added to the addresses of its file.
+    #[serde(serialize_with = "to_hex", deserialize_with = "from_hex")]
+    pub bias: u64,
+    /// `executable`, `memtrace`, `loader`, `vdso`.
+    pub flags: Vec<String>,
+    /// It was unloaded before the end.
+    pub unloaded: bool,
+    /// Where names come from: `debug-info`, `symbols`, `nothing`, `unreadable`, `changed`, `unused`.
+    pub names: String,
+}
+
+/// A frame.
+#[derive(Serialize, Deserialize, Clone, PartialEq, Debug)]
+pub struct Frame {
+    /// `native`, `source`, `python`, `tag`, `cut`.
+    pub kind: String,
+    /// Place in `modules`.
+    pub module: Option<u32>,
+    /// Where the call is: counted as the module's file counts, or an address where there is no module.
+    #[serde(serialize_with = "to_hex", deserialize_with = "from_hex")]
+    pub offset: u64,
+    /// Demangled; for `cut` the reason.
+    pub function: Option<String>,
+    /// Path of the source file.
+    pub file: Option<String>,
+    /// Line, from 1.
+    pub line: Option<u32>,
+    /// The function's code was inlined into that of the next frame.
+    pub inlined: bool,
+}
+
+/// What one stack in one thread allocated by one function.
+#[derive(Serialize, Deserialize, Clone, PartialEq, Debug, Default)]
+pub struct Site {
+    /// Place in `stacks`.
+    pub stack: u32,
+    /// Place in `threads`.
+    pub thread: Option<u32>,
+    /// The function that was called.
+    pub op: String,
+    /// Blocks at the end.
+    pub live_blocks: u64,
+    /// Their bytes.
+    pub live_bytes: u64,
+    /// Allocations.
+    pub total_blocks: u64,
+    /// Their bytes.
+    pub total_bytes: u64,
+    /// Blocks when this site stood highest.
+    pub peak_blocks: u64,
+    /// Highest live bytes of this site.
+    pub peak_bytes: u64,
+    /// Blocks when the process stood highest.
+    pub at_peak_blocks: u64,
+    /// Bytes then.
+    pub at_peak_bytes: u64,
+    /// Freed by the same thread's next call.
+    pub temporary_blocks: u64,
+    /// Largest block.
+    pub largest_bytes: u64,
+    /// Allocations that were a realloc of a block.
+    pub realloc_blocks: u64,
+    /// Those that moved it.
+    pub realloc_moved: u64,
+}
+
+/// An allocation that was made to fail.
+#[derive(Serialize, Deserialize, Clone, PartialEq, Debug)]
+pub struct Fault {
+    /// Index among the calls in scope, from 0.
+    pub index: u64,
+    /// Bytes asked for.
+    pub bytes: u64,
+    /// The function that was called.
+    pub op: String,
+    /// Place in `threads`.
+    pub thread: Option<u32>,
+    /// Place in `stacks`.
+    pub stack: u32,
+}
+
+// JSON's numbers are floating point to many readers: addresses are text.
+fn to_hex<S: Serializer>(number: &u64, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(&format_args!("{number:#x}"))
+}
+
+fn from_hex<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    let digits = text.strip_prefix("0x").unwrap_or_default();
+    u64::from_str_radix(digits, 16).map_err(|_| serde::de::Error::custom("expected a hexadecimal number `0x…`"))
+}

@@ -1,0 +1,52 @@
+//! The settings that a process began with, and what was wrong with them.
+
+use std::collections::BTreeMap;
+
+use memtrace_wire::settings::{self, ROWS, Shape};
+
+use super::model::Warning;
+use super::process::text;
+use crate::recording::Process;
+
+/// Those that were set, as they were written.
+pub fn set(process: &Process) -> BTreeMap<String, String> {
+    let mut set = BTreeMap::new();
+    for row in ROWS {
+        let value = process.settings().find_map(|variable| settings::value_of(variable, row.name));
+        set.extend(value.map(|value| (row.name.to_owned(), text(value))));
+    }
+    set
+}
+
+/// Values that were not understood, and settings that another one beats.
+pub fn warnings(process: &Process) -> Vec<Warning> {
+    let parsed = settings::parse(process.settings());
+    let wrong = ROWS.iter().enumerate().filter(|&(place, _)| parsed.wrong >> place & 1 == 1);
+    let value = |name: &str| process.settings().find_map(|variable| settings::value_of(variable, name)).unwrap_or_default();
+    let warning = |name: &str, expected: &str| Warning {
+        setting: name.into(),
+        found: text(value(name)),
+        expected: expected.into(),
+    };
+    let mut warnings: Vec<Warning> = wrong.map(|(_, row)| warning(row.name, expected(row.shape))).collect();
+    if parsed.fail_at_beats_after {
+        warnings.push(warning("MALLOC_FAIL_AFTER", "nothing beside MALLOC_FAIL_AT, which holds"));
+    }
+    warnings
+}
+
+fn expected(shape: Shape) -> &'static str {
+    match shape {
+        Shape::Switch => "`1` or `0`",
+        Shape::Count => "a whole number",
+        Shape::CountOrAll => "a whole number or `all`",
+        Shape::Seconds => "a whole number of seconds up to 86,400",
+        Shape::Pattern => "a path with `%p`, `%e`, `%t` or `%%` only",
+        Shape::Glob => "a pattern",
+        Shape::Path => "a path",
+        Shape::FailAfter => "`N` or `N,M`",
+        Shape::FailCount => "a whole number or `inf`",
+        Shape::FailAt => "numbers from 1 and ranges like `3,10-12`",
+        Shape::Children => "`no`, `same` or `all`",
+    }
+}

@@ -1,0 +1,70 @@
+//! Sites of a profile from those of a recording.
+
+use std::collections::BTreeMap;
+
+use memtrace_wire::layout::{self, Op};
+
+use super::model::Site;
+use super::stacks::Stacks;
+use crate::recording::Process;
+
+/// The name in a profile of the function that was called.
+pub fn op(number: u32) -> String {
+    Op::from_number(number).unwrap_or(Op::Unknown).name().into()
+}
+
+/// Sites with the same stack, thread and function are one: their nodes may differ where a module came back.
+pub fn sites(process: &Process, stacks: &Stacks) -> Vec<Site> {
+    let mut merged: BTreeMap<(u32, u32, u32), Site> = BTreeMap::new();
+    let peak_epoch = process.header.peak_epoch.get();
+    for site in process.sites.iter().skip(1).filter(|site| site.total_count.get() > 0) {
+        let Some(stack) = stacks.number(site.node.get()) else { continue };
+        let next = one(site, stack, process.threads.len(), peak_epoch);
+        merged.entry((stack, site.thread.get(), site.op.get())).and_modify(|have| add(have, &next)).or_insert(next);
+    }
+    merged.into_values().collect()
+}
+
+fn one(site: &layout::Site, stack: u32, thread_count: usize, peak_epoch: u64) -> Site {
+    let live_blocks = site.live_count.get().saturating_sub(site.foreign_count.get());
+    let live_bytes = site.live_bytes.get().saturating_sub(site.foreign_bytes.get());
+    let was_there = site.epoch.get() == peak_epoch;
+    Site {
+        stack,
+        thread: Some(site.thread.get()).filter(|&thread| (thread as usize) < thread_count),
+        op: op(site.op.get()),
+        live_blocks,
+        live_bytes,
+        total_blocks: site.total_count.get(),
+        total_bytes: site.total_bytes.get(),
+        peak_blocks: site.peak_count.get(),
+        peak_bytes: site.peak_bytes.get(),
+        at_peak_blocks: if was_there { site.at_peak_count.get() } else { live_blocks },
+        at_peak_bytes: if was_there { site.at_peak_bytes.get() } else { live_bytes },
+        temporary_blocks: site.temporary_count.get(),
+        largest_bytes: site.largest_bytes.get(),
+        realloc_blocks: site.realloc_count.get().into(),
+        realloc_moved: site.realloc_moved.get().into(),
+    }
+}
+
+fn add(site: &mut Site, other: &Site) {
+    for (sum, part) in [
+        (&mut site.live_blocks, other.live_blocks),
+        (&mut site.live_bytes, other.live_bytes),
+        (&mut site.total_blocks, other.total_blocks),
+        (&mut site.total_bytes, other.total_bytes),
+        (&mut site.at_peak_blocks, other.at_peak_blocks),
+        (&mut site.at_peak_bytes, other.at_peak_bytes),
+        (&mut site.temporary_blocks, other.temporary_blocks),
+        (&mut site.realloc_blocks, other.realloc_blocks),
+        (&mut site.realloc_moved, other.realloc_moved),
+    ] {
+        *sum = sum.saturating_add(part);
+    }
+    // Two highs need not have been at the same time: what is certain is the higher one.
+    if other.peak_bytes > site.peak_bytes {
+        (site.peak_bytes, site.peak_blocks) = (other.peak_bytes, other.peak_blocks);
+    }
+    site.largest_bytes = site.largest_bytes.max(other.largest_bytes);
+}

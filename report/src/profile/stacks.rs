@@ -1,0 +1,270 @@
+//! The stacks of one process: from the recording's trie to frames with a module, and then with names.
+//!
+//! ```text
+//!   node ─▶ Place (kind, module, offset) ─▶ frames of the profile: one, or several where calls were inlined
+//!   chain of nodes ─▶ stack: places, leaf first, each different stack once
+//! ```
+//!
+//! Invariants:
+//! - a chain goes from higher node numbers to lower ones only, so it ends;
+//! - a module's address range counts only for the nodes that were made while it was loaded.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use memtrace_wire::layout::{Node, frame, module_flags};
+
+use super::model::Frame;
+use crate::names::{Answers, ModuleKey, Name, path_of};
+use crate::recording::Process;
+
+/// Frames of one stack; the shim keeps far fewer.
+const STACK_FRAMES_MAX: usize = 4 << 10;
+/// Frames of all stacks of a process: 200,000 stacks of 300 frames. A damaged trie could ask for any number.
+const ALL_FRAMES_MAX: usize = 1 << 26;
+
+/// Reasons that stand beside the layout's `CUT_*`: no stack could be taken.
+const CUT_NO_STACK: u64 = 0xfff0;
+/// The recording's own trie leads nowhere.
+const CUT_DAMAGED: u64 = 0xfff1;
+
+/// What a node stands for, whatever its number.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+struct Place {
+    kind: u64,
+    module: Option<u32>,
+    /// See `model::Frame::offset`.
+    offset: u64,
+}
+
+/// All different stacks of a process, without names yet.
+pub struct Stacks {
+    places: Vec<Place>,
+    stacks: Vec<Vec<u32>>,
+    /// The stack of each node that has one.
+    by_node: HashMap<u32, u32>,
+    modules: Vec<ModuleKey>,
+    /// References that led nowhere.
+    pub damaged: u64,
+}
+
+impl Stacks {
+    /// The stacks of all sites and faults.
+    pub fn of(process: &Process) -> Stacks {
+        let mut places = Places { all: Vec::new(), numbers: HashMap::new() };
+        let by_node = places.of_nodes(process);
+        let no_stack = places.number(cut(CUT_NO_STACK));
+        let damaged_place = places.number(cut(CUT_DAMAGED));
+        let key = |module: &memtrace_wire::layout::Module| ModuleKey {
+            path: path_of(process.text(&module.path).unwrap_or_default()),
+            build_id: build_id(module),
+        };
+        let mut stacks = Stacks {
+            places: places.all,
+            stacks: Vec::new(),
+            by_node: HashMap::new(),
+            modules: process.modules.iter().map(key).collect(),
+            damaged: 0,
+        };
+        let mut known: HashMap<Vec<u32>, u32> = HashMap::new();
+        let mut room = ALL_FRAMES_MAX;
+        let sites = process.sites.iter().skip(1).filter(|site| site.total_count.get() > 0).map(|site| site.node.get());
+        let faults = process.faults.iter().filter(|fault| fault.ready.get() == 1).map(|fault| fault.node.get());
+        for node in sites.chain(faults) {
+            if stacks.by_node.contains_key(&node) {
+                continue;
+            }
+            let mut stack = Vec::new();
+            if !chain(&process.nodes, &by_node, node, room, &mut stack) {
+                stacks.damaged += 1;
+                stack.push(damaged_place);
+            }
+            if node == 0 {
+                stack.push(no_stack);
+            }
+            room = room.saturating_sub(stack.len());
+            let next = stacks.stacks.len() as u32;
+            let number = *known.entry(stack).or_insert_with_key(|stack| {
+                stacks.stacks.push(stack.clone());
+                next
+            });
+            stacks.by_node.insert(node, number);
+        }
+        stacks
+    }
+
+    /// The stack that ends at a node; only those of sites and faults that count.
+    pub fn number(&self, node: u32) -> Option<u32> {
+        self.by_node.get(&node).copied()
+    }
+
+    /// Adds the addresses that need names.
+    pub fn ask(&self, requests: &mut HashMap<ModuleKey, BTreeSet<u64>>) {
+        for place in &self.places {
+            if let Some(key) = self.key(place) {
+                requests.entry(key.clone()).or_default().insert(place.offset);
+            }
+        }
+    }
+
+    /// Frames and stacks as they stand in a profile.
+    pub fn named(&self, answers: &Answers) -> (Vec<Frame>, Vec<Vec<u32>>) {
+        let mut frames = Vec::new();
+        let mut unfolded: Vec<std::ops::Range<u32>> = Vec::new();
+        for place in &self.places {
+            let first = frames.len() as u32;
+            let answer = self.key(place).and_then(|key| answers.get(key));
+            let names = answer.as_ref().and_then(|answer| answer.names.get(&place.offset)).map_or(&[][..], |names| names);
+            frames.extend(place.frames(names));
+            unfolded.push(first..frames.len() as u32);
+        }
+        let unfold = |&place: &u32| unfolded.get(place as usize).cloned().unwrap_or_default();
+        let stacks = self.stacks.iter().map(|stack| stack.iter().flat_map(unfold).collect());
+        (frames, stacks.collect())
+    }
+
+    /// What a module is asked for by, if it is asked for at all.
+    pub fn module_key(&self, module: u32) -> Option<&ModuleKey> {
+        self.modules.get(module as usize)
+    }
+
+    fn key(&self, place: &Place) -> Option<&ModuleKey> {
+        if place.kind != frame::NATIVE {
+            return None;
+        }
+        self.module_key(place.module?).filter(|key| key.path.as_os_str().len() > 1)
+    }
+}
+
+/// The places from a node up to the root; false if the trie leads nowhere.
+fn chain(nodes: &[Node], places: &[Option<u32>], mut number: u32, room: usize, stack: &mut Vec<u32>) -> bool {
+    while number != 0 {
+        let (Some(node), Some(place)) = (nodes.get(number as usize), places.get(number as usize)) else { return false };
+        let parent = node.parent.get();
+        if parent >= number || stack.len() >= room.min(STACK_FRAMES_MAX) {
+            return false;
+        }
+        stack.extend(place);
+        number = parent;
+    }
+    true
+}
+
+struct Places {
+    all: Vec<Place>,
+    numbers: HashMap<Place, u32>,
+}
+
+impl Places {
+    fn number(&mut self, place: Place) -> u32 {
+        let next = self.all.len() as u32;
+        *self.numbers.entry(place).or_insert_with(|| {
+            self.all.push(place);
+            next
+        })
+    }
+
+    /// The place of each node; `None` for nodes in the shim. Goes through the nodes by number, as they were made,
+    /// with the modules that were loaded then: `loaded` never holds two that overlap.
+    fn of_nodes(&mut self, process: &Process) -> Vec<Option<u32>> {
+        let mut changes: Vec<(u64, bool, usize)> = Vec::new();
+        for (place, module) in process.modules.iter().enumerate() {
+            changes.push((module.node_first.get(), true, place));
+            if module.node_end.get() != 0 {
+                changes.push((module.node_end.get(), false, place));
+            }
+        }
+        // At one node number, what goes makes room for what comes.
+        changes.sort_unstable();
+        let mut changes = changes.into_iter().peekable();
+        let mut loaded: BTreeMap<u64, usize> = BTreeMap::new();
+        let mut places = Vec::with_capacity(process.nodes.len());
+        for (number, node) in process.nodes.iter().enumerate() {
+            while let Some((_, comes, place)) = changes.next_if(|change| change.0 <= number as u64) {
+                let Some(module) = process.modules.get(place) else { continue };
+                let start = module.start.get();
+                if comes {
+                    loaded.insert(start, place);
+                } else if loaded.get(&start) == Some(&place) {
+                    loaded.remove(&start);
+                }
+            }
+            let word = node.frame.get() & !frame::RETIRED;
+            if frame::kind(word) != frame::NATIVE {
+                let offset = frame::address(word);
+                places.push(Some(self.number(Place { kind: frame::kind(word), module: None, offset })));
+                continue;
+            }
+            // A return address may be the first byte after its function: the call is what is named.
+            let behind = u64::from(word & frame::EXACT == 0);
+            let address = frame::address(word).saturating_sub(behind);
+            let below = loaded.range(..=address).next_back().map(|entry| *entry.1);
+            let module = below.and_then(|place| Some((place, process.modules.get(place)?)));
+            let module = module.filter(|(_, module)| address < module.end.get());
+            places.push(match module {
+                Some((_, module)) if module.flags.get() & module_flags::SHIM != 0 => None,
+                Some((place, module)) => {
+                    let offset = address.wrapping_sub(module.bias.get());
+                    Some(self.number(Place { kind: frame::NATIVE, module: Some(place as u32), offset }))
+                }
+                None => Some(self.number(Place { kind: frame::NATIVE, module: None, offset: address })),
+            });
+        }
+        places
+    }
+}
+
+impl Place {
+    /// As frames of a profile, innermost first.
+    fn frames(&self, names: &[Name]) -> Vec<Frame> {
+        let frame = |name: Name, inlined| Frame {
+            kind: kind(self.kind).into(),
+            module: self.module,
+            offset: self.offset,
+            function: name.function,
+            file: name.file,
+            line: name.line,
+            inlined,
+        };
+        match (self.kind, names) {
+            (frame::CUT, _) => vec![frame(Name { function: Some(reason(self.offset).into()), ..Name::default() }, false)],
+            (_, []) => vec![frame(Name::default(), false)],
+            (_, names) => {
+                let last = names.len() - 1;
+                names.iter().enumerate().map(|(place, name)| frame(name.clone(), place < last)).collect()
+            }
+        }
+    }
+}
+
+const fn cut(reason: u64) -> Place {
+    Place { kind: frame::CUT, module: None, offset: reason }
+}
+
+fn kind(kind: u64) -> &'static str {
+    match kind {
+        frame::NATIVE => "native",
+        frame::SOURCE => "source",
+        frame::PYTHON => "python",
+        frame::TAG => "tag",
+        frame::CUT => "cut",
+        _ => "unknown",
+    }
+}
+
+fn reason(cut: u64) -> &'static str {
+    match frame::CUT << frame::KIND_SHIFT | cut {
+        frame::CUT_DEPTH => "more frames than are kept",
+        frame::CUT_UNWIND => "no unwind data for the caller",
+        frame::CUT_BOUNDS => "the next frame would lie outside the stack",
+        _ => match cut {
+            CUT_NO_STACK => "no stack could be taken",
+            _ => "the recording is damaged here",
+        },
+    }
+}
+
+/// NT_GNU_BUILD_ID of a module.
+pub fn build_id(module: &memtrace_wire::layout::Module) -> Vec<u8> {
+    let bytes = module.build_id.iter().flat_map(|word| word.get().to_le_bytes());
+    bytes.take(module.build_id_bytes.get() as usize).collect()
+}

@@ -1,0 +1,172 @@
+//! `memtrace report`: a profile or a recording, read again.
+
+use std::fs::File;
+use std::io::{self, BufWriter, IsTerminal, Read, Seek, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::builder::{PossibleValuesParser, TypedValueParser, ValueParser};
+
+use crate::error::{Error, cannot_open};
+use crate::profile::{self, Options, Profile};
+use crate::recording::{self, Recording};
+use crate::text::{self, Request, Style};
+use crate::views::tree::Direction;
+use crate::views::{self, By, Choice, Sort};
+
+/// Stacks printed where `--top` says nothing.
+const TOP: usize = 50;
+
+/// What `memtrace report` takes.
+#[derive(clap::Args, Debug)]
+pub struct ReportArgs {
+    /// Profile (JSON) or recording.
+    file: PathBuf,
+    /// Largest first by: live bytes, total bytes, bytes at the peak, number of allocations, temporary ones.
+    #[arg(long, value_parser = sort(), default_value = "live")]
+    sort: Sort,
+    /// Rows to print, or `all`; 50 by default, all with `--format json`.
+    #[arg(long, value_name = "N", value_parser = top)]
+    top: Option<Top>,
+    /// Only stacks with a frame whose function, file or module matches (`*` and `?` match any letters).
+    #[arg(long, value_name = "GLOB")]
+    filter: Option<String>,
+    /// What makes a row.
+    #[arg(long, value_parser = by(), default_value = "stack")]
+    by: By,
+    /// Tree of calls from the outermost callers down.
+    #[arg(long, conflicts_with_all = ["bottom_up", "by", "format"])]
+    top_down: bool,
+    /// Tree of calls from the allocating functions up.
+    #[arg(long, conflicts_with_all = ["by", "format"])]
+    bottom_up: bool,
+    /// Text, or JSON: the profile with the chosen stacks only; with `--by`, its rows.
+    #[arg(long, value_parser = ["text", "json"], default_value = "text")]
+    format: String,
+    /// Only rows with at least so many bytes, as `4096` or `10KiB`.
+    #[arg(long, value_name = "N", value_parser = text::parse_bytes, default_value = "0")]
+    min_bytes: u64,
+    /// Only the process with this pid.
+    #[arg(long, value_name = "PID")]
+    process: Option<u32>,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Top {
+    All,
+    Rows(usize),
+}
+
+fn sort() -> ValueParser {
+    PossibleValuesParser::new(Sort::WORDS).try_map(|word| word.parse::<Sort>()).into()
+}
+
+fn by() -> ValueParser {
+    PossibleValuesParser::new(By::WORDS).try_map(|word| word.parse::<By>()).into()
+}
+
+fn top(word: &str) -> Result<Top, String> {
+    match word {
+        "all" => Ok(Top::All),
+        _ => word.parse().map(Top::Rows).map_err(|_| "expected a whole number or `all`".into()),
+    }
+}
+
+/// The body of the command.
+pub fn command(args: &ReportArgs) -> Result<ExitCode, Error> {
+    let mut profile = read(&args.file)?;
+    if let Some(pid) = args.process {
+        let pids: Vec<String> = profile.processes.iter().map(|process| process.pid.to_string()).collect();
+        profile.processes.retain(|process| process.pid == pid);
+        if profile.processes.is_empty() {
+            let found = format!("no process {pid} in it, it has {}", pids.join(", "));
+            return Err(Error::read(name(&args.file), found));
+        }
+    }
+    let choice = Choice {
+        sort: args.sort,
+        by: args.by,
+        top: match (args.top, args.format.as_str()) {
+            (Some(Top::All), _) | (None, "json") => None,
+            (Some(Top::Rows(rows)), _) => Some(rows),
+            (None, _) => Some(TOP),
+        },
+        filter: args.filter.clone(),
+        min_bytes: args.min_bytes,
+    };
+    let tree = match (args.top_down, args.bottom_up) {
+        (true, _) => Some(Direction::TopDown),
+        (false, true) => Some(Direction::BottomUp),
+        (false, false) => None,
+    };
+    let stdout = io::stdout().lock();
+    let style = Style { is_coloured: is_coloured(stdout.is_terminal(), |name| std::env::var(name).ok()) };
+    let mut to = BufWriter::new(stdout);
+    let written = match (args.format.as_str(), args.by) {
+        ("json", By::Stack) => {
+            profile.processes = profile.processes.iter().map(|process| views::restricted(process, &choice)).collect();
+            profile.write_json(&mut to)
+        }
+        ("json", _) => profile::write_rows(&profile, &choice, &mut to),
+        _ => text::report(&profile, &Request { choice, tree, style }, &mut to),
+    };
+    match written.and_then(|()| to.flush()) {
+        // Whoever reads has seen enough.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(ExitCode::SUCCESS),
+        Err(cause) => Err(Error::CannotWrite { path: "stdout".into(), cause }),
+        Ok(()) => Ok(ExitCode::SUCCESS),
+    }
+}
+
+/// A profile from a file of either kind.
+fn read(path: &Path) -> Result<Profile, Error> {
+    let mut file = File::open(path).map_err(|cause| cannot_open(path, cause))?;
+    let mut start = Vec::new();
+    Read::by_ref(&mut file).take(8).read_to_end(&mut start).map_err(|cause| cannot_open(path, cause))?;
+    if recording::is_recording(&start) {
+        let recording = Recording::from_file(file, &format!("recording `{}`", path.display()))?;
+        return Profile::build(&recording, &Options::default());
+    }
+    let is_json = start.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'{');
+    if !is_json && !start.is_empty() {
+        return Err(Error::read(name(path), "neither a profile nor a recording of memtrace"));
+    }
+    let what = format!("profile `{}`", path.display());
+    // A pipe cannot go back: what was looked at stands before the rest.
+    match file.rewind() {
+        Ok(()) => Profile::from_file(file, &what),
+        Err(_) => Profile::from_file(start.chain(file), &what),
+    }
+}
+
+fn name(path: &Path) -> String {
+    format!("`{}`", path.display())
+}
+
+/// By convention: NO_COLOR beats all, then CLICOLOR_FORCE, then whether it is a terminal that has colours.
+fn is_coloured(is_terminal: bool, variable: impl Fn(&str) -> Option<String>) -> bool {
+    let is_set = |name| variable(name).is_some_and(|value| !value.is_empty());
+    let is_on = |name| variable(name).is_some_and(|value| !value.is_empty() && value != "0");
+    let is_off = variable("CLICOLOR").is_some_and(|value| value == "0");
+    let is_dumb = variable("TERM").is_none_or(|value| value == "dumb");
+    !is_set("NO_COLOR") && (is_on("CLICOLOR_FORCE") || is_terminal && !is_off && !is_dumb)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn colour_follows_the_conventions() {
+        let coloured = |is_terminal, set: &[(&str, &str)]| {
+            is_coloured(is_terminal, |name| {
+                let all = set.iter().chain(&[("TERM", "xterm")]);
+                all.into_iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_string())
+            })
+        };
+        assert!(coloured(true, &[]) && !coloured(false, &[]));
+        assert!(coloured(false, &[("CLICOLOR_FORCE", "1")]) && !coloured(false, &[("CLICOLOR_FORCE", "0")]));
+        assert!(!coloured(true, &[("NO_COLOR", "1"), ("CLICOLOR_FORCE", "1")]) && coloured(true, &[("NO_COLOR", "")]));
+        assert!(!coloured(true, &[("CLICOLOR", "0")]) && !coloured(true, &[("TERM", "dumb")]));
+    }
+}

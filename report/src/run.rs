@@ -1,0 +1,197 @@
+//! `memtrace run`: starts a target with the shim, lets it live and die as without memtrace, and writes the profile.
+//!
+//! ```text
+//!   shell ─▶ launcher ─┬─▶ keeper   holds the recording, in a session of its own
+//!                      └─▶ target   same group, terminal, fds, signals; LD_PRELOAD and MEMTRACE_RUN added
+//!                            └─▶ descendants: each finds the recording at the keeper
+//! ```
+
+mod alive;
+mod elf;
+mod environment;
+mod keeper;
+mod memfd;
+mod note;
+mod profiles;
+mod script;
+mod target;
+mod wait;
+
+use std::collections::BTreeSet;
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use crate::cli::RunArgs;
+use crate::error::{CLEAN, Error};
+use crate::profile::{EndStatus, Profile};
+use crate::recording::Recording;
+use crate::sys::{self, Pid};
+use crate::text;
+use keeper::Keeper;
+use note::Note;
+use profiles::{Naming, Written};
+use target::Target;
+use wait::Ended;
+
+/// Runs the target and ends as it ended. `Err`: nothing was started, or nothing was recorded.
+pub fn command(arguments: &RunArgs) -> Result<ExitCode, Error> {
+    let variables = sys::environment();
+    let target = Target::find(&arguments.command, environment::search_path(&variables))?;
+    let library = environment::library()?;
+    let naming = Naming { pattern: arguments.output.clone(), split: arguments.split, command: target.name.clone() };
+    naming.check()?;
+
+    let recording = memfd::Recording::create()?;
+    let keeper = Keeper::start(&recording, &naming)?;
+    let address = recording.address(keeper.pid);
+    let held = sys::hold_signals(wait::HELD);
+    let program = target.program(environment::for_target(variables, &library, &address));
+    let pid = match sys::start(&program, &held) {
+        Ok(pid) => pid,
+        Err(cause) => {
+            keeper.dismiss();
+            return Err(Error::CannotStart { path: target.path, cause });
+        }
+    };
+    keeper.tell(&Note::Started(pid));
+    // From here on the launcher's words to a closed stderr must not kill it.
+    sys::ignore(libc::SIGPIPE);
+
+    let ended = wait::until_the_end(pid)?;
+    let end = match ended {
+        Ended::Exited(status) => EndStatus::Exited(status.into()),
+        Ended::Killed(signal) => EndStatus::Killed(signal),
+    };
+    keeper.tell(&Note::Ended(end));
+    let outcome = collect(&recording, keeper, &address, pid, &naming, end, &target.arguments);
+    match outcome {
+        Ok(summary) => sys::say(&summary),
+        Err(error @ Error::NothingRecorded { .. }) => return Err(error),
+        // The target's own failure is the greater news.
+        Err(error) => {
+            let code = error.print();
+            if ended == Ended::Exited(CLEAN) {
+                return Ok(code);
+            }
+        }
+    }
+    Ok(end_as(ended))
+}
+
+/// Writes the profiles, and leaves what is still to come to the keeper. What there is to say.
+fn collect(
+    recording: &memfd::Recording,
+    keeper: Keeper,
+    address: &str,
+    pid: Pid,
+    naming: &Naming,
+    end: EndStatus,
+    command: &[OsString],
+) -> Result<String, Error> {
+    let failed = |cause| Error::System { what: "cannot read the recording", cause };
+    let collected = (|| {
+        if recording.processes().map_err(failed)?.is_empty() {
+            let command = command.first().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+            return Err(Error::NothingRecorded { command });
+        }
+        let living = keeper::living(recording, address)?;
+        let read = Recording::from_file(recording.file().map_err(failed)?, "recording")?;
+        let options = profiles::ends(pid, Some(end));
+        let processes: BTreeSet<u32> = read.processes.iter().map(|process| process.header.pid.get()).collect();
+        let numbers = text::three_numbers(&Profile::build(&read, &options)?);
+        let written = profiles::write(read, pid, naming, &options, &[])?;
+        Ok((numbers, processes.len(), written, living))
+    })();
+    let (numbers, process_count, written, living) = match collected {
+        Ok(collected) => collected,
+        Err(error) => {
+            keeper.dismiss();
+            return Err(error);
+        }
+    };
+    if living.is_empty() {
+        keeper.dismiss();
+    } else {
+        for file in &written {
+            keeper.tell(&Note::Wrote(file.clone()));
+        }
+    }
+    Ok(summary(&numbers, process_count, &written, living.len()))
+}
+
+/// The lines at the end.
+fn summary(numbers: &str, process_count: usize, written: &[Written], living_count: usize) -> String {
+    let Some(first) = written.first() else { return String::new() };
+    let processes = if process_count == 1 { "process" } else { "processes" };
+    let path = first.path.display();
+    let mut text = format!("memtrace: {numbers}\nmemtrace: {process_count} {processes}, profile {path}");
+    if written.len() > 1 {
+        text.push_str(&format!(" and {} more", written.len() - 1));
+    }
+    text.push('\n');
+    match living_count {
+        0 => {}
+        1 => text.push_str("memtrace: 1 process lives on: the profile is completed when it ends\n"),
+        count => {
+            text.push_str(&format!("memtrace: {count} processes live on: the profile is completed when they end\n"));
+        }
+    }
+    text.push_str(&format!("memtrace: next: memtrace report {}\n", quoted(&path.to_string())));
+    text
+}
+
+/// The path as a shell takes it.
+fn quoted(path: &str) -> String {
+    let is_plain = |letter: char| letter.is_alphanumeric() || "/._-+,:@%=".contains(letter);
+    if path.chars().all(is_plain) && !path.starts_with('-') {
+        return path.to_owned();
+    }
+    let here = if path.starts_with('-') { "./" } else { "" };
+    format!("'{here}{}'", path.replace('\'', r"'\''"))
+}
+
+/// Ends this process as the target ended.
+fn end_as(ended: Ended) -> ExitCode {
+    match ended {
+        Ended::Exited(status) => ExitCode::from(status),
+        Ended::Killed(signal) => {
+            sys::die_by(signal);
+            // Still here: pid 1 of a namespace. What a shell would say.
+            ExitCode::from(128 + signal as u8)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn written(path: &str) -> Written {
+        Written { pid: 1, path: path.into(), device: 1, inode: 1, modified_ns: 1 }
+    }
+
+    #[test]
+    fn the_summary_ends_with_the_command_to_type_next() {
+        assert_eq!(
+            summary("3 numbers", 1, &[written("app.1.memtrace.json")], 0),
+            "memtrace: 3 numbers\n\
+             memtrace: 1 process, profile app.1.memtrace.json\n\
+             memtrace: next: memtrace report app.1.memtrace.json\n"
+        );
+    }
+
+    #[test]
+    fn the_summary_counts_files_and_processes_that_live_on() {
+        let text = summary("n", 4, &[written("my app"), written("b"), written("c")], 2);
+        assert!(text.contains("4 processes, profile my app and 2 more\n"));
+        assert!(text.contains("2 processes live on: the profile is completed when they end\n"));
+        assert!(text.ends_with("memtrace report 'my app'\n"));
+    }
+
+    #[test]
+    fn a_path_is_quoted_for_the_shell_where_it_must_be() {
+        assert_eq!(quoted("a/b-1.json"), "a/b-1.json");
+        assert_eq!(quoted("it's"), r"'it'\''s'");
+        assert_eq!(quoted("-x"), "'./-x'");
+    }
+}

@@ -1,0 +1,122 @@
+//! Which processes of a run live on, seen from /proc.
+//!
+//! A recorded process has the recording mapped. One that has not begun to record yet (forked, or about to be
+//! loaded) has MEMTRACE_RUN in its environment. A pid alone says nothing: it may be another's by now.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io;
+use std::time::Duration;
+
+use memtrace_wire::layout::{End, ProcessHeader};
+
+use crate::sys::{self, Pid};
+
+/// How the recording is named in /proc/<pid>/maps, by memfd_create(2).
+const MAPPED_NAME: &str = "/memfd:memtrace (deleted)";
+/// How long a process is left alone that we cannot wait for.
+const PAUSE: Duration = Duration::from_millis(200);
+
+/// Pids of processes that record, or may still begin to. `inode` is the recording's, `address` its MEMTRACE_RUN.
+pub fn living(recorded: &[ProcessHeader], inode: u64, address: &str) -> BTreeSet<Pid> {
+    let mut pids: BTreeSet<Pid> = recorded.iter().map(|header| header.pid.get() as Pid).collect();
+    pids.retain(|&pid| maps(pid, inode));
+    // A process that never had children has none that are unknown.
+    if recorded.iter().any(has_children) {
+        let variable = format!("MEMTRACE_RUN={address}");
+        pids.extend(all_pids().filter(|&pid| environment_has(pid, variable.as_bytes())));
+    }
+    pids
+}
+
+/// Sleeps until one of them, or all, are gone: time to look again.
+pub fn wait_for(pids: &BTreeSet<Pid>) {
+    let Some(&first) = pids.first() else { return };
+    if let Ok(handle) = sys::process_handle(first) {
+        sys::wait_readable(&handle);
+    }
+    // Also where the handle was readable: a zombie that nobody waits for must not keep us busy.
+    std::thread::sleep(PAUSE);
+}
+
+fn has_children(header: &ProcessHeader) -> bool {
+    let calls = [&header.forks, &header.vforks, &header.spawns];
+    // exec too: the image may be gone and the next not there yet.
+    calls.iter().any(|count| count.get() != 0) || header.end.get() == End::Exec as u32
+}
+
+/// Whether a thread of the process has the recording mapped: the first may have ended before the others.
+fn maps(pid: Pid, inode: u64) -> bool {
+    let tasks = match fs::read_dir(format!("/proc/{pid}/task")) {
+        Ok(tasks) => tasks,
+        Err(_) => return false,
+    };
+    tasks.flatten().any(|task| match fs::read(task.path().join("maps")) {
+        Ok(text) => text.split(|&byte| byte == b'\n').any(|line| is_recording(line, inode)),
+        // It gave up its rights, so it lives; whether it is the same cannot be seen.
+        Err(cause) => cause.kind() == io::ErrorKind::PermissionDenied && !is_over(pid),
+    })
+}
+
+/// A line of maps: range, rights, offset, device, inode, name.
+fn is_recording(line: &[u8], inode: u64) -> bool {
+    line.ends_with(MAPPED_NAME.as_bytes())
+        && std::str::from_utf8(line)
+            .is_ok_and(|line| line.split_ascii_whitespace().nth(4).and_then(|text| text.parse().ok()) == Some(inode))
+}
+
+/// Whether the process has ended and only waits to be waited for.
+fn is_over(pid: Pid) -> bool {
+    let Ok(text) = fs::read_to_string(format!("/proc/{pid}/stat")) else { return true };
+    // The state follows the name, which may hold anything, parentheses included.
+    text.rsplit(')').next().is_some_and(|rest| matches!(rest.trim_start().bytes().next(), Some(b'Z' | b'X')))
+}
+
+/// Whether the process is there and has not ended.
+pub fn exists(pid: Pid) -> bool {
+    !is_over(pid)
+}
+
+/// Whether the process is stopped by a signal.
+pub fn is_stopped(pid: Pid) -> bool {
+    let text = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    text.rsplit(')').next().is_some_and(|rest| rest.trim_start().starts_with(['T', 't']))
+}
+
+fn all_pids() -> impl Iterator<Item = Pid> {
+    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+    entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+}
+
+fn environment_has(pid: Pid, variable: &[u8]) -> bool {
+    fs::read(format!("/proc/{pid}/environ"))
+        .is_ok_and(|text| text.split(|&byte| byte == 0).any(|entry| entry == variable))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mapping_is_the_recordings_by_name_and_inode() {
+        let line = |inode: u64, name| format!("7f0-7f1 rw-s 00000000 00:01 {inode}       {name}");
+        assert!(is_recording(line(77, MAPPED_NAME).as_bytes(), 77));
+        assert!(!is_recording(line(78, MAPPED_NAME).as_bytes(), 77));
+        assert!(!is_recording(line(77, "/memfd:other (deleted)").as_bytes(), 77));
+    }
+
+    #[test]
+    fn this_process_is_neither_over_nor_stopped_and_maps_no_recording() {
+        let pid = std::process::id() as Pid;
+        assert!(!is_over(pid) && !is_stopped(pid) && !maps(pid, 1));
+        assert!(is_over(Pid::MAX) && !is_stopped(Pid::MAX) && !maps(Pid::MAX, 1));
+    }
+
+    #[test]
+    fn a_variable_is_found_as_a_whole_entry_only() {
+        let pid = std::process::id() as Pid;
+        let path = std::env::var_os("PATH").map(|value| format!("PATH={}", value.display())).unwrap_or_default();
+        assert!(environment_has(pid, path.as_bytes()));
+        assert!(!environment_has(pid, b"PATH="));
+    }
+}

@@ -1,0 +1,65 @@
+//! Waiting for the target as if nobody stood between it and the shell.
+//!
+//! ```text
+//!   terminal ──INT, QUIT, TSTP──▶ process group: the target too, so the launcher leaves them to it
+//!   kill(launcher) ──TERM, HUP, USR1, USR2──▶ passed on to the target
+//!   the target stops ──▶ the launcher stops, so that the shell sees a stopped job
+//! ```
+
+use super::alive::is_stopped;
+use crate::error::Error;
+use crate::sys::{self, Change, Pid};
+
+/// Signals that the launcher takes one by one. The target gets the mask that the launcher was started with.
+pub const HELD: &[i32] = &[
+    libc::SIGCHLD,
+    libc::SIGINT,
+    libc::SIGQUIT,
+    libc::SIGTERM,
+    libc::SIGHUP,
+    libc::SIGUSR1,
+    libc::SIGUSR2,
+    libc::SIGCONT,
+];
+
+/// How a target ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Ended {
+    /// With this status.
+    Exited(u8),
+    /// By this signal.
+    Killed(i32),
+}
+
+/// Waits until the target has ended.
+pub fn until_the_end(target: Pid) -> Result<Ended, Error> {
+    loop {
+        let failed = |cause| Error::System { what: "cannot wait for the target", cause };
+        match sys::poll_child(target).map_err(failed)? {
+            Some(Change::Exited(status)) => return Ok(Ended::Exited(status)),
+            Some(Change::Killed(signal)) => return Ok(Ended::Killed(signal)),
+            Some(Change::Stopped) => stop_with(target),
+            None => pass_on(target, &sys::next_signal(HELD)),
+        }
+    }
+}
+
+/// A shell with job control waits for its own child, the launcher, to stop. Without such a shell nobody would
+/// ever wake the launcher, so it goes on waiting.
+fn stop_with(target: Pid) {
+    // The news may be old: Ctrl-Z stops the launcher too, and it reads of the target's stop when both go on again.
+    if is_stopped(target) && sys::has_the_terminal() {
+        sys::send(std::process::id() as Pid, libc::SIGSTOP);
+    }
+}
+
+fn pass_on(target: Pid, signal: &sys::Signal) {
+    match signal.number {
+        // `fg` wakes the whole group; `kill -CONT` only the launcher.
+        libc::SIGCONT if is_stopped(target) => sys::send(target, libc::SIGCONT),
+        libc::SIGTERM | libc::SIGHUP | libc::SIGUSR1 | libc::SIGUSR2 if signal.from_process => {
+            sys::send(target, signal.number);
+        }
+        _ => {}
+    }
+}

@@ -1,0 +1,353 @@
+//! Every system call that std does not have: fork and exec, signals, the recording's memfd, process handles.
+//!
+//! `main` is exported from here, past Rust's runtime: the runtime would ignore SIGPIPE, install signal handlers and
+//! open closed standard fds, and a target has to find all of that as memtrace found it.
+
+use std::ffi::{CStr, CString, c_char, c_int};
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::mem::MaybeUninit;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+use std::ptr;
+
+/// A process of ours.
+pub type Pid = i32;
+
+/// The C entry point; arguments come through `std::env`, which glibc fills before main.
+#[cfg(not(test))]
+#[unsafe(no_mangle)]
+extern "C" fn main(_count: c_int, _arguments: *const *const c_char) -> c_int {
+    c_int::from(crate::start())
+}
+
+/// Opens /dev/null where fd 0, 1 or 2 is closed, so that no file of ours lands there and is written to as stderr.
+/// Close-on-exec: the target finds them closed again.
+pub fn fill_standard_fds() {
+    loop {
+        // SAFETY: a constant path; the new fd is nobody's yet.
+        let fd = unsafe { libc::open(c"/dev/null".as_ptr(), libc::O_RDWR | libc::O_CLOEXEC) };
+        if fd > 2 {
+            // SAFETY: opened just now, and known to no one else.
+            unsafe { libc::close(fd) };
+        }
+        if !(0..=2).contains(&fd) {
+            return;
+        }
+    }
+}
+
+/// The environment as it is, entries that are no `NAME=VALUE` included.
+pub fn environment() -> Vec<CString> {
+    unsafe extern "C" {
+        static environ: *const *const c_char;
+    }
+    let mut variables = Vec::new();
+    // SAFETY: `environ` is null or a null-ended array of C strings; nobody changes it while there is one thread.
+    unsafe {
+        let mut at = environ;
+        while !at.is_null() && !(*at).is_null() {
+            variables.push(CStr::from_ptr(*at).to_owned());
+            at = at.add(1);
+        }
+    }
+    variables
+}
+
+/// A memfd; close-on-exec.
+pub fn memfd(name: &CStr) -> io::Result<File> {
+    // SAFETY: a C string and flags.
+    let fd = checked(unsafe { libc::memfd_create(name.as_ptr(), libc::MFD_CLOEXEC) })?;
+    // SAFETY: a new fd that has no other owner.
+    Ok(unsafe { File::from_raw_fd(fd) })
+}
+
+/// A random number.
+pub fn random() -> io::Result<u64> {
+    let mut bytes = [0u8; 8];
+    // SAFETY: the buffer is as long as we say. Up to 256 bytes come whole.
+    let got = unsafe { libc::getrandom(bytes.as_mut_ptr().cast(), bytes.len(), 0) };
+    if got == bytes.len() as isize { Ok(u64::from_ne_bytes(bytes)) } else { Err(io::Error::last_os_error()) }
+}
+
+/// What a target gets back of the signals that `hold_signals` took.
+pub struct Held {
+    mask: libc::sigset_t,
+    on_child: libc::sigaction,
+}
+
+/// Blocks `signals` for `next_signal`, and sees to it that a child's end is kept until it is waited for.
+pub fn hold_signals(signals: &[c_int]) -> Held {
+    let set = signal_set(signals);
+    let mut mask = MaybeUninit::zeroed();
+    let mut on_child = MaybeUninit::zeroed();
+    // SAFETY: all three point at values of the right type; all-zero is SIG_DFL without flags.
+    unsafe {
+        let plain: libc::sigaction = MaybeUninit::zeroed().assume_init();
+        libc::sigaction(libc::SIGCHLD, &plain, on_child.as_mut_ptr());
+        libc::sigprocmask(libc::SIG_BLOCK, &set, mask.as_mut_ptr());
+        Held { mask: mask.assume_init(), on_child: on_child.assume_init() }
+    }
+}
+
+/// A signal that came, and whether the kernel sent it (a terminal: to the whole process group) or a process did.
+pub struct Signal {
+    /// Its number.
+    pub number: c_int,
+    /// Sent by kill(2) or the like.
+    pub from_process: bool,
+}
+
+/// Waits for one of `signals`, which are held.
+pub fn next_signal(signals: &[c_int]) -> Signal {
+    let set = signal_set(signals);
+    loop {
+        let mut about = MaybeUninit::<libc::siginfo_t>::zeroed();
+        // SAFETY: a set, and room for what the kernel tells.
+        let number = unsafe { libc::sigwaitinfo(&set, about.as_mut_ptr()) };
+        if number > 0 {
+            // SAFETY: zeroed before, filled now: integers.
+            let about = unsafe { about.assume_init() };
+            return Signal { number, from_process: about.si_code <= 0 };
+        }
+    }
+}
+
+/// Ignores a signal from now on.
+pub fn ignore(signal: c_int) {
+    // SAFETY: no handler of ours is involved.
+    unsafe { libc::signal(signal, libc::SIG_IGN) };
+}
+
+/// Sends a signal; a process that is gone is no matter.
+pub fn send(pid: Pid, signal: c_int) {
+    // SAFETY: integers.
+    unsafe { libc::kill(pid, signal) };
+}
+
+/// Dies by `signal` without a core file; returns only if the kernel does not let us (pid 1 of a namespace).
+pub fn die_by(signal: c_int) {
+    let none = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    let set = signal_set(&[signal]);
+    // SAFETY: plain values. Not dumpable: a core handler behind a pipe does not look at the limit.
+    unsafe {
+        libc::setrlimit(libc::RLIMIT_CORE, &none);
+        libc::prctl(libc::PR_SET_DUMPABLE, 0);
+        libc::signal(signal, libc::SIG_DFL);
+        libc::kill(libc::getpid(), signal);
+        libc::sigprocmask(libc::SIG_UNBLOCK, &set, ptr::null_mut());
+    }
+}
+
+/// What exec is given, made before the fork: afterwards no memory may be asked for.
+pub struct Program {
+    /// The file.
+    pub path: CString,
+    /// argv.
+    pub arguments: Vec<CString>,
+    /// argv of /bin/sh for a file that the kernel does not know, as execvp(3) does.
+    pub shell_arguments: Vec<CString>,
+    /// envp.
+    pub variables: Vec<CString>,
+}
+
+/// Starts a program in a child that differs from us in nothing but the program. `Err`: exec's or fork's error.
+pub fn start(program: &Program, held: &Held) -> io::Result<Pid> {
+    let (mut outcome, report) = io::pipe()?;
+    let arguments = pointers(&program.arguments);
+    let shell_arguments = pointers(&program.shell_arguments);
+    let variables = pointers(&program.variables);
+    // SAFETY: one thread only. The child calls async-signal-safe functions on memory made above, then exec or _exit.
+    let pid = checked(unsafe { libc::fork() })?;
+    if pid == 0 {
+        // SAFETY: as above; the arrays end with a null and live on the parent's copied stack and heap.
+        unsafe {
+            libc::sigaction(libc::SIGCHLD, &held.on_child, ptr::null_mut());
+            libc::sigprocmask(libc::SIG_SETMASK, &held.mask, ptr::null_mut());
+            libc::execve(program.path.as_ptr(), arguments.as_ptr(), variables.as_ptr());
+            if *libc::__errno_location() == libc::ENOEXEC {
+                libc::execve(c"/bin/sh".as_ptr(), shell_arguments.as_ptr(), variables.as_ptr());
+            }
+            let errno = *libc::__errno_location();
+            libc::write(report.as_raw_fd(), (&raw const errno).cast(), size_of::<c_int>());
+            libc::_exit(127);
+        }
+    }
+    drop(report);
+    let mut errno = [0; size_of::<c_int>()];
+    match outcome.read_exact(&mut errno) {
+        Ok(()) => {
+            let _ = wait(pid);
+            Err(io::Error::from_raw_os_error(c_int::from_ne_bytes(errno)))
+        }
+        // The pipe was closed by exec.
+        Err(_) => Ok(pid),
+    }
+}
+
+/// Runs `work` in a child of its own session that holds `kept` (in ascending order) and /dev/null, and nothing else.
+pub fn detach(kept: [RawFd; 2], work: impl FnOnce()) -> io::Result<Pid> {
+    // SAFETY: one thread only, so the child may use everything that the parent could.
+    let pid = checked(unsafe { libc::fork() })?;
+    if pid == 0 {
+        // SAFETY: integers; what else held these fds is never used or dropped in this process, which ends in `_exit`.
+        unsafe {
+            libc::setsid();
+            libc::prctl(libc::PR_SET_NAME, c"memtrace".as_ptr());
+            // /proc/<pid>/fd must open for the target, also where the file of the command may not be read.
+            libc::prctl(libc::PR_SET_DUMPABLE, 1);
+            for (first, last) in [(0, kept[0] - 1), (kept[0] + 1, kept[1] - 1), (kept[1] + 1, c_int::MAX)] {
+                close_range(first, last);
+            }
+        }
+        fill_standard_fds();
+        work();
+        // SAFETY: ends this process without the parent's exit handlers.
+        unsafe { libc::_exit(0) };
+    }
+    Ok(pid)
+}
+
+/// # Safety
+/// Nobody uses these fds any more.
+unsafe fn close_range(first: RawFd, last: RawFd) {
+    if first > last {
+        return;
+    }
+    // SAFETY: by this function's contract.
+    if unsafe { libc::syscall(libc::SYS_close_range, first, last, 0) } == 0 {
+        return;
+    }
+    // Kernels before 5.9. The listing's own fd is closed, and the listing has been read, before the others are.
+    let names = std::fs::read_dir("/proc/self/fd").into_iter().flatten().flatten();
+    let fds: Vec<RawFd> = names.filter_map(|name| name.file_name().to_str()?.parse().ok()).collect();
+    for fd in fds.into_iter().filter(|fd| (first..=last).contains(fd)) {
+        // SAFETY: by this function's contract.
+        unsafe { libc::close(fd) };
+    }
+}
+
+/// How a child changed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Change {
+    /// It ended with this status.
+    Exited(u8),
+    /// A signal ended it.
+    Killed(c_int),
+    /// A signal stopped it.
+    Stopped,
+}
+
+/// Waits for a child's end.
+pub fn wait(pid: Pid) -> io::Result<Change> {
+    loop {
+        match wait_with(pid, 0) {
+            Err(cause) if cause.kind() == io::ErrorKind::Interrupted => {}
+            Ok(Some(change)) => return Ok(change),
+            Ok(None) => {}
+            Err(cause) => return Err(cause),
+        }
+    }
+}
+
+/// What a child has done by now, stops included; `None`: nothing new.
+pub fn poll_child(pid: Pid) -> io::Result<Option<Change>> {
+    wait_with(pid, libc::WNOHANG | libc::WUNTRACED)
+}
+
+fn wait_with(pid: Pid, options: c_int) -> io::Result<Option<Change>> {
+    let mut status = 0;
+    // SAFETY: room for a status.
+    if checked(unsafe { libc::waitpid(pid, &mut status, options) })? == 0 {
+        return Ok(None);
+    }
+    Ok(Some(if libc::WIFEXITED(status) {
+        Change::Exited(libc::WEXITSTATUS(status) as u8)
+    } else if libc::WIFSIGNALED(status) {
+        Change::Killed(libc::WTERMSIG(status))
+    } else {
+        Change::Stopped
+    }))
+}
+
+/// Whether our process group has the terminal: a shell with job control waits for us.
+pub fn has_the_terminal() -> bool {
+    let Ok(terminal) = File::options().read(true).open("/dev/tty") else { return false };
+    // SAFETY: integers.
+    unsafe { libc::tcgetpgrp(terminal.as_raw_fd()) == libc::getpgrp() }
+}
+
+/// A handle that becomes readable when the process ends; an error where it is gone, or the kernel is before 5.3.
+pub fn process_handle(pid: Pid) -> io::Result<OwnedFd> {
+    // SAFETY: integers.
+    let fd = checked(unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) } as c_int)?;
+    // SAFETY: a new fd that has no other owner.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+/// Sleeps until the handle becomes readable.
+pub fn wait_readable(handle: &OwnedFd) {
+    let mut entry = libc::pollfd { fd: handle.as_raw_fd(), events: libc::POLLIN, revents: 0 };
+    // SAFETY: one entry.
+    while unsafe { libc::poll(&mut entry, 1, -1) } < 0 && io::Error::last_os_error().raw_os_error() == Some(libc::EINTR)
+    {
+    }
+}
+
+/// Real user and group id.
+pub fn user_and_group() -> (u32, u32) {
+    // SAFETY: no arguments.
+    unsafe { (libc::getuid(), libc::getgid()) }
+}
+
+/// Whether this process may execute the file; directories may be "executed", so look at the type too.
+pub fn may_execute(path: &Path) -> bool {
+    let Ok(path) = CString::new(path.as_os_str().as_bytes()) else { return false };
+    // SAFETY: a C string and flags.
+    unsafe { libc::faccessat(libc::AT_FDCWD, path.as_ptr(), libc::X_OK, libc::AT_EACCESS) == 0 }
+}
+
+/// Whether exec would ignore set-id bits and capabilities: the mount says nosuid, or no_new_privs is set.
+pub fn ignores_privileges(path: &Path) -> bool {
+    let Ok(path) = CString::new(path.as_os_str().as_bytes()) else { return false };
+    let mut about = MaybeUninit::<libc::statvfs>::zeroed();
+    // SAFETY: a C string, room for the answer, which is integers and was zeroed; prctl has integers.
+    unsafe {
+        let known = libc::statvfs(path.as_ptr(), about.as_mut_ptr()) == 0;
+        (known && about.assume_init().f_flag & libc::ST_NOSUID != 0)
+            || libc::prctl(libc::PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1
+    }
+}
+
+/// Whether the file carries capabilities.
+pub fn has_capabilities(path: &Path) -> bool {
+    let Ok(path) = CString::new(path.as_os_str().as_bytes()) else { return false };
+    // SAFETY: C strings; no buffer: only the length is asked for.
+    unsafe { libc::getxattr(path.as_ptr(), c"security.capability".as_ptr(), ptr::null_mut(), 0) > 0 }
+}
+
+/// Writes to stderr, whatever it is now.
+pub fn say(text: &str) {
+    let _ = io::stderr().write_all(text.as_bytes());
+}
+
+fn checked(result: c_int) -> io::Result<c_int> {
+    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(result) }
+}
+
+fn pointers(texts: &[CString]) -> Vec<*const c_char> {
+    texts.iter().map(|text| text.as_ptr()).chain([ptr::null()]).collect()
+}
+
+fn signal_set(signals: &[c_int]) -> libc::sigset_t {
+    let mut set = MaybeUninit::zeroed();
+    // SAFETY: a set is made empty before it is used.
+    unsafe {
+        libc::sigemptyset(set.as_mut_ptr());
+        for &signal in signals {
+            libc::sigaddset(set.as_mut_ptr(), signal);
+        }
+        set.assume_init()
+    }
+}

@@ -1,0 +1,115 @@
+//! A profile as text: what a person reads at the end of a run or asks for later.
+//!
+//! ```text
+//!   run (several processes: their tree)
+//!   └─ process: header · faults · warnings · rows or tree · summary
+//! ```
+//!
+//! Everything is written to an `io::Write`, foreign text through `escape::Safe` alone.
+//!
+//! Invariants:
+//! - readable without colour, and colour is the only thing that `Style` changes;
+//! - equal profiles give equal text.
+
+mod escape;
+mod frame;
+mod number;
+mod processes;
+mod rows;
+mod summary;
+
+#[cfg(test)]
+mod tests;
+
+use std::io::{self, Write};
+
+use crate::profile::{Process, Profile};
+use crate::views::tree::Direction;
+use crate::views::{Choice, base_name};
+pub use escape::Safe;
+pub use number::parse_bytes;
+
+/// How text is set.
+#[derive(Clone, Copy, Default, Debug)]
+pub struct Style {
+    /// With escape sequences for colour.
+    pub is_coloured: bool,
+}
+
+impl Style {
+    /// The numbers that one looks for.
+    fn strong(self) -> (&'static str, &'static str) {
+        if self.is_coloured { ("\x1b[1m", "\x1b[0m") } else { ("", "") }
+    }
+}
+
+/// What to print of a profile.
+#[derive(Clone, Default)]
+pub struct Request {
+    /// Which rows.
+    pub choice: Choice,
+    /// A tree instead of rows.
+    pub tree: Option<Direction>,
+    /// How it is set.
+    pub style: Style,
+}
+
+/// The whole report.
+pub fn report(profile: &Profile, request: &Request, to: &mut dyn Write) -> io::Result<()> {
+    if profile.processes.len() > 1 || profile.processes_lost > 0 {
+        processes::tree(profile, to)?;
+    }
+    for (place, process) in profile.processes.iter().enumerate() {
+        if place > 0 || profile.processes.len() > 1 {
+            writeln!(to)?;
+        }
+        report_process(process, request, to)?;
+    }
+    Ok(())
+}
+
+fn report_process(process: &Process, request: &Request, to: &mut dyn Write) -> io::Result<()> {
+    if let Some(reason) = &process.passive {
+        writeln!(to, "memtrace: {}: nothing was recorded: {}", title(process), summary::passive(reason))?;
+        return summary::warnings(process, to);
+    }
+    writeln!(to, "memtrace: {}", title(process))?;
+    summary::faults(process, request, to)?;
+    summary::warnings(process, to)?;
+    rows::print(process, request, to)?;
+    writeln!(to)?;
+    summary::print(process, to)
+}
+
+/// `app (pid 1234)`.
+fn title(process: &Process) -> String {
+    format!("{} (pid {})", Safe(program(process)), process.pid)
+}
+
+fn program(process: &Process) -> &str {
+    match base_name(&process.exe) {
+        "" => "(unknown program)",
+        name => name,
+    }
+}
+
+/// The run in one line: allocations, peak, live at the end.
+pub fn three_numbers(profile: &Profile) -> String {
+    let summaries = || profile.processes.iter().map(|process| &process.summary);
+    let sum = |numbers: &mut dyn Iterator<Item = u64>| numbers.fold(0, u64::saturating_add);
+    let allocations = sum(&mut summaries().map(|summary| summary.allocations));
+    let live_bytes = sum(&mut summaries().map(|summary| summary.live_bytes));
+    let live_blocks = sum(&mut summaries().map(|summary| summary.live_blocks));
+    // Highs of several processes were at several times: the highest is one of theirs.
+    let peak = summaries().map(|summary| summary.peak_bytes).max().unwrap_or(0);
+    let (where_, highest) = match profile.processes.len() {
+        0 | 1 => (String::new(), ""),
+        processes => (format!(" in {}", number::count(processes as u64, "process")), "highest "),
+    };
+    format!(
+        "{}{where_}, {highest}peak {}, live at the end {}",
+        number::count(allocations, "allocation"),
+        number::scaled(peak),
+        number::bytes_in(live_bytes, live_blocks, "block"),
+    )
+}

@@ -1,0 +1,96 @@
+//! Numbers for people: exact first, then scaled.
+
+/// `1,234,567`.
+pub fn thousands(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (place, digit) in digits.chars().enumerate() {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// `1 block`, `2 blocks`.
+pub fn count(number: u64, noun: &str) -> String {
+    let (noun, ending) = match (noun.strip_suffix("ss"), noun.strip_suffix('y'), number) {
+        (_, _, 1) => (noun, ""),
+        (Some(_), _, _) => (noun, "es"),
+        (_, Some(stem), _) => (stem, "ies"),
+        _ => (noun, "s"),
+    };
+    format!("{} {noun}{ending}", thousands(number))
+}
+
+/// `6,789 bytes`.
+pub fn bytes(number: u64) -> String {
+    count(number, "byte")
+}
+
+/// `6,789 bytes (6.6 KiB)`; below a KiB the exact number says it all.
+pub fn scaled(number: u64) -> String {
+    const UNITS: [&str; 6] = ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
+    let unit = number.max(1).ilog2() / 10;
+    let Some(name) = unit.checked_sub(1).and_then(|place| UNITS.get(place as usize)) else { return bytes(number) };
+    let size = 1u128 << (10 * unit);
+    let tenths = (u128::from(number) * 10 + size / 2) / size;
+    format!("{} ({}.{} {name})", bytes(number), tenths / 10, tenths % 10)
+}
+
+/// `6,789 bytes in 34 blocks`.
+pub fn bytes_in(size: u64, number: u64, noun: &str) -> String {
+    format!("{} in {}", bytes(size), count(number, noun))
+}
+
+/// The number of bytes that a user wrote: `4096`, `10KiB`, `10K`, `1MB`.
+pub fn parse_bytes(text: &str) -> Result<u64, String> {
+    let digits = text.find(|letter: char| !letter.is_ascii_digit()).unwrap_or(text.len());
+    let (number, unit) = text.split_at(digits);
+    let factor = match unit {
+        "" | "B" => 1,
+        "K" | "k" | "KiB" => 1 << 10,
+        "M" | "MiB" => 1 << 20,
+        "G" | "GiB" => 1 << 30,
+        "kB" | "KB" => 1000,
+        "MB" => 1_000_000,
+        "GB" => 1_000_000_000,
+        _ => return Err("expected a number of bytes such as `4096`, `10KiB` or `1MB`".into()),
+    };
+    let number: u64 = number.parse().map_err(|_| "expected a number of bytes such as `4096` or `10KiB`".to_string())?;
+    number.checked_mul(factor).ok_or_else(|| "more bytes than 64 bits can count".into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_exact_first_and_scaled_after() {
+        assert_eq!(thousands(0), "0");
+        assert_eq!(thousands(1_234_567), "1,234,567");
+        assert_eq!(bytes_in(1, 1, "block"), "1 byte in 1 block");
+        assert_eq!(scaled(1_023), "1,023 bytes");
+        assert_eq!(scaled(1_024), "1,024 bytes (1.0 KiB)");
+        assert_eq!(scaled(1_482_240), "1,482,240 bytes (1.4 MiB)");
+        assert!(scaled(u64::MAX).ends_with("(16.0 EiB)"));
+    }
+
+    #[test]
+    fn nouns_take_their_plural() {
+        assert_eq!(count(2, "process"), "2 processes");
+        assert_eq!(count(2, "directory"), "2 directories");
+        assert_eq!(count(1, "process"), "1 process");
+    }
+
+    #[test]
+    fn sizes_are_read_with_their_unit() {
+        for (text, number) in [("0", 0), ("4096", 4096), ("10KiB", 10_240), ("2k", 2048), ("1MB", 1_000_000)] {
+            assert_eq!(parse_bytes(text), Ok(number));
+        }
+        for text in ["", "KiB", "-1", "1.5M", "1 K", "99999999999999999999", "99999999999GiB"] {
+            assert!(parse_bytes(text).is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,100 @@
+//! The body of a process's report: one block a stack, one line a group, or a tree.
+
+use std::io::{self, Write};
+
+use super::escape::Safe;
+use super::number::{bytes_in, count, thousands};
+use super::{Request, frame};
+use crate::profile::Process;
+use crate::views::{self, By, Numbers, Rows, Sort, tree};
+
+/// Deeper branches of a tree are not set further to the right.
+const INDENT_MAX: usize = 40;
+
+/// The rows that were asked for.
+pub fn print(process: &Process, request: &Request, to: &mut dyn Write) -> io::Result<()> {
+    let rows = views::rows(process, &request.choice);
+    if let Some(direction) = request.tree {
+        print_tree(process, &rows, direction, request, to)?;
+    } else if request.choice.by == By::Stack {
+        print_stacks(process, &rows, request, to)?;
+    } else {
+        print_groups(&rows, request, to)?;
+    }
+    if rows.rest_count > 0 {
+        let more = match request.choice.by {
+            By::Stack => "stack",
+            By::Function => "function",
+            By::File => "file",
+            By::Module => "module",
+            By::Thread => "thread",
+        };
+        let more = count(rows.rest_count, &format!("more {more}"));
+        writeln!(to, "\n{more} not shown: {}", head(&rows.rest, request.choice.sort))?;
+    }
+    Ok(())
+}
+
+fn print_stacks(process: &Process, rows: &Rows, request: &Request, to: &mut dyn Write) -> io::Result<()> {
+    let (on, off) = request.style.strong();
+    for row in &rows.rows {
+        writeln!(to, "\n{on}{}{off}", head(&row.numbers, request.choice.sort))?;
+        print_frames(process, row.stack.unwrap_or(u32::MAX), to)?;
+    }
+    Ok(())
+}
+
+/// A stack's frames, one a line.
+pub fn print_frames(process: &Process, stack: u32, to: &mut dyn Write) -> io::Result<()> {
+    for (place, line) in frame::stack(process, stack).enumerate() {
+        writeln!(to, "    {} {line}", if place == 0 { "at" } else { "by" })?;
+    }
+    Ok(())
+}
+
+fn print_groups(rows: &Rows, request: &Request, to: &mut dyn Write) -> io::Result<()> {
+    let (on, off) = request.style.strong();
+    if !rows.rows.is_empty() {
+        writeln!(to)?;
+    }
+    for row in &rows.rows {
+        writeln!(to, "{on}{}{off}: {}", Safe(&row.name), head(&row.numbers, request.choice.sort))?;
+    }
+    Ok(())
+}
+
+fn print_tree(
+    process: &Process,
+    rows: &Rows,
+    direction: tree::Direction,
+    request: &Request,
+    to: &mut dyn Write,
+) -> io::Result<()> {
+    let (on, off) = request.style.strong();
+    let branches = tree::branches(process, rows, direction, &request.choice);
+    if !branches.is_empty() {
+        writeln!(to)?;
+    }
+    for branch in branches {
+        let indent = branch.depth.min(INDENT_MAX) * 2;
+        let head = head(&branch.numbers, request.choice.sort);
+        writeln!(to, "{:indent$}{on}{}{off}: {head}", "", Safe(&branch.name))?;
+    }
+    Ok(())
+}
+
+/// The numbers that a row is sorted by, in words.
+fn head(numbers: &Numbers, sort: Sort) -> String {
+    let Numbers { live_blocks, live_bytes, total_blocks, total_bytes, at_peak_blocks, at_peak_bytes, .. } = *numbers;
+    match sort {
+        Sort::Live => format!("{} live at the end", bytes_in(live_bytes, live_blocks, "block")),
+        Sort::Total | Sort::Count => {
+            format!("{}, {} live at the end", bytes_in(total_bytes, total_blocks, "allocation"), thousands(live_blocks))
+        }
+        Sort::Peak => format!("{} at the peak", bytes_in(at_peak_bytes, at_peak_blocks, "block")),
+        Sort::Temporary => {
+            let temporary = thousands(numbers.temporary_blocks);
+            format!("{temporary} temporary of {}", count(total_blocks, "allocation"))
+        }
+    }
+}

@@ -1,0 +1,141 @@
+//! What frames the rows of a process: faults and warnings before them, the summary after them.
+
+use std::io::{self, Write};
+
+use memtrace_wire::loss::LOSSES;
+
+use super::escape::Safe;
+use super::number::{bytes, bytes_in, count, scaled, thousands};
+use super::rows::print_frames;
+use super::{Request, title};
+use crate::profile::{DAMAGED, Process};
+
+/// Allocations that were made to fail, each with its stack, or that none was.
+pub fn faults(process: &Process, request: &Request, to: &mut dyn Write) -> io::Result<()> {
+    let shown = request.choice.top.unwrap_or(usize::MAX).min(process.faults.len());
+    for fault in process.faults.iter().take(shown) {
+        let number = thousands(fault.index.saturating_add(1));
+        let index = thousands(fault.index);
+        let what = format!("{} of {}", Safe(&fault.op), bytes(fault.bytes));
+        writeln!(to, "\nallocation {number} (index {index}) was made to fail: {what}")?;
+        print_frames(process, fault.stack, to)?;
+    }
+    let more = process.summary.fault_fired.saturating_sub(shown as u64);
+    if more > 0 && shown > 0 {
+        writeln!(to, "\n{} made to fail", count(more, "more allocation"))?;
+    } else if more > 0 {
+        writeln!(to, "\n{} made to fail", count(more, "allocation"))?;
+    }
+    if process.summary.fault_armed && process.summary.fault_fired == 0 {
+        let seen = count(process.summary.fault_seen, "allocation");
+        let were = if process.summary.fault_seen == 1 { "was" } else { "were" };
+        writeln!(to, "\n{} armed and never fired: {seen} {were} seen", armed(process))?;
+    }
+    Ok(())
+}
+
+/// The settings that ask for a failure, as they were written.
+fn armed(process: &Process) -> String {
+    let names = ["MALLOC_FAIL_AT", "MALLOC_FAIL_AFTER"];
+    match names.iter().find_map(|&name| Some((name, process.settings.get(name)?))) {
+        Some((name, value)) => format!("{name}={}", Safe(value)),
+        None => "MALLOC_FAIL_AFTER".into(),
+    }
+}
+
+/// One line for each setting that memtrace stumbled over.
+pub fn warnings(process: &Process, to: &mut dyn Write) -> io::Result<()> {
+    for warning in &process.warnings {
+        let (name, found) = (Safe(&warning.setting), Safe(&warning.found));
+        writeln!(to, "memtrace: cannot use {name}: found `{found}`, expected {}", Safe(&warning.expected))?;
+    }
+    Ok(())
+}
+
+/// Why nothing was recorded.
+pub fn passive(reason: &str) -> &'static str {
+    match reason {
+        "secure" => "it is set-id or has capabilities (AT_SECURE)",
+        "sanitizer" => "it was built with a sanitizer, which replaces malloc itself",
+        "valgrind" => "it runs under a valgrind tool that replaces malloc",
+        "excluded" => "MEMTRACE_EXE names other programs",
+        "own-allocator" => "it has a malloc of its own, which comes before memtrace's",
+        _ => "the reason is not known to this memtrace",
+    }
+}
+
+/// The summary in its fixed words.
+pub fn print(process: &Process, to: &mut dyn Write) -> io::Result<()> {
+    let summary = &process.summary;
+    let live = scaled(summary.live_bytes);
+    let live = format!("{live} in {}", count(summary.live_blocks, "block"));
+    writeln!(to, "memtrace: summary of {}", title(process))?;
+    writeln!(to, "  allocations: {} ({})", thousands(summary.allocations), bytes(summary.allocated_bytes))?;
+    writeln!(to, "  frees: {} ({})", thousands(summary.frees), bytes(summary.freed_bytes))?;
+    writeln!(to, "  peak: {}{}", bytes(summary.peak_bytes), slack(process))?;
+    writeln!(to, "  live at the end: {live} from {}", count(live_stacks(process), "stack"))?;
+    if summary.failed > 0 {
+        writeln!(to, "  failed allocations: {}", thousands(summary.failed))?;
+    }
+    if summary.unknown_frees > 0 {
+        writeln!(to, "  frees of blocks from before the recording: {}", thousands(summary.unknown_frees))?;
+    }
+    if let Some(signal) = process.end.signal {
+        writeln!(to, "  killed by signal: {signal}")?;
+    }
+    unnamed(process, to)?;
+    losses(process, to)
+}
+
+/// How exact the peak is where several threads allocate.
+fn slack(process: &Process) -> String {
+    let others = process.threads.iter().map(|thread| u64::from(thread.uses > 0)).sum::<u64>().saturating_sub(1);
+    let slack = process.summary.peak_slack_bytes.saturating_mul(others);
+    if slack == 0 { String::new() } else { format!(" (up to {} more)", thousands(slack)) }
+}
+
+fn live_stacks(process: &Process) -> u64 {
+    let live = process.sites.iter().filter(|site| site.live_blocks > 0);
+    let mut stacks: Vec<u32> = live.map(|site| site.stack).collect();
+    stacks.sort_unstable();
+    stacks.dedup();
+    stacks.len() as u64
+}
+
+/// Modules that names were wanted from and could not be had.
+fn unnamed(process: &Process, to: &mut dyn Write) -> io::Result<()> {
+    for module in &process.modules {
+        let why = match module.names.as_str() {
+            "changed" => "the file is not the one that ran (another build-id)",
+            "unreadable" if !module.flags.iter().any(|flag| flag == "vdso") => "the file cannot be read",
+            _ => continue,
+        };
+        writeln!(to, "  no names from {}: {why}", Safe(&module.path))?;
+    }
+    Ok(())
+}
+
+fn losses(process: &Process, to: &mut dyn Write) -> io::Result<()> {
+    if process.losses.is_empty() {
+        return writeln!(to, "  losses: none");
+    }
+    writeln!(to, "  losses:")?;
+    for (key, &number) in &process.losses {
+        let text = match LOSSES.iter().find(|loss| loss.key() == key) {
+            Some(loss) => loss.text(),
+            None if key == DAMAGED => "references in the recording that lead nowhere",
+            None => key,
+        };
+        writeln!(to, "    {} {}", thousands(number), Safe(text))?;
+    }
+    Ok(())
+}
+
+/// A process in one line, for a tree of them.
+pub fn line(process: &Process) -> String {
+    let summary = &process.summary;
+    match &process.passive {
+        Some(reason) => format!("nothing recorded: {}", passive(reason)),
+        None => format!("{} live at the end", bytes_in(summary.live_bytes, summary.live_blocks, "block")),
+    }
+}

@@ -1,0 +1,69 @@
+//! Sites put together: by stack, or by what its first frame says.
+
+use std::cmp::Ordering;
+use std::collections::HashMap;
+
+use super::filter::{Filter, base_name};
+use super::{By, Numbers, Row};
+use crate::profile::{Frame, Process, Site};
+
+/// The groups of all wanted sites, in no order.
+pub fn groups(process: &Process, filter: &Filter, by: By) -> Vec<Row> {
+    let mut groups: HashMap<(String, Option<u32>), Numbers> = HashMap::new();
+    for site in process.sites.iter().filter(|site| filter.takes(site.stack)) {
+        let key = match by {
+            By::Stack => (String::new(), Some(site.stack)),
+            _ => (name(process, site, by), None),
+        };
+        groups.entry(key).or_default().add(&Numbers::of(site));
+    }
+    groups.into_iter().map(|((name, stack), numbers)| Row { name, stack, numbers }).collect()
+}
+
+/// An order of stacks that depends on their names and places alone.
+pub fn compare_stacks(process: &Process, one: &Row, other: &Row) -> Ordering {
+    let (Some(one), Some(other)) = (one.stack, other.stack) else { return Ordering::Equal };
+    let frames = |stack: u32| {
+        let places = process.stacks.get(stack as usize).into_iter().flatten();
+        let frames = places.filter_map(|&frame| process.frames.get(frame as usize));
+        frames.map(|frame| (&frame.function, &frame.file, frame.line, frame.module, frame.offset))
+    };
+    frames(one).cmp(frames(other)).then(one.cmp(&other))
+}
+
+fn name(process: &Process, site: &Site, by: By) -> String {
+    if by == By::Thread {
+        return thread(process, site);
+    }
+    let places = process.stacks.get(site.stack as usize).into_iter().flatten();
+    let mut frames = places.filter_map(|&frame| process.frames.get(frame as usize)).filter(|frame| frame.kind != "cut");
+    match (by, frames.next()) {
+        (_, None) => "(no stack)".into(),
+        (By::File, Some(frame)) => frame.file.clone().unwrap_or_else(|| "(no source file known)".into()),
+        (By::Module, Some(frame)) => module(process, frame).map_or("(no module)", |path| path).into(),
+        (_, Some(frame)) => function(process, frame),
+    }
+}
+
+/// The frame's function, or its place in its module.
+pub fn function(process: &Process, frame: &Frame) -> String {
+    let place = || match module(process, frame) {
+        Some(path) => format!("{}+{:#x}", base_name(path), frame.offset),
+        None => format!("{:#x}", frame.offset),
+    };
+    frame.function.clone().unwrap_or_else(place)
+}
+
+/// The path of the frame's module.
+pub fn module<'p>(process: &'p Process, frame: &Frame) -> Option<&'p str> {
+    Some(process.modules.get(frame.module? as usize)?.path.as_str())
+}
+
+fn thread(process: &Process, site: &Site) -> String {
+    match site.thread.and_then(|number| Some((number, process.threads.get(number as usize)?))) {
+        Some((_, thread)) if thread.uses <= 1 => format!("{} (tid {})", thread.name, thread.tid),
+        // One slot stands for all of them: the numbers are theirs together.
+        Some((number, thread)) => format!("{} and others (slot {number})", thread.name),
+        None => "(no thread)".into(),
+    }
+}
