@@ -27,13 +27,15 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, cannot_open};
 use crate::names::Places;
-use crate::recording::Recording;
+use crate::recording::{self, Recording};
 use crate::views::Choice;
-pub use model::{Frame, Process, Profile, Site};
 #[cfg(test)]
 pub use model::{Fault, Warning};
+pub use model::{Frame, Process, Profile, Site};
 
-/// What a pipe may give: a regular file is its own limit.
+/// Enough to see what a file is.
+const START_BYTES: u64 = 64;
+/// What a pipe may give.
 const STREAM_BYTES_MAX: u64 = 4 << 30;
 
 /// The loss that only a reader sees: what the recording refers to and does not hold.
@@ -66,17 +68,23 @@ impl Profile {
         write_json(self, to)
     }
 
-    /// Reads a profile.
+    /// Reads a profile, or makes one of a recording.
     pub fn read(path: &Path) -> Result<Profile, Error> {
-        let file = File::open(path).map_err(|cause| cannot_open(path, cause))?;
-        Profile::from_file(file, &format!("profile `{}`", path.display()))
-    }
-
-    /// Reads a profile that is open. `what` names it in messages.
-    pub fn from_file(file: impl Read, what: &str) -> Result<Profile, Error> {
+        let cannot_open = |cause| cannot_open(path, cause);
+        let mut file = File::open(path).map_err(cannot_open)?;
         let mut bytes = Vec::new();
-        file.take(STREAM_BYTES_MAX).read_to_end(&mut bytes).map_err(|cause| Error::read(what, cause))?;
-        Profile::from_json(&bytes, what)
+        Read::by_ref(&mut file).take(START_BYTES).read_to_end(&mut bytes).map_err(cannot_open)?;
+        if recording::is_recording(&bytes) {
+            let recording = Recording::from_file(file, &format!("recording `{}`", path.display()))?;
+            return Profile::build(&recording, &Options::default());
+        }
+        let is_json = bytes.iter().find(|byte| !byte.is_ascii_whitespace()).is_none_or(|&byte| byte == b'{');
+        if !is_json {
+            let found = "neither a profile nor a recording of memtrace";
+            return Err(Error::read(format!("`{}`", path.display()), found));
+        }
+        file.take(STREAM_BYTES_MAX).read_to_end(&mut bytes).map_err(cannot_open)?;
+        Profile::from_json(&bytes, &format!("profile `{}`", path.display()))
     }
 
     /// Reads a profile from its JSON.

@@ -79,7 +79,11 @@ impl Recording {
             return Err(source.error("it does not begin with `MEMTRACE`"));
         }
         if header.version.get() != VERSION {
-            return Err(Error::Version { what: what.into(), found: header.version.get().into(), reads: VERSION.into() });
+            return Err(Error::Version {
+                what: what.into(),
+                found: header.version.get().into(),
+                reads: VERSION.into(),
+            });
         }
         let mut processes = Vec::new();
         let mut seen = HashSet::new();
@@ -142,7 +146,7 @@ impl Process {
     }
 
     /// Every live block, sorted by address. Reads the leaves of the live table now.
-    #[expect(dead_code, reason = "the verdicts of `check` are the first to need single blocks")]
+    #[cfg_attr(not(test), expect(dead_code, reason = "the verdicts of `check` are the first to need single blocks"))]
     pub fn live_blocks(&self) -> Result<Vec<LiveBlock>, Error> {
         live::read(&self.source, &self.directory, self.header.side_count.get())
     }
@@ -273,7 +277,8 @@ mod tests {
         let bytes = recording(&two());
         let file = file_of(&bytes);
         // Every byte that says something, those around it, and a few of the empty ones.
-        let says = |place: usize| bytes[place.saturating_sub(4)..(place + 4).min(bytes.len())].iter().any(|&byte| byte != 0);
+        let says =
+            |place: usize| bytes[place.saturating_sub(4)..(place + 4).min(bytes.len())].iter().any(|&byte| byte != 0);
         for place in (0..bytes.len()).filter(|&place| says(place) || place % 499 == 0) {
             for flip in [0x01, 0xff] {
                 file.write_all_at(&[bytes[place] ^ flip], place as u64).unwrap();

@@ -1,15 +1,13 @@
 //! `memtrace report`: a profile or a recording, read again.
 
-use std::fs::File;
-use std::io::{self, BufWriter, IsTerminal, Read, Seek, Write};
-use std::path::{Path, PathBuf};
+use std::io::{self, BufWriter, IsTerminal, Write};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser, ValueParser};
 
-use crate::error::{Error, cannot_open};
-use crate::profile::{self, Options, Profile};
-use crate::recording::{self, Recording};
+use crate::error::Error;
+use crate::profile::{self, Profile};
 use crate::text::{self, Request, Style};
 use crate::views::tree::Direction;
 use crate::views::{self, By, Choice, Sort};
@@ -74,13 +72,13 @@ fn top(word: &str) -> Result<Top, String> {
 
 /// The body of the command.
 pub fn command(args: &ReportArgs) -> Result<ExitCode, Error> {
-    let mut profile = read(&args.file)?;
+    let mut profile = Profile::read(&args.file)?;
     if let Some(pid) = args.process {
         let pids: Vec<String> = profile.processes.iter().map(|process| process.pid.to_string()).collect();
         profile.processes.retain(|process| process.pid == pid);
         if profile.processes.is_empty() {
             let found = format!("no process {pid} in it, it has {}", pids.join(", "));
-            return Err(Error::read(name(&args.file), found));
+            return Err(Error::read(format!("`{}`", args.file.display()), found));
         }
     }
     let choice = Choice {
@@ -116,31 +114,6 @@ pub fn command(args: &ReportArgs) -> Result<ExitCode, Error> {
         Err(cause) => Err(Error::CannotWrite { path: "stdout".into(), cause }),
         Ok(()) => Ok(ExitCode::SUCCESS),
     }
-}
-
-/// A profile from a file of either kind.
-fn read(path: &Path) -> Result<Profile, Error> {
-    let mut file = File::open(path).map_err(|cause| cannot_open(path, cause))?;
-    let mut start = Vec::new();
-    Read::by_ref(&mut file).take(8).read_to_end(&mut start).map_err(|cause| cannot_open(path, cause))?;
-    if recording::is_recording(&start) {
-        let recording = Recording::from_file(file, &format!("recording `{}`", path.display()))?;
-        return Profile::build(&recording, &Options::default());
-    }
-    let is_json = start.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'{');
-    if !is_json && !start.is_empty() {
-        return Err(Error::read(name(path), "neither a profile nor a recording of memtrace"));
-    }
-    let what = format!("profile `{}`", path.display());
-    // A pipe cannot go back: what was looked at stands before the rest.
-    match file.rewind() {
-        Ok(()) => Profile::from_file(file, &what),
-        Err(_) => Profile::from_file(start.chain(file), &what),
-    }
-}
-
-fn name(path: &Path) -> String {
-    format!("`{}`", path.display())
 }
 
 /// By convention: NO_COLOR beats all, then CLICOLOR_FORCE, then whether it is a terminal that has colours.

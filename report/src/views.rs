@@ -15,8 +15,8 @@ pub mod tree;
 use std::str::FromStr;
 
 use crate::profile::{Process, Site};
-pub use filter::base_name;
 use filter::Filter;
+pub use filter::base_name;
 
 /// Reads the word that a user chooses a row by.
 macro_rules! words {

@@ -113,12 +113,25 @@ pub fn record(entry: Entry, op: Op, bytes: usize, block: *mut c_void, moved: Opt
     if block.is_null() {
         return failed(entry);
     }
+    #[cfg(feature = "self-check")]
+    look_for_libgcc();
     match thread() {
         None => HOT.allocated_blindly(block as u64, bytes as u64, Loss::ThreadDropped),
         Some(thread) => match thread.enter(&HOT, entry.sp) {
             Some(inside) => HOT.allocated(inside, entry, block as u64, bytes as u64, op, moved),
             None => HOT.allocated_blindly(block as u64, bytes as u64, Loss::Nested),
         },
+    }
+}
+
+/// The self-check build looks for libgcc until some module brings it.
+#[cfg(feature = "self-check")]
+fn look_for_libgcc() {
+    if !HOT.witness.is_set()
+        && let (Some((backtrace, _)), Some((address_of, _))) =
+            (real::next(c"_Unwind_Backtrace"), real::next(c"_Unwind_GetIP"))
+    {
+        HOT.witness.set(backtrace, address_of);
     }
 }
 

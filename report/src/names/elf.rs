@@ -7,7 +7,7 @@ use std::fs::{self, File};
 use std::path::Path;
 
 use memmap2::Mmap;
-use object::{Object, ObjectSection, ObjectSymbol, SymbolKind};
+use object::{Object, ObjectSection, ObjectSymbol, SectionFlags, SymbolKind};
 
 /// A section may unpack to this much; the largest debug sections known (a browser's) have 3 GiB.
 const SECTION_BYTES_MAX: u64 = 4 << 30;
@@ -30,6 +30,8 @@ pub struct Symbol<'d> {
     pub address: u64,
     /// Length in bytes; 0: not known.
     pub bytes: u64,
+    /// Where its section ends.
+    pub section_end: u64,
     /// Smaller is better where several symbols stand at one address.
     pub rank: u8,
     /// Mangled.
@@ -98,14 +100,21 @@ impl<'d> View<'d> {
         symbols.filter_map(|symbol| {
             let is_function = matches!(symbol.kind(), SymbolKind::Text | SymbolKind::Unknown);
             let name = symbol.name_bytes().ok().filter(|name| !name.is_empty())?;
-            (is_function && symbol.is_definition()).then(|| Symbol {
+            let section = self.object.section_by_index(symbol.section_index()?).ok()?;
+            (is_function && is_code(section.flags())).then(|| Symbol {
                 address: symbol.address(),
                 bytes: symbol.size(),
+                section_end: section.address().saturating_add(section.size()),
                 rank: rank(symbol.is_global(), symbol.is_weak(), symbol.size() > 0),
                 name,
             })
         })
     }
+}
+
+fn is_code(flags: SectionFlags) -> bool {
+    // Read as flags: in a file of debug information alone all other sections are without content.
+    matches!(flags, SectionFlags::Elf { sh_flags, .. } if sh_flags.contains(object::elf::SHF_EXECINSTR))
 }
 
 fn rank(is_global: bool, is_weak: bool, is_sized: bool) -> u8 {

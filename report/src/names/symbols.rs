@@ -2,7 +2,7 @@
 //!
 //! Invariants:
 //! - sorted by address, one symbol for each; the better rank wins, then the name that sorts first;
-//! - a symbol with a length ends there; one without ends at the next.
+//! - a symbol with a length ends there; one without ends at the next, or with its section.
 
 use super::elf::{Symbol, View};
 
@@ -17,6 +17,7 @@ struct Row {
     rank: u8,
     name: Vec<u8>,
     bytes: u64,
+    section_end: u64,
 }
 
 impl Symbols {
@@ -43,7 +44,7 @@ impl Symbols {
         // Short symbols can lie inside a long one (entry points written in assembly): look back a few.
         let near = self.rows.get(after.saturating_sub(8)..after)?;
         let holds = |row: &&Row| match row.bytes {
-            0 => near.last().is_some_and(|last| last.address == row.address),
+            0 => near.last().is_some_and(|last| last.address == row.address) && address < row.section_end,
             bytes => address - row.address < bytes,
         };
         near.iter().rev().find(holds).map(|row| row.name.as_slice())
@@ -53,7 +54,8 @@ impl Symbols {
 fn row(symbol: Symbol<'_>) -> Option<Row> {
     // A version (`name@@VERSION`) is no part of the name.
     let name = symbol.name.split(|&byte| byte == b'@').next().filter(|name| !name.is_empty())?;
-    Some(Row { address: symbol.address, rank: symbol.rank, name: name.to_vec(), bytes: symbol.bytes })
+    let Symbol { address, bytes, section_end, rank, .. } = symbol;
+    Some(Row { address, rank, name: name.to_vec(), bytes, section_end })
 }
 
 #[cfg(test)]
@@ -66,6 +68,7 @@ mod tests {
             rank,
             name: name.as_bytes().to_vec(),
             bytes,
+            section_end: 0x300,
         };
         Symbols::sorted(rows.iter().map(row).collect())
     }
@@ -84,6 +87,13 @@ mod tests {
         assert_eq!(symbols.find(0x1ff), Some(&b"_start"[..]));
         assert_eq!(symbols.find(0x20f), Some(&b"g"[..]));
         assert_eq!(symbols.find(0x210), None);
+    }
+
+    #[test]
+    fn the_last_symbol_without_length_ends_with_its_section() {
+        let symbols = symbols(&[(0x2f0, 0, 4, "_fini")]);
+        assert_eq!(symbols.find(0x2ff), Some(&b"_fini"[..]));
+        assert_eq!(symbols.find(0x300), None);
     }
 
     #[test]

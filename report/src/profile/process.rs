@@ -136,7 +136,8 @@ fn summary(process: &recording::Process, sites: &[Site]) -> Summary {
 }
 
 fn losses(process: &recording::Process, stacks: &Stacks) -> BTreeMap<String, u64> {
-    let known = LOSSES.iter().map(|&loss| (loss.key(), process.header.losses.get(loss as usize).map_or(0, |n| n.get())));
+    let known =
+        LOSSES.iter().map(|&loss| (loss.key(), process.header.losses.get(loss as usize).map_or(0, |n| n.get())));
     let damaged = process.missing.saturating_add(stacks.damaged);
     let all = known.chain([(super::DAMAGED, damaged)]);
     all.filter(|&(_, count)| count > 0).map(|(key, count)| (key.to_owned(), count)).collect()

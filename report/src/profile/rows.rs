@@ -14,6 +14,7 @@ pub struct RowsOfAll {
     format: &'static str,
     version: u32,
     by: &'static str,
+    sort: &'static str,
     processes: Vec<RowsOfOne>,
 }
 
@@ -59,19 +60,13 @@ impl RowsOfAll {
             }
         };
         let processes = profile.processes.iter().map(of_one).collect();
-        RowsOfAll { format: "memtrace-rows", version: VERSION, by: choice.by.word(), processes }
+        let (by, sort) = (choice.by.word(), choice.sort.word());
+        RowsOfAll { format: "memtrace-rows", version: VERSION, by, sort, processes }
     }
 }
 
 fn sums(numbers: &Numbers) -> Sums {
-    let Numbers {
-        live_blocks,
-        live_bytes,
-        total_blocks,
-        total_bytes,
-        at_peak_blocks,
-        at_peak_bytes,
-        temporary_blocks,
-    } = *numbers;
+    let Numbers { live_blocks, live_bytes, total_blocks, total_bytes, at_peak_blocks, at_peak_bytes, temporary_blocks } =
+        *numbers;
     Sums { live_blocks, live_bytes, total_blocks, total_bytes, at_peak_blocks, at_peak_bytes, temporary_blocks }
 }

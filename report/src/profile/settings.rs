@@ -22,7 +22,8 @@ pub fn set(process: &Process) -> BTreeMap<String, String> {
 pub fn warnings(process: &Process) -> Vec<Warning> {
     let parsed = settings::parse(process.settings());
     let wrong = ROWS.iter().enumerate().filter(|&(place, _)| parsed.wrong >> place & 1 == 1);
-    let value = |name: &str| process.settings().find_map(|variable| settings::value_of(variable, name)).unwrap_or_default();
+    let value =
+        |name: &str| process.settings().find_map(|variable| settings::value_of(variable, name)).unwrap_or_default();
     let warning = |name: &str, expected: &str| Warning {
         setting: name.into(),
         found: text(value(name)),

@@ -113,7 +113,8 @@ impl Stacks {
         for place in &self.places {
             let first = frames.len() as u32;
             let answer = self.key(place).and_then(|key| answers.get(key));
-            let names = answer.as_ref().and_then(|answer| answer.names.get(&place.offset)).map_or(&[][..], |names| names);
+            let names =
+                answer.as_ref().and_then(|answer| answer.names.get(&place.offset)).map_or(&[][..], |names| names);
             frames.extend(place.frames(names));
             unfolded.push(first..frames.len() as u32);
         }
@@ -226,7 +227,9 @@ impl Place {
             inlined,
         };
         match (self.kind, names) {
-            (frame::CUT, _) => vec![frame(Name { function: Some(reason(self.offset).into()), ..Name::default() }, false)],
+            (frame::CUT, _) => {
+                vec![frame(Name { function: Some(reason(self.offset).into()), ..Name::default() }, false)]
+            }
             (_, []) => vec![frame(Name::default(), false)],
             (_, names) => {
                 let last = names.len() - 1;

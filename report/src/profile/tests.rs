@@ -56,7 +56,8 @@ fn a_profile_says_what_the_recording_holds() {
     assert_eq!(process.warnings.len(), 1);
     assert_eq!(process.faults[0].op, "calloc");
     let site = &process.sites[0];
-    let frames: Vec<_> = process.stacks[site.stack as usize].iter().map(|&place| &process.frames[place as usize]).collect();
+    let frames: Vec<_> =
+        process.stacks[site.stack as usize].iter().map(|&place| &process.frames[place as usize]).collect();
     let places: Vec<_> = frames.iter().map(|frame| (frame.module, frame.offset)).collect();
     assert_eq!(places, [(Some(0), 0x10), (Some(0), 0x1021), (None, 0x8_ffff)]);
     assert_eq!(process.modules[0].names, "unreadable");
@@ -180,7 +181,9 @@ fn the_schema_describes_every_field_and_no_other() {
     let faults: Vec<String> = validator.iter_errors(&whole).map(|error| error.to_string()).collect();
     assert!(faults.is_empty(), "{faults:?}");
     // One field more or less, anywhere in the process, is a fault.
-    for name in ["process", "/summary", "/sites/0", "/frames/0", "/modules/0", "/threads/0", "/faults/0", "/end", "/calls"] {
+    for name in
+        ["process", "/summary", "/sites/0", "/frames/0", "/modules/0", "/threads/0", "/faults/0", "/end", "/calls"]
+    {
         let at = format!("/processes/0{}", if name == "process" { "" } else { name });
         let mut more = whole.clone();
         more.pointer_mut(&at).unwrap()["surprise"] = 1.into();
@@ -217,7 +220,9 @@ fn every_cut_and_every_wrong_reference_is_an_error() {
         assert!(Profile::from_json(&json[..length], "x").is_err(), "{length}");
     }
     let whole: serde_json::Value = serde_json::from_slice(&json).unwrap();
-    for at in ["/sites/0/stack", "/sites/0/thread", "/stacks/0/0", "/frames/0/module", "/faults/0/stack", "/faults/0/thread"] {
+    for at in
+        ["/sites/0/stack", "/sites/0/thread", "/stacks/0/0", "/frames/0/module", "/faults/0/stack", "/faults/0/thread"]
+    {
         let mut wrong = whole.clone();
         *wrong.pointer_mut(&format!("/processes/0{at}")).unwrap() = 1000.into();
         let error = Profile::from_json(wrong.to_string().as_bytes(), "x").unwrap_err().to_string();

@@ -182,7 +182,8 @@ fn colour_adds_escapes_and_changes_nothing_else() {
 
 #[test]
 fn rows_by_function_and_trees_are_lines() {
-    let by = Request { choice: Choice { by: By::Function, sort: Sort::Total, ..Choice::default() }, ..Request::default() };
+    let by =
+        Request { choice: Choice { by: By::Function, sort: Sort::Total, ..Choice::default() }, ..Request::default() };
     assert!(print(vec![leaky()], &by).contains("\nplant: 43,210 bytes in 10 allocations, 7 live at the end\n"));
     let tree = Request { tree: Some(Direction::TopDown), ..Request::default() };
     let lines = "\nmain: 30,248 bytes in 8 blocks live at the end\n  plant: 30,247 bytes in 7 blocks live at the end\n";

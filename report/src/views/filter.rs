@@ -26,7 +26,8 @@ impl Filter {
 }
 
 fn is_match(pattern: &str, process: &Process, frame: &Frame) -> bool {
-    let module = frame.module.and_then(|module| process.modules.get(module as usize)).map(|module| module.path.as_str());
+    let module =
+        frame.module.and_then(|module| process.modules.get(module as usize)).map(|module| module.path.as_str());
     let paths = [frame.file.as_deref(), module].into_iter().flatten();
     // `f` finds `f(int)` too: nobody types all parameters.
     let functions = frame.function.as_deref().map(|name| [name, name.split('(').next().unwrap_or(name)]);

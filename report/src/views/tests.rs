@@ -90,9 +90,11 @@ fn a_tree_joins_stacks_at_their_callers_or_at_their_leaves() {
         lines.into_iter().map(|line| (line.depth, line.name, line.numbers.live_bytes)).collect::<Vec<_>>()
     };
     let line = |depth, name: &str, bytes| (depth, name.to_string(), bytes);
-    let down = [line(0, "main", 530), line(1, "pot", 500), line(1, "plant", 500), line(1, "bed", 30), line(1, "plant", 30)];
+    let down =
+        [line(0, "main", 530), line(1, "pot", 500), line(1, "plant", 500), line(1, "bed", 30), line(1, "plant", 30)];
     assert_eq!(tree(Direction::TopDown), down);
-    let up = [line(0, "plant", 530), line(1, "pot", 500), line(1, "main", 500), line(1, "bed", 30), line(1, "main", 30)];
+    let up =
+        [line(0, "plant", 530), line(1, "pot", 500), line(1, "main", 500), line(1, "bed", 30), line(1, "main", 30)];
     assert_eq!(tree(Direction::BottomUp), up);
 }
 

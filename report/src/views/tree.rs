@@ -77,7 +77,8 @@ fn lines(points: &[Point], names: &[String], sort: Sort) -> Vec<Branch> {
         if place != 0 {
             lines.push(Branch { depth, name: name_of(point), numbers: point.numbers });
         }
-        let mut children: Vec<_> = point.children.values().filter_map(|&child| Some((child, points.get(child)?))).collect();
+        let mut children: Vec<_> =
+            point.children.values().filter_map(|&child| Some((child, points.get(child)?))).collect();
         // Smallest first: what is pushed last is taken first.
         children.sort_by(|(_, one), (_, other)| {
             let by_size = one.numbers.key(sort).cmp(&other.numbers.key(sort));

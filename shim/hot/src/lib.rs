@@ -27,6 +27,8 @@ pub mod text;
 pub mod thread;
 pub mod trie;
 pub mod unwind;
+#[cfg(feature = "self-check")]
+pub mod witness;
 
 use core::sync::atomic::{AtomicU64, Ordering};
 use memtrace_wire::layout::{self, WindowKind};
@@ -86,6 +88,9 @@ pub struct Hot {
     pub generation: Generation,
     /// Threads' private state.
     pub slots: thread::Slots,
+    /// libgcc, to compare with.
+    #[cfg(feature = "self-check")]
+    pub witness: witness::Witness,
     /// The plan of failures.
     pub fault: fault::Fault,
     /// 1 while one thread has recorded: its counters are exact at every moment.
@@ -114,6 +119,8 @@ impl Hot {
             loaded: modules::Loaded::new(),
             generation: Generation(AtomicU64::new(0)),
             slots: thread::Slots::new(),
+            #[cfg(feature = "self-check")]
+            witness: witness::Witness::new(),
             fault: fault::Fault::new(),
             alone: U32::new(0),
             apart: U32::new(0),

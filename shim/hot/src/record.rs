@@ -23,6 +23,8 @@ impl Hot {
             None => (entry, op),
         };
         let node = self.capture(body, entry);
+        #[cfg(feature = "self-check")]
+        self.check(body, entry, node);
         let site = self.site_for(body, node, op);
         let caller = caller_of(body);
         let family = if self.objects.is_loader(caller) { Family::Other } else { op.family() };

@@ -159,8 +159,14 @@ records! {
         pub fault_fired: U64,
         /// 1: MALLOC_FAIL_* asked for a failure.
         pub fault_armed: U64,
+        /// Self-check build: stacks compared with libgcc's, and of these those that differ.
+        pub checked: U64,
+        /// As above.
+        pub check_differs: U64,
+        /// Self-check build: stacks that a walk without the kept stack gave differently.
+        pub check_walk_differs: U64,
         /// Not used yet.
-        pub spare: [U64; 58],
+        pub spare: [U64; 55],
         /// What was lost, by `Loss`.
         pub losses: [U64; 40],
     }

@@ -19,7 +19,7 @@ use crate::thread::Body;
 pub type Registers = [u64; REGISTERS];
 
 /// Frames of our own between here and the hook's caller.
-const OWN_FRAMES_MAX: usize = 16;
+const OWN_FRAMES_MAX: usize = 32;
 
 impl Hot {
     /// The node of the stack at `entry`, walked with all registers.
@@ -81,7 +81,8 @@ impl Hot {
         let pc = if exact { pc_of(registers) } else { pc_of(registers).wrapping_sub(1) };
         let object = self.objects.find(pc).ok_or(UNKNOWN)?;
         self.notice(&object);
-        let advice = cfi::row(&object, pc, &mut body.scratch).ok_or(UNKNOWN)?;
+        let nothing = if self.objects.is_loader(pc) { Stop::End } else { UNKNOWN };
+        let advice = cfi::row(&object, pc, &mut body.scratch).ok_or(nothing)?;
         let Body { stacks, scratch, .. } = body;
         let mut read = |address: u64| -> Option<u64> {
             if !stacks.current.holds(address) && !stacks.grow_to(address) {

@@ -200,7 +200,11 @@ impl Hot {
         // Not kept for code outside all modules: one may be loaded there later.
         let Some(object) = self.objects.find(pc - 1) else { return Rule::UNKNOWN };
         self.notice(&object);
-        let rule = rule::compile(&object, pc, scratch);
+        let rule = match rule::compile(&object, pc, scratch) {
+            // The loader's first instructions have no unwind data, and no caller.
+            Rule::UNKNOWN if self.objects.is_loader(pc) => Rule::END,
+            rule => rule,
+        };
         self.rules.set(pc, rule);
         rule
     }
