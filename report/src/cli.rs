@@ -15,7 +15,7 @@ use crate::report::ReportArgs;
 /// `memtrace run` starts a program and records every allocation that it makes, with its whole stack; `memtrace
 /// report` reads what was recorded.
 #[derive(Parser, Debug)]
-#[command(name = "memtrace", version, arg_required_else_help = true, disable_help_subcommand = true)]
+#[command(name = "memtrace", version, arg_required_else_help = true, disable_help_subcommand = true, after_help = settings())]
 struct Line {
     #[command(subcommand)]
     task: Task,
@@ -27,6 +27,7 @@ pub enum Task {
     /// Run a program, record its heap, and write a profile when it ends
     ///
     /// Its output, exit status and signals are its own. The last lines on stderr say what was recorded and where.
+    #[command(after_help = settings())]
     Run(RunArgs),
     /// Read a profile or a recording, and report what it holds
     Report(ReportArgs),
@@ -85,8 +86,7 @@ pub fn read(arguments: impl IntoIterator<Item = OsString>) -> Result<Typed, Erro
 
 /// The whole definition, settings included.
 pub fn definition() -> Command {
-    let settings = settings();
-    Line::command().after_help(settings.clone()).mut_subcommand("run", |run| run.after_help(settings))
+    Line::command()
 }
 
 /// The table of settings, for the end of `--help`.
@@ -141,7 +141,9 @@ mod tests {
 
     #[test]
     fn the_shims_call_is_understood_without_a_stderr() {
-        let Ok(Typed::Task(Task::End { recording_fd, report_fd, answer_fd })) = typed("memtrace __end 3 -1 5") else { panic!() };
+        let Ok(Typed::Task(Task::End { recording_fd, report_fd, answer_fd })) = typed("memtrace __end 3 -1 5") else {
+            panic!()
+        };
         assert_eq!((recording_fd, report_fd, answer_fd), (3, -1, 5));
     }
 

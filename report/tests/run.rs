@@ -28,9 +28,17 @@ fn a_target_that_a_signal_killed_is_seen_to_be_killed_by_it() {
     for signal in [libc::SIGTERM, libc::SIGKILL, libc::SIGSEGV, libc::SIGABRT, libc::SIGINT, libc::SIGUSR1] {
         let output = place.run(&["sh", "-c", &format!("kill -{signal} $$")]);
         assert_eq!(output.status.signal(), Some(signal), "{}", text(&output.stderr));
-        assert!(!output.status.core_dumped());
         assert!(text(&output.stderr).contains("memtrace: next: memtrace report sh."));
     }
+}
+
+#[test]
+fn the_launcher_leaves_no_core_file_of_its_own() {
+    let place = Place::new();
+    let script = format!("ulimit -c unlimited; exec {} sh -c 'ulimit -c 0; kill -ABRT $$'", place.launch().join(" "));
+    let output = place.command("sh").args(["-c", &script]).output().unwrap();
+    assert_eq!(output.status.signal(), Some(libc::SIGABRT));
+    assert!(!output.status.core_dumped());
 }
 
 #[test]
@@ -58,6 +66,7 @@ fn the_target_starts_as_it_would_natively() {
         "exec \"$@\"",
         "trap '' PIPE; exec \"$@\"",
         "trap '' HUP INT TERM USR1 CHLD; exec \"$@\"",
+        "exec env --ignore-signal=CHLD \"$@\"",
         "exec env --block-signal=USR1,TERM,CHLD \"$@\"",
         "exec env --default-signal=PIPE \"$@\"",
         "exec \"$@\" 5</dev/null 7>&1",
@@ -73,6 +82,8 @@ fn the_target_starts_as_it_would_natively() {
             run.lines().partition(|line| line.contains("LD_PRELOAD=") || line.contains("MEMTRACE_RUN="));
         assert_eq!(kept, native.lines().collect::<Vec<_>>(), "{wrapper}");
         assert_eq!(added.len(), 2, "{wrapper}");
+        let fd = added[1].split(':').nth(1).and_then(|fd| fd.parse::<u32>().ok());
+        assert!(fd.is_some_and(|fd| fd > 2), "the recording is never stdin, stdout or stderr: {added:?}");
         assert_eq!(added[0], format!("variable LD_PRELOAD={}", place.path().join("libmemtrace.so").display()));
     }
 }
@@ -174,6 +185,15 @@ fn run_returns_at_once_and_the_keeper_completes_the_profile_when_the_last_proces
     assert_ne!(before.ino(), after.ino());
     assert_eq!(after.mode() & 0o777, 0o600);
     assert_eq!(place.files(), 1, "no temporary file stays");
+}
+
+#[test]
+fn a_process_that_has_not_begun_to_record_is_waited_for_too() {
+    let place = Place::new();
+    // The pause lets the background process get past its exec, so that nothing of it is recorded any more.
+    let output = place.run(&["sh", "-c", "STUB_IS_SILENT=1 sleep 2 >/dev/null 2>&1 & sleep 0.5"]);
+    assert!(text(&output.stderr).contains("1 process lives on"), "{}", text(&output.stderr));
+    assert!(eventually(|| place.processes().is_empty()));
 }
 
 #[test]

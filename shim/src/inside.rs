@@ -167,7 +167,7 @@ fn strikes(entry: Entry, op: Op, bytes: usize) -> bool {
                 Some(pending) if entry.sp <= pending.entry.sp => (pending.entry, pending.op),
                 _ => (entry, op),
             };
-            let node = HOT.capture(inside.body, entry);
+            let (node, _) = HOT.capture(inside.body, entry);
             HOT.record_fault(index, bytes as u64, op, node, inside.body.slot);
         }
         None => HOT.record_fault(index, bytes as u64, op, 0, 0),

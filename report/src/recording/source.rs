@@ -9,7 +9,7 @@ use std::os::unix::fs::{FileExt, MetadataExt};
 
 use memtrace_wire::map::{self, Record};
 
-use crate::error::Error;
+use crate::error::{Error, words};
 
 /// A file system that compresses stores less than it gives back; recordings compress 5 to 10 times.
 const DENSITY: u64 = 16;
@@ -28,7 +28,7 @@ pub struct Source {
 impl Source {
     /// Takes a regular file (or memfd) that is not empty.
     pub fn new(file: File, what: &str) -> Result<Source, Error> {
-        let about = file.metadata().map_err(|error| Error::read(what, error))?;
+        let about = file.metadata().map_err(|error| Error::read(what, words(&error)))?;
         let stored = about.blocks().saturating_mul(512).saturating_mul(DENSITY).saturating_add(SLACK_BYTES);
         // File systems over a network may not know what is stored.
         let budget = if about.blocks() == 0 { about.len() } else { stored };
@@ -52,7 +52,7 @@ impl Source {
         };
         self.budget.set(rest);
         let mut bytes = vec![0; length as usize];
-        self.file.read_exact_at(&mut bytes, offset).map_err(|error| Error::read(&self.what, error))?;
+        self.file.read_exact_at(&mut bytes, offset).map_err(|error| Error::read(&self.what, words(&error)))?;
         Ok(bytes)
     }
 

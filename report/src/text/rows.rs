@@ -15,7 +15,7 @@ const INDENT_MAX: usize = 40;
 pub fn print(process: &Process, request: &Request, to: &mut dyn Write) -> io::Result<()> {
     let rows = views::rows(process, &request.choice);
     if let Some(direction) = request.tree {
-        print_tree(process, &rows, direction, request, to)?;
+        print_tree(process, direction, request, to)?;
     } else if request.choice.by == By::Stack {
         print_stacks(process, &rows, request, to)?;
     } else {
@@ -63,22 +63,18 @@ fn print_groups(rows: &Rows, request: &Request, to: &mut dyn Write) -> io::Resul
     Ok(())
 }
 
-fn print_tree(
-    process: &Process,
-    rows: &Rows,
-    direction: tree::Direction,
-    request: &Request,
-    to: &mut dyn Write,
-) -> io::Result<()> {
+/// Siblings begin with a dash; what follows without one is called by, or calls, the line above.
+fn print_tree(process: &Process, direction: tree::Direction, request: &Request, to: &mut dyn Write) -> io::Result<()> {
     let (on, off) = request.style.strong();
-    let branches = tree::branches(process, rows, direction, &request.choice);
+    let branches = tree::branches(process, direction, &request.choice);
     if !branches.is_empty() {
         writeln!(to)?;
     }
     for branch in branches {
         let indent = branch.depth.min(INDENT_MAX) * 2;
+        let start = if branch.is_branching { "- " } else { "" };
         let head = head(&branch.numbers, request.choice.sort);
-        writeln!(to, "{:indent$}{on}{}{off}: {head}", "", Safe(&branch.name))?;
+        writeln!(to, "{start:>indent$}{on}{}{off}: {head}", Safe(&branch.name))?;
     }
     Ok(())
 }

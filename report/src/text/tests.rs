@@ -186,7 +186,7 @@ fn rows_by_function_and_trees_are_lines() {
         Request { choice: Choice { by: By::Function, sort: Sort::Total, ..Choice::default() }, ..Request::default() };
     assert!(print(vec![leaky()], &by).contains("\nplant: 43,210 bytes in 10 allocations, 7 live at the end\n"));
     let tree = Request { tree: Some(Direction::TopDown), ..Request::default() };
-    let lines = "\nmain: 30,248 bytes in 8 blocks live at the end\n  plant: 30,247 bytes in 7 blocks live at the end\n";
+    let lines = "\nmain: 30,248 bytes in 8 blocks live at the end\n- plant: 30,247 bytes in 7 blocks live at the end\n";
     let text = print(vec![leaky()], &tree);
     assert!(text.contains(lines), "{text}");
 }

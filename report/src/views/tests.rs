@@ -82,20 +82,32 @@ fn groups_are_by_what_the_first_frame_says() {
 
 #[test]
 fn a_tree_joins_stacks_at_their_callers_or_at_their_leaves() {
-    let process = garden();
-    let choice = Choice::default();
-    let tree = |direction| {
-        let rows = rows(&process, &choice);
-        let lines = branches(&process, &rows, direction, &choice);
-        lines.into_iter().map(|line| (line.depth, line.name, line.numbers.live_bytes)).collect::<Vec<_>>()
+    let tree = |direction, top| {
+        let lines = branches(&garden(), direction, &Choice { top, ..Choice::default() });
+        lines
+            .into_iter()
+            .map(|line| (line.depth, line.is_branching, line.name, line.numbers.live_bytes))
+            .collect::<Vec<_>>()
     };
-    let line = |depth, name: &str, bytes| (depth, name.to_string(), bytes);
-    let down =
-        [line(0, "main", 530), line(1, "pot", 500), line(1, "plant", 500), line(1, "bed", 30), line(1, "plant", 30)];
-    assert_eq!(tree(Direction::TopDown), down);
-    let up =
-        [line(0, "plant", 530), line(1, "pot", 500), line(1, "main", 500), line(1, "bed", 30), line(1, "main", 30)];
-    assert_eq!(tree(Direction::BottomUp), up);
+    let line = |depth, is_branching, name: &str, bytes| (depth, is_branching, name.to_string(), bytes);
+    let down = [
+        line(0, false, "main", 530),
+        line(1, true, "pot", 500),
+        line(1, false, "plant", 500),
+        line(1, true, "bed", 30),
+        line(1, false, "plant", 30),
+    ];
+    assert_eq!(tree(Direction::TopDown, None), down);
+    // The sums stay whole where only the first stacks are shown.
+    assert_eq!(tree(Direction::TopDown, Some(1)), down[..3]);
+    let up = [
+        line(0, false, "plant", 530),
+        line(1, true, "pot", 500),
+        line(1, false, "main", 500),
+        line(1, true, "bed", 30),
+        line(1, false, "main", 30),
+    ];
+    assert_eq!(tree(Direction::BottomUp, None), up);
 }
 
 #[test]

@@ -22,11 +22,10 @@ impl Hot {
             Some(pending) => take_pending(body, pending, entry, op),
             None => (entry, op),
         };
-        let node = self.capture(body, entry);
+        let (node, caller) = self.capture(body, entry);
         #[cfg(feature = "self-check")]
         self.check(body, entry, node);
         let site = self.site_for(body, node, op);
-        let caller = caller_of(body);
         let family = if self.objects.is_loader(caller) { Family::Other } else { op.family() };
         let block = Block { address, bytes, site, family };
         match self.insert(block, true) {
@@ -189,10 +188,4 @@ impl Hot {
 fn take_pending(body: &mut Body, pending: crate::thread::Pending, entry: Entry, op: Op) -> (Entry, Op) {
     body.pending = None;
     if entry.sp <= pending.entry.sp { (pending.entry, pending.op) } else { (entry, op) }
-}
-
-/// The innermost return address of the stack that was just captured.
-#[inline(always)]
-fn caller_of(body: &Body) -> u64 {
-    body.chain.frames.get(body.chain.top).map_or(0, |frame| frame.pc)
 }

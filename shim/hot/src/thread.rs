@@ -14,6 +14,7 @@ use crate::Hot;
 use crate::lock::Lock;
 use crate::unwind::cfi::Scratch;
 use crate::unwind::chain::Chain;
+use crate::unwind::memo::Memo;
 use crate::unwind::stack::Stacks;
 
 /// The state of one thread. Its own thread alone looks inside; others read the gate.
@@ -57,6 +58,8 @@ pub struct Body {
     pub scratch: Scratch,
     /// The last stack.
     pub chain: Chain,
+    /// Ways to it.
+    pub memo: Memo,
 }
 
 /// See `Body::pending`.
@@ -114,6 +117,7 @@ impl Thread {
         if abandoned {
             hot.store.lose(Loss::Abandoned);
             body.chain.reset(0, 0);
+            body.memo.clear();
         }
         Some(Inside { thread: self, body })
     }
@@ -205,7 +209,7 @@ impl Hot {
             kept => kept as *mut Thread,
         };
         // SAFETY: fresh or a dead thread's memory, large enough; page aligned.
-        unsafe { self.prepare(thread, slot, record, top) };
+        unsafe { self.prepare(thread, slot, record, top, place.thread.get() != 0) };
         // SAFETY: just prepared, and never unmapped.
         let thread = unsafe { &*thread };
         place.tls.set(tls);
@@ -228,8 +232,16 @@ impl Hot {
 
     /// # Safety
     /// `thread` is mapped memory of this size that no other thread uses.
-    unsafe fn prepare(&self, thread: *mut Thread, slot: u32, record: &'static layout::Thread, top: u64) {
-        // SAFETY: by this function's contract. The large arrays are left as they are: only what `reset` sets is read.
+    unsafe fn prepare(
+        &self,
+        thread: *mut Thread,
+        slot: u32,
+        record: &'static layout::Thread,
+        top: u64,
+        used: bool,
+    ) {
+        // SAFETY: by this function's contract. The large arrays are left as they are, zeroed or from the thread
+        // before: what is read of them was set by `reset` or written before, and zeroes are valid for all.
         unsafe {
             let body = UnsafeCell::raw_get(&raw const (*thread).body);
             (&raw mut (*body).slot).write(slot);
@@ -238,8 +250,10 @@ impl Hot {
             (&raw mut (*body).last_block).write(0);
             (&raw mut (*body).pending_bytes).write(0);
             (&raw mut (*body).record).write(record);
-            (&raw mut (*body).scratch).write(Scratch::new());
-            (*body).sites.fill((0, 0));
+            if used {
+                (*body).sites.fill((0, 0));
+                (*body).memo.clear();
+            }
             (*body).stacks.start(top);
             (*body).chain.generation = self.generation.acquire();
             (*body).chain.reset(0, 0);

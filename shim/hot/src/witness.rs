@@ -80,7 +80,8 @@ impl Hot {
         if checked % 8 == 7 {
             let kept = (body.chain.generation, body.chain.top);
             body.chain.reset(0, 0);
-            let whole = self.capture(body, entry);
+            body.memo.clear();
+            let (whole, _) = self.capture(body, entry);
             if whole != node && kept.0 == body.chain.generation {
                 process.check_walk_differs.fetch_add(1);
             }

@@ -15,10 +15,12 @@ pub const RSP: usize = 7;
 pub const RETURN: usize = 16;
 
 /// How one register of the caller is found.
+/// The first variant is all zeroes, so that fresh memory holds valid rows.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u8)]
 pub enum Place {
     /// As in the callee.
-    Same,
+    Same = 0,
     /// Lost; for the return address: there is no caller.
     Undefined,
     /// In memory at CFA + offset.
@@ -34,10 +36,12 @@ pub enum Place {
 }
 
 /// How the canonical frame address is found.
+/// The first variant is all zeroes, as above.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u8)]
 pub enum Cfa {
     /// A register plus an offset.
-    Register(u8, i64),
+    Register(u8, i64) = 0,
     /// The value of an expression.
     Expression(Expression),
 }
@@ -70,19 +74,6 @@ pub struct Scratch {
 
 impl Row {
     const START: Row = Row { cfa: Cfa::Register(RSP as u8, 8), places: [Place::Same; REGISTERS] };
-}
-
-impl Scratch {
-    /// Empty.
-    pub const fn new() -> Self {
-        Self { row: Row::START, initial: Row::START, remembered: [Row::START; 8] }
-    }
-}
-
-impl Default for Scratch {
-    fn default() -> Self {
-        Self::new()
-    }
 }
 
 /// A place in a module's memory, moving forward, never past its end.

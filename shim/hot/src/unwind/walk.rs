@@ -5,7 +5,7 @@ use memtrace_wire::loss::Loss;
 
 use super::chain::{Chain, Frame, Word};
 use super::rule::{self, BY_SP, NONE, REALIGNED, Rule};
-use super::{Entry, FRAMES_MAX, word};
+use super::{Entry, word};
 use crate::Hot;
 use crate::thread::Body;
 
@@ -20,59 +20,73 @@ pub enum Stop {
     Long,
 }
 
+const CUT_DEPTH: Stop = Stop::Cut(frame::CUT_DEPTH, Loss::CutDepth);
+const CUT_UNWIND: Stop = Stop::Cut(frame::CUT_UNWIND, Loss::CutUnwind);
+const CUT_BOUNDS: Stop = Stop::Cut(frame::CUT_BOUNDS, Loss::CutBounds);
+
 impl Hot {
-    /// The node of the stack at a hook's entry; 0: it could not be interned.
+    /// The node of the stack at a hook's entry, and the return address there. Node 0: it could not be interned.
     #[inline(always)]
-    pub fn capture(&self, body: &mut Body, entry: Entry) -> u32 {
-        if !body.stacks.current.holds(entry.sp) && body.stacks.switch(entry.sp) {
-            body.chain.reset(0, 0);
-        }
+    pub fn capture(&self, body: &mut Body, entry: Entry) -> (u32, u64) {
         let generation = self.generation.acquire();
-        if body.chain.generation != generation {
-            body.chain.generation = generation;
-            body.chain.reset(0, 0);
+        if !body.stacks.current.holds(entry.sp) || body.chain.generation != generation {
+            self.begin_anew(body, entry, generation);
         }
-        self.walk(body, entry)
+        // SAFETY: the current range holds entry.sp, now at the latest.
+        let pc = unsafe { word(entry.sp) };
+        let chain = &mut body.chain;
+        let at = chain.at_or_above(entry.sp + 8);
+        let kept = *chain.frame(at);
+        let same = kept.sp == entry.sp + 8 && kept.pc == pc && (kept.bp == entry.bp || kept.words & 1 == 0);
+        if same && chain.changed(kept.words >> 1) == 0 {
+            chain.top = at;
+            return (kept.node, pc);
+        }
+        match body.memo.find(chain, pc, entry) {
+            Some(node) => (node, pc),
+            None => (self.walk(body, entry, pc), pc),
+        }
     }
 
-    #[inline(always)]
-    fn walk(&self, body: &mut Body, entry: Entry) -> u32 {
-        let Body { chain, stacks, scratch, .. } = body;
-        // SAFETY: `capture` made the current range hold entry.sp.
-        let (mut pc, mut sp, mut bp) = unsafe { (word(entry.sp), entry.sp + 8, entry.bp) };
+    /// The thread is on another stack than last time, or further down on it; or a module went.
+    #[cold]
+    #[inline(never)]
+    fn begin_anew(&self, body: &mut Body, entry: Entry, generation: u64) {
+        let switched = !body.stacks.current.holds(entry.sp) && body.stacks.switch(entry.sp);
+        if switched || body.chain.generation != generation {
+            body.chain.generation = generation;
+            body.chain.reset(0, 0);
+            body.memo.clear();
+        }
+    }
+
+    #[inline(never)]
+    fn walk(&self, body: &mut Body, entry: Entry, caller: u64) -> u32 {
+        let Body { chain, stacks, scratch, memo, .. } = body;
+        let (mut pc, mut sp, mut bp) = (caller, entry.sp + 8, entry.bp);
         let mut at = chain.top;
         // Frames above this one are known to have changed.
         let mut good = at;
         let mut fresh = 0;
         let stop = loop {
-            // frames[0].sp is the largest number there is.
-            while let Some(frame) = chain.frames.get(at)
-                && frame.sp < sp
-            {
-                at -= 1;
-            }
-            let Some(&kept) = chain.frames.get(at) else { return 0 };
+            at = chain.at_or_above_from(at, sp);
+            let kept = *chain.frame(at);
             if kept.sp == sp {
                 if kept.pc == pc && at <= good && (kept.bp == bp || kept.words & 1 == 0) {
-                    let changed = verify(chain, kept.words >> 1);
+                    let changed = chain.changed(kept.words >> 1);
                     if changed == 0 {
-                        if fresh == 0 {
-                            chain.top = at;
-                            return kept.node;
-                        }
                         break None;
                     }
-                    good = last_unchanged(chain, at, changed);
+                    good = chain.last_unchanged(at, changed);
                 }
+                // frames[0] has no stack pointer that is met, so `at` is not 0 here.
                 at = at.saturating_sub(1);
             }
             let rule = match self.rules.get(pc) {
                 Some(rule) => rule,
                 None => self.rule(scratch, pc),
             };
-            let Some(place) = chain.fresh.get_mut(fresh) else {
-                break Some(Stop::Cut(frame::CUT_DEPTH, Loss::CutDepth));
-            };
+            let Some(place) = chain.fresh.get_mut(fresh) else { break Some(CUT_DEPTH) };
             *place = Frame { sp, pc, bp, node: rule.0, words: 0 };
             fresh += 1;
             let base = if rule.form() == BY_SP { sp } else { bp };
@@ -81,12 +95,12 @@ impl Hot {
                 break Some(match rule {
                     Rule::END => Stop::End,
                     Rule::LONG => Stop::Long,
-                    _ => Stop::Cut(frame::CUT_UNWIND, Loss::CutUnwind),
+                    _ => CUT_UNWIND,
                 });
             }
             if rule.form() == REALIGNED {
                 if !(stacks.current.holds(cfa) && stacks.current.holds(bp)) {
-                    break Some(Stop::Cut(frame::CUT_BOUNDS, Loss::CutBounds));
+                    break Some(CUT_BOUNDS);
                 }
                 // SAFETY: both were shown to be readable.
                 (cfa, bp) = unsafe { (word(cfa), word(bp)) };
@@ -95,7 +109,7 @@ impl Hot {
             let saved = cfa.wrapping_sub(rule.saved());
             let back = cfa.wrapping_sub(8);
             if cfa <= sp || saved < stacks.current.low || !(stacks.current.holds(back) || stacks.grow_to(back)) {
-                break Some(Stop::Cut(frame::CUT_BOUNDS, Loss::CutBounds));
+                break Some(CUT_BOUNDS);
             }
             if rule.saved() != 0 {
                 // SAFETY: between the range's low end and `back`, which is in the range.
@@ -109,33 +123,29 @@ impl Hot {
             }
         };
         match stop {
-            None if at + fresh <= FRAMES_MAX && !is_cut_by_depth(self, chain) => self.push(chain, at, fresh),
-            None => self.walk_whole(body, entry),
+            None if at + fresh <= super::FRAMES_MAX && !self.is_cut_by_depth(chain) => {
+                chain.top = at;
+                let node = self.push(chain, fresh);
+                memo.keep(chain, at, entry);
+                node
+            }
+            None => {
+                // Too deep to be joined: the outermost frames are others.
+                chain.reset(0, 0);
+                self.walk(body, entry, caller)
+            }
             Some(Stop::Long) => self.capture_slowly(body, entry),
             Some(Stop::End) => {
                 chain.reset(0, 0);
-                self.push(chain, 0, fresh)
+                self.push(chain, fresh)
             }
             Some(Stop::Cut(mark, loss)) => {
                 self.store.lose(loss);
                 let (node, hash) = self.mark(mark);
                 chain.reset(node, hash);
-                self.push(chain, 0, fresh)
+                self.push(chain, fresh)
             }
         }
-    }
-
-    /// Walks without the last stack: it was too deep to be joined.
-    #[cold]
-    #[inline(never)]
-    fn walk_whole(&self, body: &mut Body, entry: Entry) -> u32 {
-        body.chain.reset(0, 0);
-        self.walk_again(body, entry)
-    }
-
-    #[inline(never)]
-    fn walk_again(&self, body: &mut Body, entry: Entry) -> u32 {
-        self.walk(body, entry)
     }
 
     /// The node and path hash of a mark at the outer end of a stack.
@@ -145,20 +155,25 @@ impl Hot {
         (self.child(0, mark, hash), hash)
     }
 
+    /// Whether the kept stack's outer end is not its real one, so that deeper or shallower stacks have another.
+    #[inline(always)]
+    fn is_cut_by_depth(&self, chain: &Chain) -> bool {
+        let end = chain.frame(0);
+        end.node != 0 && self.nodes.get(u64::from(end.node)).is_none_or(|node| node.frame.get() == frame::CUT_DEPTH)
+    }
+
     /// Puts the fresh frames on top of the kept ones, outermost first, and interns each.
     #[inline(always)]
-    fn push(&self, chain: &mut Chain, at: usize, fresh: usize) -> u32 {
-        let (Some(&first), Some(&first_hash)) = (chain.frames.get(at), chain.hashes.get(at)) else { return 0 };
-        let mut outer = first;
-        let mut hash = first_hash;
-        let mut top = at;
+    fn push(&self, chain: &mut Chain, fresh: usize) -> u32 {
+        let mut outer = *chain.frame(chain.top);
+        let mut hash = chain.hashes.get(chain.top).copied().unwrap_or(0);
         for place in (0..fresh).rev() {
             let Some(&frame) = chain.fresh.get(place) else { return 0 };
             let rule = Rule(frame.node);
             hash = crate::trie::roll(hash, frame.pc);
             let node = self.child(outer.node, frame.pc, hash);
             let mut words = (outer.words >> 1) as usize;
-            if top != 0 {
+            if chain.top != 0 {
                 let mut keep = |address: u64, value: u64| {
                     if let Some(word) = chain.words.get_mut(words) {
                         *word = Word { address, value };
@@ -178,15 +193,11 @@ impl Hot {
                 BY_SP => rule.saved() == 0 && outer.words & 1 != 0,
                 form => form != NONE,
             };
-            top += 1;
             outer = Frame { node, words: (words as u32) << 1 | u32::from(depends), ..frame };
-            let (Some(kept), Some(kept_hash)) = (chain.frames.get_mut(top), chain.hashes.get_mut(top)) else {
-                return 0;
-            };
-            *kept = outer;
-            *kept_hash = hash;
+            if !chain.push(outer, hash) {
+                return outer.node;
+            }
         }
-        chain.top = top;
         outer.node
     }
 
@@ -208,50 +219,4 @@ impl Hot {
         self.rules.set(pc, rule);
         rule
     }
-}
-
-/// Whether the kept stack's outer end is not its real one, so that deeper or shallower stacks have another.
-#[inline(always)]
-fn is_cut_by_depth(hot: &Hot, chain: &Chain) -> bool {
-    let [end, ..] = &chain.frames;
-    end.node != 0 && hot.nodes.get(u64::from(end.node)).is_none_or(|node| node.frame.get() == frame::CUT_DEPTH)
-}
-
-/// Reads the first `count` words again, innermost first. 0: all unchanged; else one of the four below it changed.
-#[inline(always)]
-fn verify(chain: &Chain, count: u32) -> u32 {
-    let mut left = count;
-    while left >= 4 {
-        let Some(group) = chain.words.get(left as usize - 4..left as usize) else { return left };
-        // SAFETY: a kept word's address was readable on this stack, and the chain is reset when the stack changes.
-        let difference = group.iter().fold(0, |sum, kept| sum | (unsafe { word(kept.address) } ^ kept.value));
-        if difference != 0 {
-            return left;
-        }
-        left -= 4;
-    }
-    let Some(group) = chain.words.get(..left as usize) else { return left };
-    // SAFETY: as above.
-    let difference = group.iter().fold(0, |sum, kept| sum | (unsafe { word(kept.address) } ^ kept.value));
-    if difference != 0 { left } else { 0 }
-}
-
-/// The innermost frame at or below `at` whose words do not include the changed one.
-#[cold]
-#[inline(never)]
-fn last_unchanged(chain: &Chain, at: usize, changed: u32) -> usize {
-    let mut last = changed as usize;
-    while last > 0 {
-        let Some(kept) = chain.words.get(last - 1) else { return 0 };
-        // SAFETY: as in `verify`.
-        if unsafe { word(kept.address) } != kept.value {
-            break;
-        }
-        last -= 1;
-    }
-    let mut frame = at;
-    while frame > 0 && chain.frames.get(frame).is_some_and(|kept| (kept.words >> 1) as usize >= last) {
-        frame -= 1;
-    }
-    frame
 }

@@ -1,0 +1,34 @@
+// A child by fork begins anew: its leak is its own, the parent's blocks are not counted in it.
+// any order
+// expect: 30 bytes in 1 block live at the end
+// expect: at leak_in_child (fork.c:
+// expect: processes that began as a fork
+// expect: 20 bytes in 1 block live at the end
+// expect: at leak_in_parent (fork.c:
+// expect: losses: none
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static void *volatile kept;
+
+static __attribute__((noinline)) void leak_in_parent(void) {
+    kept = malloc(20);
+}
+
+static __attribute__((noinline)) void leak_in_child(void) {
+    kept = malloc(30);
+}
+
+int main(void) {
+    leak_in_parent();
+    pid_t child = fork();
+    if (child == 0) {
+        free(kept);
+        leak_in_child();
+        return 0;
+    }
+    int status = 1;
+    waitpid(child, &status, 0);
+    return status;
+}

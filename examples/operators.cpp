@@ -1,0 +1,51 @@
+// Every form of operator new, and the delete that belongs to it. Each is recorded as what was called.
+// expect-site: operator new, 1 byte in 1 block
+// expect-site: operator new, 3 bytes in 1 block
+// expect-site: operator new, 64 bytes in 1 block
+// expect-site: operator new, 192 bytes in 1 block
+// expect-site: operator new[], 2 bytes in 1 block
+// expect-site: operator new[], 4 bytes in 1 block
+// expect-site: operator new[], 128 bytes in 1 block
+// expect-site: operator new[], 256 bytes in 1 block
+// expect: 256 bytes in 1 block live at the end
+// expect: at main (operators.cpp:
+// expect: in 8 blocks from 8 stacks
+// expect: losses: none
+// flags: -std=c++17 -O0
+#include <cstdlib>
+#include <new>
+
+struct alignas(64) Wide {
+    char bytes[64];
+};
+
+int main() {
+    // Given back, one by each form of delete.
+    operator delete(operator new(11));
+    operator delete[](operator new[](12));
+    operator delete(operator new(13, std::nothrow), std::nothrow);
+    operator delete[](operator new[](14, std::nothrow), std::nothrow);
+    operator delete(operator new(15), std::size_t(15));
+    operator delete[](operator new[](16), std::size_t(16));
+    std::align_val_t wide{64};
+    operator delete(operator new(64, wide), wide);
+    operator delete[](operator new[](128, wide), wide);
+    operator delete(operator new(192, wide, std::nothrow), wide, std::nothrow);
+    operator delete[](operator new[](256, wide, std::nothrow), wide, std::nothrow);
+    operator delete(operator new(320, wide), std::size_t(320), wide);
+    operator delete[](operator new[](384, wide), std::size_t(384), wide);
+    delete new Wide;
+    delete[] new Wide[3];
+    // Kept.
+    void *volatile kept;
+    kept = operator new(1);
+    kept = operator new[](2);
+    kept = operator new(3, std::nothrow);
+    kept = operator new[](4, std::nothrow);
+    kept = operator new(64, wide);
+    kept = operator new[](128, wide);
+    kept = operator new(192, wide, std::nothrow);
+    kept = operator new[](256, wide, std::nothrow);
+    (void)kept;
+    return 0;
+}

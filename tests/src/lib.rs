@@ -1,0 +1,24 @@
+//! What the end-to-end tests share: a place to work in, the release pair, a way to run programs and to read profiles.
+//!
+//! ```text
+//!   Place ──compiles──▶ program ──Job: Native · Bare · Run──▶ Ended: status, stdout, stderr, profiles
+//!     └── goes away with the test                                           └──▶ Process ──▶ Site, Fault
+//! ```
+//!
+//! Invariants:
+//! - a test leaves no file and no process behind, and needs no port, no terminal and no privilege;
+//! - tests may run side by side: each has its own `Place`;
+//! - what is tested is the release library and command of this checkout, built once a run.
+
+mod child;
+mod example;
+mod job;
+mod pair;
+mod place;
+mod profile;
+
+pub use example::{Example, Exit, ExpectedSite};
+pub use job::{Ended, How, Job, PATIENCE};
+pub use pair::{Pair, pair, workspace};
+pub use place::Place;
+pub use profile::{Fault, Frame, Process, Site, Thread, read_profile};

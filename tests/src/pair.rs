@@ -1,0 +1,55 @@
+//! The release pair: `libmemtrace.so` and `memtrace`, as a user builds them.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+
+/// Where the two are.
+#[derive(Debug)]
+pub struct Pair {
+    /// The library.
+    pub library: PathBuf,
+    /// The command; it lies beside the library.
+    pub command: PathBuf,
+}
+
+/// Names a directory with a pair that is to be tested instead: an installed one, say.
+const READY: &str = "MEMTRACE_TEST_PAIR";
+
+/// Builds the pair at the first call, into the target directory that this test was built into.
+pub fn pair() -> &'static Pair {
+    static PAIR: OnceLock<Pair> = OnceLock::new();
+    PAIR.get_or_init(|| match std::env::var_os(READY) {
+        Some(directory) => found(Path::new(&directory)),
+        None => found(&build().join("release")),
+    })
+}
+
+fn build() -> PathBuf {
+    let target = target_directory();
+    let status = Command::new(env!("CARGO"))
+        .current_dir(workspace())
+        .args(["build", "--quiet", "--release", "-p", "memtrace-shim", "-p", "memtrace", "--target-dir"])
+        .arg(&target)
+        .status()
+        .expect("cargo can be started");
+    assert!(status.success(), "the release pair cannot be built");
+    target
+}
+
+fn found(directory: &Path) -> Pair {
+    let pair = Pair { library: directory.join("libmemtrace.so"), command: directory.join("memtrace") };
+    assert!(pair.library.is_file() && pair.command.is_file(), "{pair:?} is not there");
+    pair
+}
+
+/// The top of the checkout.
+pub fn workspace() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the tests lie in the workspace")
+}
+
+/// A test runs as `<target>/<profile>/deps/<name>`.
+fn target_directory() -> PathBuf {
+    let program = std::env::current_exe().expect("the test has a path");
+    program.ancestors().nth(3).expect("the test lies in a target directory").to_owned()
+}

@@ -1,0 +1,215 @@
+//! A profile as tests ask it: by function names and by keys of the schema.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use serde_json::Value;
+
+/// All processes of a profile.
+pub fn read_profile(path: &Path) -> Vec<Process> {
+    let bytes = std::fs::read(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    let profile: Value =
+        serde_json::from_slice(&bytes).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    list(&profile, "processes").iter().cloned().map(Process::new).collect()
+}
+
+/// One image of one process.
+#[derive(Clone, Debug)]
+pub struct Process {
+    /// The object, as the schema describes it.
+    pub json: Value,
+    /// Its sites.
+    pub sites: Vec<Site>,
+    /// Allocations that were made to fail.
+    pub faults: Vec<Fault>,
+    /// Its threads.
+    pub threads: Vec<Thread>,
+}
+
+/// A site with its stack. Numbers are named as in the schema.
+#[derive(Clone, Debug)]
+pub struct Site {
+    /// The function that was called.
+    pub op: String,
+    /// Leaf first.
+    pub frames: Vec<Frame>,
+    /// Place in `Process::threads`.
+    pub thread: Option<usize>,
+    numbers: BTreeMap<String, u64>,
+}
+
+/// A frame of a stack.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Frame {
+    /// `native`, `cut`, …
+    pub kind: String,
+    /// The function; for a cut the reason; empty where there is no name.
+    pub function: String,
+    /// Path of the source file; empty where it is not known.
+    pub file: String,
+    /// Line; 0 where it is not known.
+    pub line: u64,
+    /// Path of the module; empty where there is none.
+    pub module: String,
+    /// It is code inlined into the next frame's.
+    pub inlined: bool,
+}
+
+/// An allocation that was made to fail.
+#[derive(Clone, Debug)]
+pub struct Fault {
+    /// From 0.
+    pub index: u64,
+    /// Asked for.
+    pub bytes: u64,
+    /// The function that was called.
+    pub op: String,
+    /// Leaf first.
+    pub frames: Vec<Frame>,
+}
+
+/// A slot for threads.
+#[derive(Clone, Debug)]
+pub struct Thread {
+    /// Name of the latest.
+    pub name: String,
+    /// Threads that used the slot.
+    pub uses: u64,
+    /// Allocations.
+    pub allocations: u64,
+    /// Frees.
+    pub frees: u64,
+}
+
+impl Process {
+    fn new(json: Value) -> Process {
+        let modules: Vec<&str> = list(&json, "modules").iter().map(|module| text(module, "path")).collect();
+        let frames: Vec<Frame> = list(&json, "frames").iter().map(|frame| Frame::new(frame, &modules)).collect();
+        let stacks: Vec<Vec<Frame>> = list(&json, "stacks")
+            .iter()
+            .map(|stack| stack.as_array().into_iter().flatten().map(|place| frames[place_of(place)].clone()).collect())
+            .collect();
+        let sites = list(&json, "sites").iter().map(|site| Site {
+            op: text(site, "op").to_owned(),
+            frames: stacks[place_of(&site["stack"])].clone(),
+            thread: site["thread"].as_u64().map(|place| place as usize),
+            numbers: numbers(site),
+        });
+        let faults = list(&json, "faults").iter().map(|fault| Fault {
+            index: number(fault, "index"),
+            bytes: number(fault, "bytes"),
+            op: text(fault, "op").to_owned(),
+            frames: stacks[place_of(&fault["stack"])].clone(),
+        });
+        let threads = list(&json, "threads").iter().map(|thread| Thread {
+            name: text(thread, "name").to_owned(),
+            uses: number(thread, "uses"),
+            allocations: number(thread, "allocations"),
+            frees: number(thread, "frees"),
+        });
+        let (sites, faults, threads) = (sites.collect(), faults.collect(), threads.collect());
+        Process { json, sites, faults, threads }
+    }
+
+    /// When its recording began: texts in this order are in the order of time.
+    pub fn start(&self) -> &str {
+        text(&self.json, "start")
+    }
+
+    /// Name of its program, without directories.
+    pub fn program(&self) -> &str {
+        text(&self.json, "exe").rsplit('/').next().unwrap_or_default()
+    }
+
+    /// A number of the summary.
+    pub fn summary(&self, key: &str) -> u64 {
+        number(&self.json["summary"], key)
+    }
+
+    /// What was lost, by key.
+    pub fn losses(&self) -> BTreeMap<String, u64> {
+        numbers(&self.json["losses"])
+    }
+
+    /// How it ended: `exit`, `abort`, …
+    pub fn end(&self) -> &str {
+        text(&self.json["end"], "how")
+    }
+
+    /// Sites with this function anywhere on their stack.
+    pub fn sites_of<'p>(&'p self, function: &'p str) -> impl Iterator<Item = &'p Site> {
+        self.sites.iter().filter(move |site| site.has(function))
+    }
+
+    /// Sum of a number over the sites with this function.
+    pub fn sum(&self, function: &str, key: &str) -> u64 {
+        self.sites_of(function).map(|site| site.number(key)).sum()
+    }
+
+    /// Live bytes and blocks of the sites with this function.
+    pub fn live(&self, function: &str) -> (u64, u64) {
+        (self.sum(function, "live_bytes"), self.sum(function, "live_blocks"))
+    }
+}
+
+impl Site {
+    /// A number of the site, by its key in the schema.
+    pub fn number(&self, key: &str) -> u64 {
+        *self.numbers.get(key).unwrap_or_else(|| panic!("a site has no `{key}`"))
+    }
+
+    /// Whether this function is on the stack.
+    pub fn has(&self, function: &str) -> bool {
+        self.frames.iter().any(|frame| frame.function == function)
+    }
+
+    /// Functions, leaf first.
+    pub fn functions(&self) -> Vec<&str> {
+        functions(&self.frames)
+    }
+}
+
+impl Fault {
+    /// Functions, leaf first.
+    pub fn functions(&self) -> Vec<&str> {
+        functions(&self.frames)
+    }
+}
+
+impl Frame {
+    fn new(frame: &Value, modules: &[&str]) -> Frame {
+        Frame {
+            kind: text(frame, "kind").to_owned(),
+            function: text(frame, "function").to_owned(),
+            file: text(frame, "file").to_owned(),
+            line: frame["line"].as_u64().unwrap_or(0),
+            module: frame["module"].as_u64().map(|place| modules[place as usize].to_owned()).unwrap_or_default(),
+            inlined: frame["inlined"] == Value::Bool(true),
+        }
+    }
+}
+
+fn functions(frames: &[Frame]) -> Vec<&str> {
+    frames.iter().map(|frame| frame.function.as_str()).collect()
+}
+
+fn list<'v>(object: &'v Value, key: &str) -> &'v [Value] {
+    object[key].as_array().unwrap_or_else(|| panic!("no list `{key}`"))
+}
+
+fn text<'v>(object: &'v Value, key: &str) -> &'v str {
+    object[key].as_str().unwrap_or_default()
+}
+
+fn number(object: &Value, key: &str) -> u64 {
+    object[key].as_u64().unwrap_or_else(|| panic!("no number `{key}`"))
+}
+
+fn numbers(object: &Value) -> BTreeMap<String, u64> {
+    let fields = object.as_object().into_iter().flatten();
+    fields.filter_map(|(key, value)| Some((key.clone(), value.as_u64()?))).collect()
+}
+
+fn place_of(value: &Value) -> usize {
+    value.as_u64().expect("a place in a list") as usize
+}

@@ -1,0 +1,152 @@
+//! Every program in `examples/` tells its truth: adding a file adds its test.
+//!
+//! Each is run natively, with the library preloaded, and under `memtrace run`: stdout and exit status must be the
+//! same, and the report what the lines at its head say (see `Example`).
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+
+use memtrace_tests::{Ended, Example, Exit, How, Place, Process, workspace};
+
+/// Programs at work at a time; most of their time goes into compiling.
+const WORKERS: usize = 2;
+
+#[test]
+fn every_example_tells_its_truth() {
+    let files = examples();
+    assert!(files.len() > 20, "examples/ has only {} files", files.len());
+    memtrace_tests::pair();
+    let next = AtomicUsize::new(0);
+    let wrong: Vec<String> = thread::scope(|scope| {
+        let worker = || {
+            let mut wrong = Vec::new();
+            while let Some(file) = files.get(next.fetch_add(1, Ordering::Relaxed)) {
+                if let Err(found) = check(file) {
+                    wrong.push(format!("\nexamples/{}: {found}\n", name(file)));
+                }
+            }
+            wrong
+        };
+        let workers: Vec<_> = (0..WORKERS).map(|_| scope.spawn(worker)).collect();
+        workers.into_iter().flat_map(|worker| worker.join().expect("its panic has been printed")).collect()
+    });
+    assert!(wrong.is_empty(), "{} of {} examples are wrong:\n{}", wrong.len(), files.len(), wrong.concat());
+}
+
+/// The files of `examples/`; `MEMTRACE_TEST_EXAMPLE=NAME` chooses one.
+fn examples() -> Vec<PathBuf> {
+    let chosen = std::env::var("MEMTRACE_TEST_EXAMPLE").ok();
+    let entries = std::fs::read_dir(workspace().join("examples")).expect("examples/ is there").flatten();
+    let files = entries.map(|entry| entry.path()).filter(|path| path.is_file());
+    let mut files: Vec<PathBuf> = files.filter(|file| chosen.as_ref().is_none_or(|chosen| name(file) == *chosen)).collect();
+    files.sort();
+    files
+}
+
+fn name(file: &Path) -> &str {
+    file.file_name().and_then(|name| name.to_str()).unwrap_or_default()
+}
+
+fn check(file: &Path) -> Result<(), String> {
+    let example = Example::read(file)?;
+    let place = Place::new();
+    let (program, argument) = build(&place, file, &example);
+    let run = |how| {
+        let mut job = place.job(how, &program).args(&argument);
+        for (name, value) in &example.variables {
+            job = job.env(name, value);
+        }
+        job
+    };
+    let native = run(How::Native).run();
+    for (how, word) in [(How::Bare, "bare"), (How::Run, "run")] {
+        if example.only.as_ref().is_some_and(|only| only != word) {
+            continue;
+        }
+        let ended = run(how).record();
+        same(&example, &native, &ended).map_err(|found| format!("{how:?}: {found}\n{}", ended.stderr))?;
+        if how == How::Bare && example.report.is_none() {
+            let report = ended.stderr.as_str();
+            match example.is_silent {
+                true if report != native.stderr => return Err(format!("{how:?}: it is not silent:\n{report}")),
+                true => {}
+                false => judge(&example, how, report)?,
+            }
+        } else {
+            judge(&example, how, &report(&place, &example, &ended))?;
+        }
+        sites(&example, &ended.processes).map_err(|missing| format!("{how:?}: {missing}"))?;
+    }
+    Ok(())
+}
+
+/// What is to be started, with its first arguments.
+fn build(place: &Place, file: &Path, example: &Example) -> (PathBuf, Vec<PathBuf>) {
+    let flags = |words: &[String]| words.to_vec();
+    for library in &example.libraries {
+        let [name, source, rest @ ..] = &library[..] else { panic!("`library:` has a name and a source") };
+        let mut all = flags(rest);
+        all.extend(["-shared".to_owned(), "-fPIC".to_owned()]);
+        let all: Vec<&str> = all.iter().map(String::as_str).collect();
+        place.compile(&file.with_file_name(source), name, &all);
+    }
+    match file.extension().and_then(|ending| ending.to_str()) {
+        // The system's own: what stands first in PATH may be a script of a version manager.
+        Some("py") => (PathBuf::from("/usr/bin/python3"), vec![file.to_owned()]),
+        _ => {
+            let name = file.file_stem().and_then(|name| name.to_str()).unwrap_or_default();
+            let all: Vec<&str> = example.flags.iter().map(String::as_str).collect();
+            (place.compile(file, name, &all), Vec::new())
+        }
+    }
+}
+
+/// Same stdout, and the end that the head names, or else the native one.
+fn same(example: &Example, native: &Ended, ended: &Ended) -> Result<(), String> {
+    let expected = match example.exit {
+        Some(Exit::Status(status)) => (Some(status), None),
+        Some(Exit::Signal(signal)) => (None, Some(signal)),
+        None => (native.code(), native.signal()),
+    };
+    let found = (ended.code(), ended.signal());
+    if found != expected {
+        return Err(format!("status and signal are {found:?}, not {expected:?}\n{}", ended.stdout));
+    }
+    if ended.stdout != native.stdout {
+        return Err(format!("stdout is {:?}, not {:?}", ended.stdout, native.stdout));
+    }
+    if !ended.stderr.starts_with(&native.stderr) {
+        return Err(format!("stderr does not begin with {:?}", native.stderr));
+    }
+    Ok(())
+}
+
+/// What `memtrace report` says about the run's profiles.
+fn report(place: &Place, example: &Example, ended: &Ended) -> String {
+    let asked = example.report.as_deref().unwrap_or_default();
+    let reports = ended.profiles.iter().map(|profile| {
+        let command = &memtrace_tests::pair().command;
+        let report = place.job(How::Native, command).arg("report").args(asked).arg(profile).run();
+        assert!(report.status.success(), "{}: {}", report.command, report.stderr);
+        report.stdout
+    });
+    reports.collect()
+}
+
+fn judge(example: &Example, how: How, report: &str) -> Result<(), String> {
+    example.judge(report).map_or(Ok(()), |found| Err(format!("{how:?}: {found} in\n{report}")))
+}
+
+fn sites(example: &Example, processes: &[Process]) -> Result<(), String> {
+    for expected in &example.sites {
+        let is_it = |site: &memtrace_tests::Site| {
+            let numbers = (site.number("live_bytes"), site.number("live_blocks"));
+            site.op == expected.op && numbers == (expected.live_bytes, expected.live_blocks)
+        };
+        if !processes.iter().flat_map(|process| &process.sites).any(is_it) {
+            return Err(format!("no site is {expected:?}"));
+        }
+    }
+    Ok(())
+}
