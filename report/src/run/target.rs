@@ -91,6 +91,8 @@ fn look_up(name: &OsStr, path: Option<&OsStr>) -> Result<PathBuf, Refusal> {
         let file = Path::new(directory).join(name);
         match executable(&file) {
             Ok(_) => return Ok(file),
+            // Also in a directory that may not be searched: nothing is known to be there.
+            Err(_) if file.symlink_metadata().is_err() => {}
             Err(refusal) if first_refusal == Refusal::Missing => first_refusal = refusal,
             Err(_) => {}
         }
