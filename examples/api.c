@@ -1,10 +1,11 @@
 // Every allocation function by its man page: results, errno, and what is recorded.
-// flags: -O1 -w
+// flags: -O1 -w -fno-builtin
 // exit: 0
 // expect: 9 bytes in 1 block live at the end
 // expect: at main (api.c:
 // expect: live at the end: 9 bytes in 1 block from 1 stack
 // expect: failed allocations: 12
+// expect-not: frees of blocks from before
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
@@ -46,7 +47,8 @@ static void aligned(void) {
     CHECK(posix_memalign(&block, 2, 100) == EINVAL && block == (void *)1);
     CHECK(posix_memalign(&block, 0, 100) == EINVAL && block == (void *)1);
     CHECK(posix_memalign(&block, 64, PTRDIFF_MAX) == ENOMEM);
-    CHECK(errno == 77);
+    // POSIX leaves errno open here; it must be what it is without memtrace.
+    dprintf(1, "errno %d\n", errno);
     for (size_t alignment = 8; alignment <= 65536; alignment *= 2) {
         void *one = aligned_alloc(alignment, alignment * 2);
         void *two = memalign(alignment, 5);

@@ -1,6 +1,5 @@
-// Ends by a failed assertion, whose message comes before the report.
+// Ends by a failed assertion, whose message stays.
 // exit: SIGABRT
-// expect: block == 0
 // expect: 88 bytes in 1 block live at the end
 // expect: at main (assert.c:
 // only: bare

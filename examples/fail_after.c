@@ -1,6 +1,7 @@
 // The third allocation fails; the program frees what it has, says so, and ends with status 3.
 // env: MALLOC_FAIL_AFTER=2
 // exit: 3
+// flags: -fno-builtin
 // expect: allocation 3 (index 2) was made to fail: malloc of 300 bytes
 // expect: at open_session (fail_after.c:
 // expect: by main (fail_after.c:

@@ -7,9 +7,16 @@
 // expect-site: operator new[], 4 bytes in 1 block
 // expect-site: operator new[], 128 bytes in 1 block
 // expect-site: operator new[], 256 bytes in 1 block
+// The first frame is the caller's in all forms.
 // expect: 256 bytes in 1 block live at the end
+// expect: at main (operators.cpp:50)
+// expect: 192 bytes in 1 block live at the end
+// expect: at main (operators.cpp:49)
+// expect: 128 bytes in 1 block live at the end
+// expect: at main (operators.cpp:48)
+// expect: 4 bytes in 1 block live at the end
 // expect: at main (operators.cpp:
-// expect: in 8 blocks from 8 stacks
+// expect: in 9 blocks from 9 stacks
 // expect: losses: none
 // flags: -std=c++17 -O0
 #include <cstdlib>

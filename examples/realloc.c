@@ -3,7 +3,7 @@
 // expect: 1,984 bytes in 5 allocations, 1 live at the end
 // expect: at grow (realloc.c:
 // expect: by main (realloc.c:
-// expect: 3 bytes in 1 allocation, 1 live at the end
+// expect: 3 bytes in 1 allocation, 0 live at the end
 // expect: at refuse (realloc.c:
 // expect: allocations: 6 (1,987 bytes)
 // expect: frees: 5 (994 bytes)

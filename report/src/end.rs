@@ -280,6 +280,39 @@ mod tests {
     }
 
     #[test]
+    fn a_pipe_that_does_not_block_gets_the_whole_report() {
+        use std::os::unix::fs::OpenOptionsExt;
+        let folder = folder("pipe");
+        let path = folder.join("pipe");
+        assert!(std::process::Command::new("mkfifo").arg(&path).status().unwrap().success());
+        // Opened for both, so that neither open waits for the other side.
+        let mut reader = File::options().read(true).write(true).open(&path).unwrap();
+        let writer = File::options().write(true).custom_flags(libc::O_NONBLOCK).open(&path).unwrap();
+        let mut target = target(&["MEMTRACE_TOP=all"], 2);
+        for number in 0..2_000 {
+            let leaf = target.stack(&[0x10_0000 + number]);
+            target.site(leaf, 8, 1, 1);
+        }
+        let reading = thread::spawn(move || {
+            let (mut text, mut part) = (String::new(), [0; 4096]);
+            while !text.contains("losses: none") {
+                thread::sleep(Duration::from_millis(1));
+                let length = reader.read(&mut part).unwrap();
+                text.push_str(std::str::from_utf8(&part[..length]).unwrap());
+            }
+            text
+        });
+        let (recording, answer) = (file_of(&recording(&[target])), file_of(b""));
+        command(recording.as_raw_fd(), writer.as_raw_fd(), answer.as_raw_fd());
+        // Without the rest of the report the reader would wait for ever.
+        assert_eq!(answer.metadata().unwrap().len(), 1);
+        let text = reading.join().unwrap();
+        assert!(text.len() > 64 << 10);
+        assert_eq!(text.matches("live at the end\n").count(), 2001);
+        std::fs::remove_dir_all(folder).unwrap();
+    }
+
+    #[test]
     fn without_descriptors_nothing_happens() {
         assert_eq!(command(-1, -1, -1), ExitCode::from(FAILED));
         assert_eq!(command(1_000_000, -1, -1), ExitCode::from(FAILED));

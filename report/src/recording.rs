@@ -222,7 +222,9 @@ mod tests {
         let mut target = Target::new(1, "app");
         let granule = 0x7f00_0000_0040u64;
         let cell = live::pack(granule + 8, 24, 2, Family::New).unwrap() | live::CROWDED;
-        target.leaves.push((granule >> LEAF_SHIFT, vec![((granule >> 5) as usize & 0x1ffff, cell)]));
+        let place = (granule >> 5) as usize & 0x1ffff;
+        // The second granule has no block of its own: what it once had is gone, its neighbours stand in the side table.
+        target.leaves.push((granule >> LEAF_SHIFT, vec![(place, cell), (place + 1, live::CROWDED)]));
         for (address, bytes) in [(granule + 16, 8), (0, 0), (1, 0), (0x1000, 1 << 40)] {
             let side: Side = zero();
             side.address.set(address);

@@ -46,14 +46,13 @@ pub fn command(arguments: &RunArgs) -> Result<ExitCode, Error> {
     let address = recording.address(keeper.pid);
     let held = sys::hold_signals(wait::HELD);
     let program = target.program(environment::for_target(variables, &library, &address));
-    let pid = match sys::start(&program, &held) {
+    let pid = match sys::start(&program, &held, |pid| keeper.tell(&Note::Started(pid))) {
         Ok(pid) => pid,
         Err(cause) => {
             keeper.dismiss();
             return Err(Error::CannotStart { path: target.path, cause });
         }
     };
-    keeper.tell(&Note::Started(pid));
     // From here on the launcher's words to a closed stderr must not kill it.
     sys::ignore(libc::SIGPIPE);
 

@@ -152,9 +152,11 @@ pub struct Program {
     pub variables: Vec<CString>,
 }
 
-/// Starts a program in a child that differs from us in nothing but the program. `Err`: exec's or fork's error.
-pub fn start(program: &Program, held: &Held) -> io::Result<Pid> {
+/// Starts a program in a child that differs from us in nothing but the program. `announce` is done before exec, or
+/// there is no exec. `Err`: exec's or fork's error.
+pub fn start(program: &Program, held: &Held, announce: impl FnOnce(Pid)) -> io::Result<Pid> {
     let (mut outcome, report) = io::pipe()?;
+    let (gate, mut gatekeeper) = io::pipe()?;
     let arguments = pointers(&program.arguments);
     let shell_arguments = pointers(&program.shell_arguments);
     let variables = pointers(&program.variables);
@@ -163,6 +165,11 @@ pub fn start(program: &Program, held: &Held) -> io::Result<Pid> {
     if pid == 0 {
         // SAFETY: as above; the arrays end with a null and live on the parent's copied stack and heap.
         unsafe {
+            let mut go = 0u8;
+            libc::close(gatekeeper.as_raw_fd());
+            if libc::read(gate.as_raw_fd(), (&raw mut go).cast(), 1) != 1 {
+                libc::_exit(127);
+            }
             libc::sigaction(libc::SIGCHLD, &held.on_child, ptr::null_mut());
             libc::sigprocmask(libc::SIG_SETMASK, &held.mask, ptr::null_mut());
             libc::execve(program.path.as_ptr(), arguments.as_ptr(), variables.as_ptr());
@@ -175,6 +182,8 @@ pub fn start(program: &Program, held: &Held) -> io::Result<Pid> {
         }
     }
     drop(report);
+    announce(pid);
+    gatekeeper.write_all(&[1])?;
     let mut errno = [0; size_of::<c_int>()];
     match outcome.read_exact(&mut errno) {
         Ok(()) => {

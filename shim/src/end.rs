@@ -22,7 +22,8 @@ pub fn own_process() -> Option<&'static ProcessHeader> {
     if !start::is_own_process() {
         return None;
     }
-    HOT.store.process().filter(|process| process.pid.get() == sys::pid())
+    // Behind a filter nothing forks that was not allowed to, and getpid may be what is not.
+    HOT.store.process().filter(|process| sys::is_sealed() || process.pid.get() == sys::pid())
 }
 
 /// Registers for the end: the first handler is the last to run, after every library's destructors.
@@ -59,7 +60,7 @@ pub fn begins(end: End, status: c_int) {
         return;
     }
     process.end_status.set(status as u32);
-    if !HOT.store.is_shared() {
+    if !HOT.store.is_shared() && !sys::is_sealed() {
         keep_stderr();
     }
 }
@@ -83,6 +84,10 @@ fn keep_stderr() {
 pub fn finish() {
     let Some(process) = own_process() else { return };
     if !FINISHED.replace(0, 1) {
+        return;
+    }
+    if sys::is_sealed() {
+        // Whatever a report needs may be what the filter kills for. The launcher has the data.
         return;
     }
     process.end_ns.set(sys::now_ns());

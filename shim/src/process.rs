@@ -7,8 +7,10 @@ use core::arch::naked_asm;
 use core::ffi::{c_char, c_int, c_void};
 use memtrace_wire::layout::End;
 
-use crate::inside::{HOT, is_active};
-use crate::{end, real};
+use memtrace_wire::sys;
+
+use crate::inside::{self, HOT, is_active};
+use crate::{end, real, tls};
 
 /// A function that is noted and then continued at the real one, as if we were not there.
 macro_rules! passage {
@@ -125,8 +127,51 @@ extern "C" fn note_pthread_create() -> usize {
     real::PTHREAD_CREATE.get()
 }
 
-extern "C" fn note_prctl() -> usize {
+extern "C" fn note_prctl(option: c_int, argument: usize) -> usize {
+    match option {
+        libc::PR_SET_NAME => rename(argument),
+        libc::PR_SET_SECCOMP if is_active() && end::own_process().is_some() => sys::seal(),
+        _ => {}
+    }
     real::PRCTL.get()
+}
+
+/// The operation of seccomp(2) is its first argument: 0 is the strict mode, 1 a filter.
+extern "C" fn note_syscall(number: i64, operation: usize) -> usize {
+    if number == libc::SYS_seccomp && operation <= 1 && is_active() && end::own_process().is_some() {
+        sys::seal();
+    }
+    real::SYSCALL.get()
+}
+
+extern "C" fn note_setname(thread: u64, name: usize) -> usize {
+    if thread == tls::pointer() {
+        rename(name);
+    }
+    real::PTHREAD_SETNAME.get()
+}
+
+/// The calling thread gets a name. An address that is not readable is left for the kernel to refuse.
+fn rename(name: usize) {
+    if !is_active() || !sys::is_readable(name) {
+        return;
+    }
+    let mut text = [0u8; 16];
+    for (place, byte) in text.iter_mut().take(15).enumerate() {
+        let at = name + place;
+        if at.is_multiple_of(4096) && !sys::is_readable(at) {
+            return;
+        }
+        // SAFETY: on a page that was shown to be readable.
+        *byte = unsafe { *(at as *const u8) };
+        if *byte == 0 {
+            break;
+        }
+    }
+    let here = &raw const text as u64;
+    if let Some(inside) = inside::thread().and_then(|thread| thread.enter(&HOT, here)) {
+        memtrace_hot::thread::name(inside.body.record, text);
+    }
 }
 
 passage! {
@@ -162,6 +207,10 @@ passage! {
     pthread_create, note_pthread_create;
     /// See prctl(2).
     prctl, note_prctl;
+    /// See syscall(2): the other way to seccomp.
+    syscall, note_syscall;
+    /// See pthread_setname_np(3).
+    pthread_setname_np, note_setname;
     /// See exit(3): handlers run next, which may close stderr.
     exit, note_exit;
     /// See _exit(2): no handler runs.

@@ -105,6 +105,8 @@ reals! {
     POSIX_SPAWNP = c"posix_spawnp";
     PTHREAD_CREATE = c"pthread_create";
     PRCTL = c"prctl";
+    SYSCALL = c"syscall";
+    PTHREAD_SETNAME = c"pthread_setname_np";
     DLOPEN = c"dlopen";
     DLMOPEN = c"dlmopen";
     DLCLOSE = c"dlclose";

@@ -168,9 +168,24 @@ fn what_dwz_shares_between_debug_files_is_found() {
     );
     let address = call_of_malloc(&folder, "app1");
     assert_eq!(places(&folder.resolve("app1", &folder.build_id("app1"), address).1), EXPECTED);
-    // With another shared file names may be wrong, so none are given from it.
-    folder.run("cp app shared.debug");
+    // The same file but for its build-id is another one: names from it may be wrong.
+    let (shared, build_id) = (folder.join("shared.debug"), folder.build_id("shared.debug"));
+    let mut bytes = fs::read(&shared).unwrap();
+    let at = bytes.windows(build_id.len()).position(|window| window == build_id).unwrap();
+    bytes[at] ^= 1;
+    fs::write(&shared, bytes).unwrap();
     assert_ne!(places(&folder.resolve("app1", &folder.build_id("app1"), address).1), EXPECTED);
+}
+
+#[test]
+fn code_with_lines_but_without_a_function_takes_its_name_from_the_symbols() {
+    let folder = Folder::new("assembly");
+    let source = ".globl main\n.text\nmain:\n  nop\n  xor %eax, %eax\n  ret\n.section .note.GNU-stack\n";
+    fs::write(folder.join("code.s"), source).unwrap();
+    folder.run("as -g -o code.o code.s; gcc -Wl,--build-id -o app code.o");
+    let address = folder.address("app", "main") + 1;
+    let (origin, names) = folder.resolve("app", &folder.build_id("app"), address);
+    assert_eq!((origin, places(&names)), (Origin::DebugInfo, vec![("main", "code.s", 5)]));
 }
 
 #[test]

@@ -189,7 +189,8 @@ impl Places {
                     loaded.remove(&start);
                 }
             }
-            let word = node.frame.get() & !frame::RETIRED;
+            // `RETIRED` is no part of kind and address: the frame is named like any other.
+            let word = node.frame.get();
             if frame::kind(word) != frame::NATIVE {
                 let offset = frame::address(word);
                 places.push(Some(self.number(Place { kind: frame::kind(word), module: None, offset })));

@@ -85,6 +85,13 @@ fn a_module_names_only_the_nodes_of_its_own_time() {
     let profile = build(&[target]);
     let modules: Vec<_> = profile.processes[0].frames.iter().map(|frame| frame.module).collect();
     assert!(modules.contains(&Some(0)) && modules.contains(&Some(1)));
+
+    // Code that was generated where a module once was belongs to none.
+    let mut target = Target::new(1, "app");
+    target.module("/no/gone.so", 0x1000, &[]).node_end.set(1);
+    let after = target.stack(&[0x1011]);
+    target.site(after, 1, 1, 1);
+    assert!(build(&[target]).processes[0].frames.iter().all(|frame| frame.module.is_none()));
 }
 
 #[test]
@@ -134,13 +141,16 @@ fn site_1_has_no_stack_and_a_trie_that_leads_nowhere_is_a_loss() {
     let mut target = Target::new(1, "app");
     target.sites[1].total_count.set(1);
     target.sites[1].live_count.set(1);
-    let bad = target.node(0x1011, 99);
-    target.site(bad, 8, 1, 1);
+    let outside = target.node(0x1011, 99);
+    target.site(outside, 8, 1, 1);
+    let own_parent = target.node(0x1011, 2);
+    target.site(own_parent, 8, 1, 1);
     let profile = build(&[target]);
     let process = &profile.processes[0];
     let functions: Vec<_> = process.frames.iter().filter_map(|frame| frame.function.as_deref()).collect();
     assert_eq!(functions, ["no stack could be taken", "the recording is damaged here"]);
-    assert_eq!(process.losses.get(DAMAGED), Some(&1));
+    assert_eq!(process.losses.get(DAMAGED), Some(&2));
+    assert!(process.stacks.iter().all(|stack| stack.len() <= 2));
 }
 
 #[test]

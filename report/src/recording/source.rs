@@ -77,7 +77,8 @@ mod tests {
     fn reads_past_the_end_are_refused() {
         let source = Source::new(file_of(&[7; 100]), "recording `x`").unwrap();
         assert_eq!(source.bytes(90, 10).unwrap(), [7; 10]);
-        assert!(source.bytes(90, 11).is_err());
+        let error = source.bytes(90, 11).unwrap_err().to_string();
+        assert!(error.ends_with("11 bytes at 90 belong to it, but it ends at 100"), "{error}");
         assert!(source.bytes(u64::MAX, 2).is_err());
     }
 

@@ -242,7 +242,9 @@ impl Store {
         if kept != NO_FD {
             return sys::map_shared(kept as i32 - 1, offset, bytes);
         }
-        if let Some(fd) = self.descriptor() {
+        if !sys::is_sealed()
+            && let Some(fd) = self.descriptor()
+        {
             let base = sys::map_shared(fd as i32, offset, bytes);
             sys::close(fd as i32);
             if !base.is_null() {

@@ -46,11 +46,6 @@ impl Hot {
             site.realloc_moved.add(u32::from(from != address));
             body.record.reallocs.add(1);
         }
-        // A thread gets its name after its first allocations.
-        let count = body.record.allocations.get();
-        if count.is_power_of_two() && count < 1 << 20 {
-            crate::thread::name(body.record);
-        }
     }
 
     /// A block goes: before the real free. `None`: we do not know it.

@@ -217,7 +217,7 @@ impl Hot {
         place.thread.set(core::ptr::from_ref(thread) as u64);
         record.tid.set(place.tid.get());
         record.uses.add(1);
-        name(record);
+        name(record, sys::thread_name());
         if slot == count {
             process.thread_count.publish(u64::from(count) + 1);
         }
@@ -312,10 +312,10 @@ impl Hot {
 /// A hook is left within microseconds, unless its thread lost its processor.
 const SOLITUDE_SPINS_MAX: u32 = 10_000;
 
-/// Asks the kernel for the thread's name.
-pub fn name(record: &layout::Thread) {
+/// Keeps a thread's name: up to 15 bytes and a NUL, as the kernel does.
+pub fn name(record: &layout::Thread, text: [u8; 16]) {
     let [low, high] = &record.name;
-    let [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p] = sys::thread_name();
+    let [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p] = text;
     low.set(u64::from_le_bytes([a, b, c, d, e, f, g, h]));
     high.set(u64::from_le_bytes([i, j, k, l, m, n, o, p]));
 }
