@@ -9,13 +9,13 @@
 // expect-site: operator new[], 256 bytes in 1 block
 // The first frame is the caller's in all forms.
 // expect: 256 bytes in 1 block live at the end
-// expect: at main (operators.cpp:50)
+// expect: at main (operators.cpp:55)
 // expect: 192 bytes in 1 block live at the end
-// expect: at main (operators.cpp:49)
+// expect: at main (operators.cpp:54)
 // expect: 128 bytes in 1 block live at the end
-// expect: at main (operators.cpp:48)
+// expect: at main (operators.cpp:53)
 // expect: 4 bytes in 1 block live at the end
-// expect: at main (operators.cpp:
+// expect: at main (operators.cpp:51)
 // expect: in 9 blocks from 9 stacks
 // expect: losses: none
 // flags: -std=c++17 -O0

@@ -1,8 +1,7 @@
 // Named threads; blocks that another thread frees; what is left is the maker's.
 // flags: -O1 -pthread
 // report: --by thread
-// expect: maker (tid
-// expect: 1,000 bytes in 10 blocks live at the end
+// expect: maker (tid …): 1,000 bytes in 10 blocks live at the end
 // expect: allocations: 102
 // expect: frees: 90 (9,000 bytes)
 // expect: losses: none

@@ -7,7 +7,7 @@
 //!   // exit: 3   // exit: SIGABRT  its end; without the line: as without memtrace
 //!   // only: bare                  not under the other way (`bare`, `run`)
 //!   // report: --sort peak         `memtrace report` is asked, with this; else the report at the end too
-//!   // expect: TEXT                stands in a line of the report, behind those of the expects above
+//!   // expect: TEXT                stands in a line of the report, behind those of the expects above; … is anything
 //!   // any order                   the expects may come in any order
 //!   // expect-not: TEXT            stands nowhere in the report
 //!   // expect-site: OP, 3 bytes in 1 block      a site of the profile
@@ -103,7 +103,7 @@ impl Example {
         let mut from = 0;
         for expected in &self.expects {
             let rest = lines.get(from..).unwrap_or_default();
-            match rest.iter().position(|line| line.contains(expected.as_str())) {
+            match rest.iter().position(|line| holds(line, expected)) {
                 Some(place) if !self.is_any_order => from += place + 1,
                 Some(_) => {}
                 None => return Some(format!("`{expected}` is missing behind line {from}")),
@@ -112,6 +112,15 @@ impl Example {
         let unwanted = self.expects_not.iter().find(|text| report.contains(text.as_str()));
         unwanted.map(|text| format!("`{text}` is there"))
     }
+}
+
+/// Whether a line holds a text, in which `…` stands for anything.
+fn holds(line: &str, text: &str) -> bool {
+    let mut rest = Some(line);
+    for piece in text.split('…') {
+        rest = rest.and_then(|rest| Some(rest.split_once(piece)?.1));
+    }
+    rest.is_some()
 }
 
 fn words(value: &str) -> Vec<String> {
@@ -172,6 +181,8 @@ mod tests {
         assert_eq!(example(head).judge("a one\nb two\n"), None);
         assert_eq!(example(head).judge("two\none\n"), Some("`two` is missing behind line 2".to_owned()));
         assert!(example(head).judge("one two\n").is_some());
+        assert_eq!(example("// expect: a … c").judge("x a b c\n"), None);
+        assert!(example("// expect: a … c").judge("c a\n").is_some());
         assert_eq!(example(head).judge("one\ntwo\nthree\n"), Some("`three` is there".to_owned()));
         assert_eq!(example(&format!("{head}// any order\n")).judge("two\none\n"), None);
     }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 
 use serde_json::Value;
 
@@ -32,7 +33,7 @@ pub struct Site {
     /// The function that was called.
     pub op: String,
     /// Leaf first.
-    pub frames: Vec<Frame>,
+    pub frames: Arc<[Arc<Frame>]>,
     /// Place in `Process::threads`.
     pub thread: Option<usize>,
     numbers: BTreeMap<String, u64>,
@@ -65,7 +66,7 @@ pub struct Fault {
     /// The function that was called.
     pub op: String,
     /// Leaf first.
-    pub frames: Vec<Frame>,
+    pub frames: Arc<[Arc<Frame>]>,
 }
 
 /// A slot for threads.
@@ -84,14 +85,15 @@ pub struct Thread {
 impl Process {
     fn new(json: Value) -> Process {
         let modules: Vec<&str> = list(&json, "modules").iter().map(|module| text(module, "path")).collect();
-        let frames: Vec<Frame> = list(&json, "frames").iter().map(|frame| Frame::new(frame, &modules)).collect();
-        let stacks: Vec<Vec<Frame>> = list(&json, "stacks")
+        let frames: Vec<Arc<Frame>> =
+            list(&json, "frames").iter().map(|frame| Arc::new(Frame::new(frame, &modules))).collect();
+        let stacks: Vec<Arc<[Arc<Frame>]>> = list(&json, "stacks")
             .iter()
-            .map(|stack| stack.as_array().into_iter().flatten().map(|place| frames[place_of(place)].clone()).collect())
+            .map(|stack| stack.as_array().into_iter().flatten().map(|place| Arc::clone(&frames[place_of(place)])).collect())
             .collect();
         let sites = list(&json, "sites").iter().map(|site| Site {
             op: text(site, "op").to_owned(),
-            frames: stacks[place_of(&site["stack"])].clone(),
+            frames: Arc::clone(&stacks[place_of(&site["stack"])]),
             thread: site["thread"].as_u64().map(|place| place as usize),
             numbers: numbers(site),
         });
@@ -99,7 +101,7 @@ impl Process {
             index: number(fault, "index"),
             bytes: number(fault, "bytes"),
             op: text(fault, "op").to_owned(),
-            frames: stacks[place_of(&fault["stack"])].clone(),
+            frames: Arc::clone(&stacks[place_of(&fault["stack"])]),
         });
         let threads = list(&json, "threads").iter().map(|thread| Thread {
             name: text(thread, "name").to_owned(),
@@ -189,7 +191,7 @@ impl Frame {
     }
 }
 
-fn functions(frames: &[Frame]) -> Vec<&str> {
+fn functions(frames: &[Arc<Frame>]) -> Vec<&str> {
     frames.iter().map(|frame| frame.function.as_str()).collect()
 }
 

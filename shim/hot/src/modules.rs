@@ -160,7 +160,7 @@ impl Hot {
         self.keep_text(text.as_bytes(), &module.path);
         for header in map.program_headers(object.start).iter().filter(|header| header.p_type == libc::PT_NOTE) {
             let at = map.bias.wrapping_add(header.p_vaddr);
-            if at >= object.start && at.saturating_add(header.p_memsz) <= object.end {
+            if at >= object.start && at.saturating_add(header.p_memsz) <= object.bound {
                 build_id(at, header.p_memsz, module);
             }
         }

@@ -301,7 +301,10 @@ impl Hot {
         // It sees the change when it enters again; what it is in the middle of takes nanoseconds.
         for _ in 0..SOLITUDE_SPINS_MAX {
             if first.inside.acquire() == 0 {
-                return if fenced { () } else { self.store.lose(Loss::LateThread) };
+                if !fenced {
+                    self.store.lose(Loss::LateThread);
+                }
+                return;
             }
             sys::give_way();
         }

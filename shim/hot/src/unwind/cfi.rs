@@ -87,7 +87,7 @@ pub struct Cursor {
 impl Cursor {
     /// From an address to the end of the module, which must be mapped between.
     fn new(object: &Object, at: u64) -> Option<Self> {
-        (object.start..object.end).contains(&at).then_some(Self { at, end: object.end })
+        (object.start..object.bound).contains(&at).then_some(Self { at, end: object.bound })
     }
 
     /// Over an expression.

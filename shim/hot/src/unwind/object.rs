@@ -12,8 +12,10 @@ use memtrace_wire::map::U64;
 pub struct Object {
     /// First address.
     pub start: u64,
-    /// Last address + 1.
+    /// Last address + 1 of its code.
     pub end: u64,
+    /// Last address + 1 of everything it has loaded; glibc gives less as `end` where there is a gap.
+    pub bound: u64,
     /// Address of the loader's link map: the module's identity while it is loaded.
     pub link_map: u64,
     /// Address of `.eh_frame_hdr`; 0: none.
@@ -115,7 +117,8 @@ impl Objects {
             return None;
         }
         let Found { start, end, link_map, eh_frame, .. } = found;
-        Some(Object { start, end, link_map, eh_frame_hdr: eh_frame })
+        let bound = LinkMap::at(link_map).and_then(|map| extent(map, start)).map_or(end, |(_, bound)| bound.max(end));
+        Some(Object { start, end, bound, link_map, eh_frame_hdr: eh_frame })
     }
 }
 
@@ -194,16 +197,19 @@ fn walk(address: u64) -> Option<Object> {
 pub fn describe(map: &'static LinkMap) -> Option<Object> {
     let start = first_page(map)?;
     let headers = map.program_headers(start);
-    let low = headers.iter().filter(|header| header.p_type == libc::PT_LOAD).map(|header| header.p_vaddr).min()?;
-    let bias = start.wrapping_sub(low & !0xfff);
-    let end = headers
-        .iter()
-        .filter(|header| header.p_type == libc::PT_LOAD)
-        .map(|header| bias.wrapping_add(header.p_vaddr).wrapping_add(header.p_memsz))
-        .max()?;
+    let (bias, end) = extent(map, start)?;
     let eh = headers.iter().find(|header| header.p_type == libc::PT_GNU_EH_FRAME);
     let eh_frame_hdr = eh.map_or(0, |header| bias.wrapping_add(header.p_vaddr));
-    Some(Object { start, end, link_map: core::ptr::from_ref(map) as u64, eh_frame_hdr })
+    Some(Object { start, end, bound: end, link_map: core::ptr::from_ref(map) as u64, eh_frame_hdr })
+}
+
+/// What is added to the file's addresses, and the end of the last loaded segment.
+fn extent(map: &'static LinkMap, start: u64) -> Option<(u64, u64)> {
+    let loads = || map.program_headers(start).iter().filter(|header| header.p_type == libc::PT_LOAD);
+    let low = loads().map(|header| header.p_vaddr).min()?;
+    let bias = start.wrapping_sub(low & !0xfff);
+    let end = loads().map(|header| bias.wrapping_add(header.p_vaddr).wrapping_add(header.p_memsz)).max()?;
+    Some((bias, end))
 }
 
 fn first_page(map: &LinkMap) -> Option<u64> {
