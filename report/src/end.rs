@@ -112,8 +112,11 @@ fn work(recording: File, report: Option<&File>, tell: &Sender<News>) -> Result<(
             text::report(&profile, &request, &mut to).and_then(|()| to.flush())
         };
         if settings.out.is_empty() {
-            // Nobody reads: there is nobody to tell either.
-            let _ = report.map(write);
+            match report.map_or(Ok(()), write) {
+                // Nobody reads: there is nobody to tell either.
+                Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
+                result => result.map_err(|cause| Error::CannotWrite { path: "stderr".into(), cause })?,
+            }
         } else {
             let (file, path) = create(settings.out)?;
             write(&file).map_err(|cause| Error::CannotWrite { path, cause })?;

@@ -87,9 +87,9 @@ impl<'d> View<'d> {
     pub fn section(&self, name: &str) -> Cow<'d, [u8]> {
         let unpacked = || {
             let data = self.object.section_by_name(name)?.compressed_data().ok()?;
-            let limit = (data.data.len() as u64).saturating_mul(INFLATION_MAX).min(SECTION_BYTES_MAX);
             let is_plain = data.format == object::CompressionFormat::None;
-            (is_plain || data.uncompressed_size <= limit).then(|| data.decompress().ok())?
+            let is_possible = is_plain || may_unpack(data.data.len() as u64, data.uncompressed_size);
+            is_possible.then(|| data.decompress().ok())?
         };
         unpacked().unwrap_or(Cow::Borrowed(&[]))
     }
@@ -112,6 +112,11 @@ impl<'d> View<'d> {
     }
 }
 
+/// Whether a section that claims to unpack to so many bytes is given the memory for them.
+fn may_unpack(packed_bytes: u64, bytes: u64) -> bool {
+    bytes <= packed_bytes.saturating_mul(INFLATION_MAX).min(SECTION_BYTES_MAX)
+}
+
 fn is_code(flags: SectionFlags) -> bool {
     // Read as flags: in a file of debug information alone all other sections are without content.
     matches!(flags, SectionFlags::Elf { sh_flags, .. } if sh_flags.contains(object::elf::SHF_EXECINSTR))
@@ -123,5 +128,16 @@ fn rank(is_global: bool, is_weak: bool, is_sized: bool) -> u8 {
         (true, false) => unsized_last,
         (_, true) => unsized_last + 1,
         (false, false) => unsized_last + 2,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_section_gets_no_memory_for_more_than_it_can_hold() {
+        assert!(may_unpack(100, 100 * INFLATION_MAX) && !may_unpack(100, 100 * INFLATION_MAX + 1));
+        assert!(may_unpack(u64::MAX, SECTION_BYTES_MAX) && !may_unpack(u64::MAX, SECTION_BYTES_MAX + 1));
     }
 }

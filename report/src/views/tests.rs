@@ -81,6 +81,17 @@ fn groups_are_by_what_the_first_frame_says() {
 }
 
 #[test]
+fn a_stack_that_could_not_be_taken_is_in_nobodys_function() {
+    let process = process(|maker| {
+        maker.site(&["no stack could be taken"], 8, 1, 1);
+        maker.process().frames[0].kind = "cut".into();
+    });
+    for by in [By::Function, By::File, By::Module] {
+        assert_eq!(shown(&process, &Choice { by, ..Choice::default() }), [row("(no stack)", 8, 1)]);
+    }
+}
+
+#[test]
 fn a_tree_joins_stacks_at_their_callers_or_at_their_leaves() {
     let tree = |direction, top| {
         let lines = branches(&garden(), direction, &Choice { top, ..Choice::default() });

@@ -20,6 +20,7 @@ mod helper;
 mod short;
 
 use memtrace_hot::Hot;
+use memtrace_wire::layout::Passive;
 use memtrace_wire::settings::Settings;
 use memtrace_wire::sys;
 
@@ -50,7 +51,9 @@ pub fn report(ending: &Ending<'_>) {
     }
     let mask = file::block_signals();
     let deadline_ns = sys::monotonic_ns().saturating_add(settings.deadline_s.saturating_mul(1_000_000_000));
-    let recording = copy::to_memory_file(ending.hot);
+    // Under valgrind each copy of the process, the helper's too, would flush the target's stdio again.
+    let alone = findings.passive == Passive::Valgrind as u32;
+    let recording = if alone { None } else { copy::to_memory_file(ending.hot) };
     let told = recording.is_some_and(|fd| helper::tell(ending, fd, deadline_ns));
     if !told && settings.out != b"none" {
         short::print(ending, &findings, recording);

@@ -30,12 +30,17 @@ pub fn print(ending: &Ending<'_>, findings: &Findings, recording: Option<i32>) {
     let mut line = Line::new();
     line.push(b"memtrace: pid ");
     line.push_number(u64::from(process.pid.get()));
+    if let Some(reason) = reason(findings.passive) {
+        line.push(b": nothing was recorded: ");
+        line.push(reason);
+        out.line(&mut line);
+        if let Some(fd) = own {
+            sys::close(fd);
+        }
+        return;
+    }
     line.push(b": the `memtrace` command could not be started; short report");
     out.line(&mut line);
-    if findings.passive != Passive::No as u32 {
-        line.push(b"memtrace: nothing was recorded in this process");
-        out.line(&mut line);
-    }
     if findings.faults != 0 {
         line.push_number(findings.faults);
         line.push(b" allocations were made to fail");
@@ -59,6 +64,17 @@ pub fn print(ending: &Ending<'_>, findings: &Findings, recording: Option<i32>) {
     }
     if let Some(fd) = own {
         sys::close(fd);
+    }
+}
+
+fn reason(passive: u32) -> Option<&'static [u8]> {
+    match Passive::from_number(passive)? {
+        Passive::No => None,
+        Passive::Secure => Some(b"the program is set-id"),
+        Passive::Sanitizer => Some(b"a sanitizer's runtime is in the process"),
+        Passive::Valgrind => Some(b"a valgrind tool replaces malloc"),
+        Passive::Excluded => Some(b"MEMTRACE_EXE names other programs"),
+        Passive::OwnAllocator => Some(b"the program has a malloc of its own"),
     }
 }
 

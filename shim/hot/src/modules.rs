@@ -158,9 +158,9 @@ impl Hot {
             text.push(path);
         }
         self.keep_text(text.as_bytes(), &module.path);
-        for header in map.program_headers(object.start).iter().filter(|header| header.p_type == libc::PT_NOTE) {
+        for header in map.program_headers(map.header_page(object.start)).iter().filter(|header| header.p_type == libc::PT_NOTE) {
             let at = map.bias.wrapping_add(header.p_vaddr);
-            if at >= object.start && at.saturating_add(header.p_memsz) <= object.bound {
+            if at >= map.header_page(object.start) && at.saturating_add(header.p_memsz) <= object.bound {
                 build_id(at, header.p_memsz, module);
             }
         }

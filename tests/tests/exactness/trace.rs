@@ -83,6 +83,17 @@ pub struct Trace {
     pub model: Model,
 }
 
+impl Trace {
+    /// The model of operations that threads do one thread after the other.
+    pub fn of(threads: Vec<Vec<Operation>>) -> Trace {
+        let mut model = Model::default();
+        for (thread, operations) in threads.iter().enumerate() {
+            operations.iter().for_each(|operation| model.take(thread, operation));
+        }
+        Trace { threads, model }
+    }
+}
+
 /// Makes one. With one thread it runs in `main`.
 pub fn make(seed: u64, threads: usize, operations: usize, order: Order) -> Trace {
     let mut random = Random::new(seed);
@@ -103,7 +114,11 @@ pub fn make(seed: u64, threads: usize, operations: usize, order: Order) -> Trace
         let turn = if order == Order::Turns && threads > 1 { number as u32 + 1 } else { 0 };
         let path = paths[random.below(paths.len() as u64) as usize];
         let thread = random.below(threads as u64) as usize;
-        let kind = kind(&mut random, trace.model.blocks.contains_key(&slot));
+        let mut kind = kind(&mut random, trace.model.blocks.contains_key(&slot));
+        if kind == b'x' && trace.model.last.get(&thread) == Some(&slot) {
+            // Has a test of its own.
+            kind = b'f';
+        }
         let mut operation = Operation { kind, slot, bytes: size(&mut random), path, turn };
         if turn == 0 && order == Order::Turns && random.below(4) == 0 {
             // Taken and given back at once.

@@ -117,7 +117,10 @@ impl Objects {
             return None;
         }
         let Found { start, end, link_map, eh_frame, .. } = found;
-        let bound = LinkMap::at(link_map).and_then(|map| extent(map, start)).map_or(end, |(_, bound)| bound.max(end));
+        // With a gap, `start` is where the code begins, not the file.
+        let bound = LinkMap::at(link_map)
+            .and_then(|map| extent(map, map.header_page(start)))
+            .map_or(end, |(_, bound)| bound.max(end));
         Some(Object { start, end, bound, link_map, eh_frame_hdr: eh_frame })
     }
 }
@@ -170,6 +173,11 @@ impl LinkMap {
             }
         }
         None
+    }
+
+    /// Where the module's ELF header is; `start` is the lowest address that the loader gives for it.
+    pub fn header_page(&self, start: u64) -> u64 {
+        if self.bias != 0 { self.bias } else { start }
     }
 
     /// The module's program headers, found through the ELF header at its first page.
