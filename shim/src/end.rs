@@ -52,6 +52,8 @@ extern "C" fn at_exit(_: *mut c_void) {
 /// The target begins to end. The first call of a process counts.
 pub fn begins(end: End, status: c_int) {
     let Some(process) = own_process() else { return };
+    // An exec that came back has failed.
+    process.end.replace(End::Exec as u32, End::None as u32);
     if !process.end.replace(End::None as u32, end as u32) {
         // abort in an exit handler: the last word is the true one.
         if end != End::Exit {

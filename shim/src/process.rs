@@ -68,13 +68,14 @@ pub(crate) use passage;
 
 /// Functions behind one note: `$note` counts, then gives the real one's address.
 macro_rules! notes {
-    ($($note:ident = $real:ident, $count:ident;)*) => {
+    ($($note:ident = $real:ident, $count:ident $(, $end:ident)?;)*) => {
         $(
             extern "C" fn $note() -> usize {
                 if is_active()
                     && let Some(process) = end::own_process()
                 {
                     process.$count.fetch_add(1);
+                    $(process.end.replace(End::None as u32, End::$end as u32);)?
                 }
                 real::$real.get()
             }
@@ -86,15 +87,15 @@ notes! {
     note_fork = FORK, forks;
     note_raw_fork = RAW_FORK, forks;
     note_vfork = VFORK, vforks;
-    note_execve = EXECVE, execs;
-    note_execv = EXECV, execs;
-    note_execvp = EXECVP, execs;
-    note_execvpe = EXECVPE, execs;
-    note_execl = EXECL, execs;
-    note_execlp = EXECLP, execs;
-    note_execle = EXECLE, execs;
-    note_fexecve = FEXECVE, execs;
-    note_execveat = EXECVEAT, execs;
+    note_execve = EXECVE, execs, Exec;
+    note_execv = EXECV, execs, Exec;
+    note_execvp = EXECVP, execs, Exec;
+    note_execvpe = EXECVPE, execs, Exec;
+    note_execl = EXECL, execs, Exec;
+    note_execlp = EXECLP, execs, Exec;
+    note_execle = EXECLE, execs, Exec;
+    note_fexecve = FEXECVE, execs, Exec;
+    note_execveat = EXECVEAT, execs, Exec;
     note_spawn = POSIX_SPAWN, spawns;
     note_spawnp = POSIX_SPAWNP, spawns;
 }

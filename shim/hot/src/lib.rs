@@ -62,9 +62,9 @@ pub struct Hot {
     pub nodes: map::Table<layout::Node, { WindowKind::Nodes as u32 }, 4096, { shift(layout::NODES_PER_WINDOW) }>,
     /// Stacks by thread: as many as a live cell can name.
     pub sites: map::Table<layout::Site, { WindowKind::Sites as u32 }, 16384, { shift(layout::SITES_PER_WINDOW) }>,
-    /// Slots for threads: 65,536 alive at once.
+    /// Slots for threads.
     pub threads: map::Table<layout::Thread, { WindowKind::Threads as u32 }, 256, { shift(layout::THREADS_PER_WINDOW) }>,
-    /// Modules, loaded and gone: 65,536.
+    /// Modules, loaded and gone.
     pub modules: map::Table<layout::Module, { WindowKind::Modules as u32 }, 128, { shift(layout::MODULES_PER_WINDOW) }>,
     /// Texts: 16 MiB.
     pub text: map::Table<U32, { WindowKind::Text as u32 }, 256, { text::TEXT_SHIFT }>,

@@ -25,7 +25,7 @@ pub struct Loaded {
 }
 
 /// Modules that a process may meet, gone ones included.
-const MODULES_MAX: usize = 65_536;
+const MODULES_MAX: usize = 16_384;
 
 /// A known module, private.
 #[repr(C)]

@@ -48,6 +48,8 @@ pub struct Body {
     pub last_block: u64,
     /// Live bytes that were not handed over to the process's sum.
     pub pending_bytes: i64,
+    /// Stacks that were walked, up to the largest number.
+    pub walks: u32,
     /// Its counters.
     pub record: &'static layout::Thread,
     /// The stacks it runs on.
@@ -143,7 +145,8 @@ struct Slot {
 // SAFETY: repr(C), integers, no padding.
 unsafe impl Record for Slot {}
 
-const SLOTS_MAX: usize = 65_536;
+/// Threads alive at once.
+const SLOTS_MAX: usize = 16_384;
 /// Slots in use before the first look for dead threads; it doubles from there.
 const SWEEP_FIRST: u32 = 64;
 
@@ -249,6 +252,7 @@ impl Hot {
             (&raw mut (*body).deleting).write(0);
             (&raw mut (*body).last_block).write(0);
             (&raw mut (*body).pending_bytes).write(0);
+            (&raw mut (*body).walks).write(0);
             (&raw mut (*body).record).write(record);
             if used {
                 (*body).sites.fill((0, 0));
@@ -312,8 +316,8 @@ impl Hot {
     }
 }
 
-/// A hook is left within microseconds, unless its thread lost its processor.
-const SOLITUDE_SPINS_MAX: u32 = 10_000;
+/// A hook is left within microseconds, unless its thread lost its processor; this is about half a second.
+const SOLITUDE_SPINS_MAX: u32 = 1_000_000;
 
 /// Keeps a thread's name: up to 15 bytes and a NUL, as the kernel does.
 pub fn name(record: &layout::Thread, text: [u8; 16]) {

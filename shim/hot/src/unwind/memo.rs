@@ -34,6 +34,9 @@ pub struct Way {
     words: u32,
     /// Others that wanted the place since the way was last used.
     claims: u32,
+    /// The memo's when the way was kept.
+    epoch: u32,
+    spare: u32,
     values: [u64; WORDS_MAX],
     offsets: [i32; WORDS_MAX],
 }
@@ -43,13 +46,15 @@ const _: () = assert!(size_of::<Way>() == 192);
 /// The ways of one thread.
 #[repr(C)]
 pub struct Memo {
+    /// Ways of other epochs do not count.
+    epoch: u32,
     ways: [Way; WAYS],
 }
 
 impl Memo {
-    /// Forgets all ways.
+    /// Forgets all ways, without touching them.
     pub fn clear(&mut self) {
-        self.ways.iter_mut().for_each(|way| way.sp = 0);
+        self.epoch = self.epoch.wrapping_add(1);
     }
 
     #[inline(always)]
@@ -62,8 +67,9 @@ impl Memo {
     /// The node of the stack at `entry`, if its way is remembered and still holds. The chain is cut to the join.
     #[inline(always)]
     pub fn find(&mut self, chain: &mut Chain, pc: u64, entry: Entry) -> Option<u32> {
+        let epoch = self.epoch;
         let way = self.way(pc, entry.sp);
-        if way.pc != pc || way.sp != entry.sp || (way.bp != entry.bp && way.words & 1 != 0) {
+        if way.pc != pc || way.sp != entry.sp || way.epoch != epoch || (way.bp != entry.bp && way.words & 1 != 0) {
             return None;
         }
         let mut difference = 0;
@@ -100,9 +106,10 @@ impl Memo {
         if at == 0 || count > WORDS_MAX {
             return;
         }
+        let epoch = self.epoch;
         let way = self.way(leaf.pc, entry.sp);
         // Where many stacks share a caller, keeping each of them would cost more than a hit saves.
-        if way.sp != 0 && way.claims < CLAIMS {
+        if way.sp != 0 && way.epoch == epoch && way.claims < CLAIMS {
             way.claims += 1;
             return;
         }
@@ -127,6 +134,7 @@ impl Memo {
         way.join_node = join.node;
         way.node = leaf.node;
         way.words = (count as u32) << 1 | leaf.words & 1;
+        way.epoch = epoch;
         way.sp = entry.sp;
     }
 }

@@ -24,6 +24,10 @@ const CUT_DEPTH: Stop = Stop::Cut(frame::CUT_DEPTH, Loss::CutDepth);
 const CUT_UNWIND: Stop = Stop::Cut(frame::CUT_UNWIND, Loss::CutUnwind);
 const CUT_BOUNDS: Stop = Stop::Cut(frame::CUT_BOUNDS, Loss::CutBounds);
 
+/// Walks before a thread begins to remember ways: most threads allocate little, and the memo's pages would be most
+/// of what they cost.
+const MEMO_FROM: u32 = 64;
+
 impl Hot {
     /// The node of the stack at a hook's entry, and the return address there. Node 0: it could not be interned.
     #[inline(always)]
@@ -42,10 +46,12 @@ impl Hot {
             chain.top = at;
             return (kept.node, pc);
         }
-        match body.memo.find(chain, pc, entry) {
-            Some(node) => (node, pc),
-            None => (self.walk(body, entry, pc), pc),
+        if body.walks >= MEMO_FROM
+            && let Some(node) = body.memo.find(chain, pc, entry)
+        {
+            return (node, pc);
         }
+        (self.walk(body, entry, pc), pc)
     }
 
     /// The thread is on another stack than last time, or further down on it; or a module went.
@@ -62,7 +68,8 @@ impl Hot {
 
     #[inline(never)]
     fn walk(&self, body: &mut Body, entry: Entry, caller: u64) -> u32 {
-        let Body { chain, stacks, scratch, memo, .. } = body;
+        let Body { chain, stacks, scratch, memo, walks, .. } = body;
+        *walks = walks.saturating_add(1);
         let (mut pc, mut sp, mut bp) = (caller, entry.sp + 8, entry.bp);
         let mut at = chain.top;
         // Frames above this one are known to have changed.
@@ -126,7 +133,9 @@ impl Hot {
             None if at + fresh <= super::FRAMES_MAX && !self.is_cut_by_depth(chain) => {
                 chain.top = at;
                 let node = self.push(chain, fresh);
-                memo.keep(chain, at, entry);
+                if *walks >= MEMO_FROM {
+                    memo.keep(chain, at, entry);
+                }
                 node
             }
             None => {

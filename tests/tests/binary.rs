@@ -1,0 +1,119 @@
+//! What the release library is made of: gates on the file itself, without running it.
+//!
+//! Everything here follows from one law: the library is a guest in every process, the oldest and the barest too.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use object::elf;
+use object::read::elf::{Dyn, ElfFile64, FileHeader, ProgramHeader, SectionHeader};
+use object::{Endianness, Object, ObjectSymbol};
+
+/// Of the static TLS that glibc keeps for libraries loaded late, shared by all of them.
+const TLS_BYTES_MAX: u64 = 256;
+/// The newest symbol version that may be asked for: Debian 10, RHEL 8.
+const GLIBC_MAX: (u32, u32) = (2, 28);
+
+type Elf<'d> = ElfFile64<'d, Endianness>;
+
+fn with_library<T>(look: impl FnOnce(&Elf<'_>) -> T) -> T {
+    let bytes = std::fs::read(&memtrace_tests::pair().library).expect("the library can be read");
+    look(&Elf::parse(&*bytes).expect("the library is an ELF file"))
+}
+
+/// Strings of dynamic entries with this tag.
+fn dynamic(library: &Elf<'_>, tag: i64) -> Vec<String> {
+    let (endian, data) = (library.endian(), library.data());
+    let sections = library.elf_section_table();
+    let (entries, link) = sections.dynamic(endian, data).expect("readable").expect("a library has a dynamic section");
+    let strings = sections.strings(endian, data, link).expect("readable");
+    let found = entries.iter().filter(|entry| entry.d_tag(endian).0 == tag);
+    let text = |entry: &_| Dyn::string(entry, endian, strings).expect("readable").to_vec();
+    found.map(|entry| String::from_utf8(text(entry)).expect("names are ASCII")).collect()
+}
+
+#[test]
+fn no_code_can_panic_or_unwind() {
+    with_library(|library| {
+        let symbols = library.symbols().chain(library.dynamic_symbols());
+        let names = symbols.filter_map(|symbol| symbol.name().ok().map(str::to_owned));
+        let names: BTreeSet<String> = names.collect();
+        assert!(names.len() > 100, "the library is stripped: nothing is shown");
+        let is_panic = |name: &&String| ["panicking", "panic_fmt", "unwind_failed"].iter().any(|word| name.contains(word));
+        let panics: Vec<&String> = names.iter().filter(is_panic).collect();
+        assert!(panics.is_empty(), "{panics:#?}");
+    });
+}
+
+#[test]
+fn thread_local_memory_is_initial_exec_and_small() {
+    with_library(|library| {
+        let (endian, data) = (library.endian(), library.data());
+        let mut kinds = BTreeSet::new();
+        for section in library.elf_section_table().iter() {
+            if let Some((relocations, _)) = section.rela(endian, data).expect("readable") {
+                kinds.extend(relocations.iter().map(|relocation| relocation.r_type(endian, false)));
+            }
+        }
+        assert!(!kinds.is_empty(), "no relocations are found");
+        for forbidden in [elf::R_X86_64_DTPMOD64, elf::R_X86_64_DTPOFF64, elf::R_X86_64_TLSDESC] {
+            assert!(!kinds.contains(&forbidden), "relocations are of kinds {kinds:?}, one is {forbidden:?}");
+        }
+        let headers = library.elf_header().program_headers(endian, data).expect("readable");
+        let tls: Vec<u64> =
+            headers.iter().filter(|header| header.p_type(endian) == elf::PT_TLS).map(|header| header.p_memsz(endian)).collect();
+        assert!(tls.iter().sum::<u64>() <= TLS_BYTES_MAX, "{tls:?} bytes of static TLS");
+    });
+}
+
+#[test]
+fn nothing_but_libc_is_needed() {
+    with_library(|library| {
+        let allowed = ["libc.so.6", "ld-linux-x86-64.so.2"];
+        let needed = dynamic(library, i64::from(elf::DT_NEEDED.0));
+        assert!(needed.iter().all(|name| allowed.contains(&name.as_str())), "{needed:?}");
+        assert_eq!(dynamic(library, i64::from(elf::DT_RUNPATH.0)), [""; 0]);
+        assert_eq!(dynamic(library, i64::from(elf::DT_RPATH.0)), [""; 0]);
+    });
+}
+
+#[test]
+fn no_symbol_is_newer_than_glibc_2_28() {
+    with_library(|library| {
+        let (endian, data) = (library.endian(), library.data());
+        let sections = library.elf_section_table();
+        // Without the section no version is asked for.
+        let Some((mut needs, link)) = sections.gnu_verneed(endian, data).expect("readable") else { return };
+        let strings = sections.strings(endian, data, link).expect("readable");
+        let mut versions = BTreeSet::new();
+        while let Some((_, mut files)) = needs.next().expect("readable") {
+            while let Some(version) = files.next().expect("readable") {
+                let name = version.name(endian, strings).expect("readable");
+                versions.insert(String::from_utf8_lossy(name).into_owned());
+            }
+        }
+        let is_old = |version: &&String| number(version).is_some_and(|number| number <= GLIBC_MAX);
+        let newer: Vec<&String> = versions.iter().filter(|version| !is_old(version)).collect();
+        assert!(newer.is_empty(), "{newer:?} of {versions:?}");
+    });
+}
+
+/// `GLIBC_2.2.5` is 2.2.
+fn number(version: &str) -> Option<(u32, u32)> {
+    let mut parts = version.strip_prefix("GLIBC_")?.split('.').map(|part| part.parse().ok());
+    Some((parts.next()??, parts.next()??))
+}
+
+#[test]
+fn exactly_the_listed_names_are_exported() {
+    let list = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("exports.txt")).expect("the list is there");
+    let listed: BTreeSet<String> =
+        list.lines().filter(|line| !line.starts_with('#') && !line.is_empty()).map(str::to_owned).collect();
+    let exported = with_library(|library| {
+        let defined = library.dynamic_symbols().filter(|symbol| symbol.is_definition() && symbol.is_global());
+        defined.map(|symbol| symbol.name().expect("readable").to_owned()).collect::<BTreeSet<String>>()
+    });
+    let missing: Vec<&String> = listed.difference(&exported).collect();
+    let unlisted: Vec<&String> = exported.difference(&listed).collect();
+    assert!(missing.is_empty() && unlisted.is_empty(), "tests/exports.txt: not exported {missing:?}, not listed {unlisted:?}");
+}
