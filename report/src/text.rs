@@ -102,9 +102,12 @@ pub fn three_numbers(profile: &Profile) -> String {
     let live_blocks = sum(&mut summaries().map(|summary| summary.live_blocks));
     // Highs of several processes were at several times: the highest is one of theirs.
     let peak = summaries().map(|summary| summary.peak_bytes).max().unwrap_or(0);
-    let (where_, highest) = match profile.processes.len() {
-        0 | 1 => (String::new(), ""),
-        processes => (format!(" in {}", number::count(processes as u64, "process")), "highest "),
+    // One process may be several programs, one after the other: each exec begins a new recording.
+    let pids = profile.processes.iter().map(|process| process.pid).collect::<std::collections::BTreeSet<_>>();
+    let (where_, highest) = match (profile.processes.len(), pids.len()) {
+        (0 | 1, _) => (String::new(), ""),
+        (programs, 1) => (format!(" in {}", number::count(programs as u64, "program")), "highest "),
+        (_, processes) => (format!(" in {}", number::count(processes as u64, "process")), "highest "),
     };
     format!(
         "{}{where_}, {highest}peak {}, live at the end {}",
