@@ -52,13 +52,14 @@ extern "C" fn at_exit(_: *mut c_void) {
 /// The target begins to end. The first call of a process counts.
 pub fn begins(end: End, status: c_int) {
     let Some(process) = own_process() else { return };
-    // An exec that came back has failed.
-    process.end.replace(End::Exec as u32, End::None as u32);
-    if !process.end.replace(End::None as u32, end as u32) {
-        // abort in an exit handler: the last word is the true one.
-        if end != End::Exit {
-            process.end.set(end as u32);
-        }
+    let before = process.end.get();
+    // An exec that came back has failed; an abort that was not the end was caught by a handler.
+    let first = [End::None as u32, End::Exec as u32, End::Abort as u32].contains(&before);
+    // abort in an exit handler: the last word is the true one.
+    if first || end != End::Exit {
+        process.end.set(end as u32);
+    }
+    if !first {
         return;
     }
     process.end_status.set(status as u32);
@@ -67,10 +68,14 @@ pub fn begins(end: End, status: c_int) {
     }
 }
 
+/// Whether stderr is the file that it was at the start.
+fn is_first_stderr() -> bool {
+    sys::identity(2).is_some_and(|(device, file, _)| (device, file) == start::first_stderr())
+}
+
 /// Duplicates stderr, high and close-on-exec, if it is still the file of the start.
 fn keep_stderr() {
-    let (device, file) = start::first_stderr();
-    if sys::identity(2).is_none_or(|(d, f, _)| (d, f) != (device, file)) {
+    if !is_first_stderr() || STDERR.get() != NO_FD {
         return;
     }
     for lowest in [512usize, 64, 3] {
@@ -80,6 +85,22 @@ fn keep_stderr() {
             return STDERR.set(copy as u32);
         }
     }
+}
+
+/// abort was called: the end, unless a handler of the target's own jumps out of it. Then the real end comes later.
+pub fn finish_perhaps() {
+    finish();
+    let mut action = [0u64; 4];
+    // SAFETY: asks for SIGABRT's action, a kernel sigaction of four words.
+    unsafe { sys::call(libc::SYS_rt_sigaction, libc::SIGABRT as usize, 0, action.as_mut_ptr() as usize, 8) };
+    let [handler, ..] = action;
+    if handler != libc::SIG_DFL as u64 && end_is(End::Abort) {
+        FINISHED.set(0);
+    }
+}
+
+fn end_is(end: End) -> bool {
+    own_process().is_some_and(|process| process.end.get() == end as u32)
 }
 
 /// Everything has run: the recording is complete.
@@ -97,10 +118,12 @@ pub fn finish() {
         return;
     }
     let copy = STDERR.swap(NO_FD);
+    // Where no descriptor was left for a copy, stderr itself may still be there.
+    let stderr = if copy != NO_FD { Some(copy as i32) } else { is_first_stderr().then_some(2) };
     memtrace_cold::report(&Ending {
         hot: &HOT,
         settings: &settings::parse(start::own_variables()),
-        stderr: (copy != NO_FD).then_some(copy as i32),
+        stderr,
         library: finish as *const () as u64,
     });
     if copy != NO_FD {

@@ -118,7 +118,7 @@ ends! {
     note_fast_exit = FAST_EXIT, FastExit, finish;
     note_fast_exit_c99 = FAST_EXIT_C99, FastExit, finish;
     note_quick_exit = QUICK_EXIT, QuickExit;
-    note_abort = ABORT, Abort, finish;
+    note_abort = ABORT, Abort, finish_perhaps;
     note_assert = ASSERT_FAIL, Assert, finish;
     note_smash = STACK_CHK_FAIL, StackSmash, finish;
 }
@@ -131,7 +131,7 @@ extern "C" fn note_pthread_create() -> usize {
 extern "C" fn note_prctl(option: c_int, argument: usize) -> usize {
     match option {
         libc::PR_SET_NAME => rename(argument),
-        libc::PR_SET_SECCOMP if is_active() && end::own_process().is_some() => sys::seal(),
+        libc::PR_SET_SECCOMP => seal(),
         _ => {}
     }
     real::PRCTL.get()
@@ -139,10 +139,17 @@ extern "C" fn note_prctl(option: c_int, argument: usize) -> usize {
 
 /// The operation of seccomp(2) is its first argument: 0 is the strict mode, 1 a filter.
 extern "C" fn note_syscall(number: i64, operation: usize) -> usize {
-    if number == libc::SYS_seccomp && operation <= 1 && is_active() && end::own_process().is_some() {
-        sys::seal();
+    if number == libc::SYS_seccomp && operation <= 1 {
+        seal();
     }
     real::SYSCALL.get()
+}
+
+/// A filter of system calls comes. A fork child that has not recorded yet begins anew first: later it could not.
+fn seal() {
+    if is_active() && inside::thread().is_some() && end::own_process().is_some() {
+        sys::seal();
+    }
 }
 
 extern "C" fn note_setname(thread: u64, name: usize) -> usize {

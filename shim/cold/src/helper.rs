@@ -1,6 +1,6 @@
 //! Starts the `memtrace` command that names and prints, as nobody's child, and waits for its answer.
 
-use memtrace_hot::text::Buffer;
+use memtrace_hot::maps::{Path, path_at};
 use memtrace_wire::sys;
 
 use crate::{Ending, file};
@@ -11,8 +11,6 @@ const REPORT: usize = 4;
 const ANSWER: usize = 5;
 /// Descriptors are moved up here first, so that none of the three is in another's way.
 const ABOVE: usize = 16;
-
-type Path = Buffer<4096>;
 
 /// Has the recording printed. False: no command to do it, or no answer before the deadline.
 pub fn tell(ending: &Ending<'_>, recording: i32, deadline_ns: u64) -> bool {
@@ -118,7 +116,7 @@ fn close_others() {
 /// The command: beside the library, in `../bin`, or where MEMTRACE_CLI says.
 fn find(ending: &Ending<'_>, path: &mut Path) -> bool {
     let mut library = Path::new();
-    if library_path(ending.library, &mut library) {
+    if path_at(ending.library, &mut library) {
         let directory = parent(library.as_bytes());
         for rest in [&b"/memtrace"[..], b"/../bin/memtrace"] {
             path.clear();
@@ -154,66 +152,4 @@ fn is_usable(path: &Path) -> bool {
 fn effective_user() -> u32 {
     // SAFETY: no arguments.
     unsafe { sys::call(libc::SYS_geteuid, 0, 0, 0, 0) as u32 }
-}
-
-/// The library's own path, from the kernel's list of mappings: the loader may know it by a relative one.
-fn library_path(address: u64, path: &mut Path) -> bool {
-    let fd = sys::open(c"/proc/self/maps", libc::O_RDONLY, 0);
-    let Ok(fd) = i32::try_from(fd) else { return false };
-    if fd < 0 {
-        return false;
-    }
-    let mut lines = Lines { fd, buffer: [0; 4096], length: 0, at: 0 };
-    let mut found = false;
-    let mut line = Path::new();
-    while lines.next(&mut line) {
-        let text = line.as_bytes();
-        let dash = text.iter().position(|&byte| byte == b'-').unwrap_or(0);
-        let low = hexadecimal(text.get(..dash).unwrap_or(&[]));
-        let high = hexadecimal(text.get(dash + 1..).unwrap_or(&[]));
-        if (low..high).contains(&address)
-            && let Some(start) = text.iter().position(|&byte| byte == b'/')
-        {
-            path.push(text.get(start..).unwrap_or(&[]));
-            found = true;
-            break;
-        }
-    }
-    sys::close(fd);
-    found
-}
-
-/// The number at the start of a text.
-fn hexadecimal(text: &[u8]) -> u64 {
-    text.iter()
-        .map_while(|&byte| char::from(byte).to_digit(16))
-        .fold(0, |sum, digit| sum << 4 | u64::from(digit))
-}
-
-/// The lines of an open file.
-struct Lines {
-    fd: i32,
-    buffer: [u8; 4096],
-    length: usize,
-    at: usize,
-}
-
-impl Lines {
-    fn next(&mut self, line: &mut Path) -> bool {
-        line.clear();
-        loop {
-            if self.at == self.length {
-                let read = sys::read(self.fd, &mut self.buffer);
-                let Ok(length @ 1..) = usize::try_from(read) else { return !line.as_bytes().is_empty() };
-                (self.length, self.at) = (length, 0);
-            }
-            let rest = self.buffer.get(self.at..self.length).unwrap_or(&[]);
-            let end = rest.iter().position(|&byte| byte == b'\n');
-            line.push(rest.get(..end.unwrap_or(rest.len())).unwrap_or(&[]));
-            self.at += end.map_or(rest.len(), |end| end + 1);
-            if end.is_some() {
-                return true;
-            }
-        }
-    }
 }

@@ -42,8 +42,8 @@ pub fn print(ending: &Ending<'_>, findings: &Findings, recording: Option<i32>) {
     line.push(b": the `memtrace` command could not be started; short report");
     out.line(&mut line);
     if findings.faults != 0 {
-        line.push_number(findings.faults);
-        line.push(b" allocations were made to fail");
+        line.push_count(findings.faults, b"allocation");
+        line.push(b" made to fail");
         out.line(&mut line);
     }
     let mut previous = None;
@@ -52,12 +52,11 @@ pub fn print(ending: &Ending<'_>, findings: &Findings, recording: Option<i32>) {
         previous = Some((live(site).1, number));
         stack(ending.hot, site, &mut out, &mut line);
     }
-    line.push_number(findings.live_bytes);
-    line.push(b" bytes in ");
-    line.push_number(findings.live_blocks);
-    line.push(b" blocks live at the end, from ");
-    line.push_number(findings.sites);
-    line.push(b" stacks");
+    line.push_count(findings.live_bytes, b"byte");
+    line.push(b" in ");
+    line.push_count(findings.live_blocks, b"block");
+    line.push(b" live at the end, from ");
+    line.push_count(findings.sites, b"stack");
     out.line(&mut line);
     if recording.is_some() {
         leave_recording(ending, &mut out, &mut line);
@@ -92,10 +91,10 @@ fn next_largest(hot: &Hot, previous: Option<(u64, u64)>) -> Option<(u64, &'stati
 
 fn stack(hot: &Hot, site: &Site, out: &mut Out, line: &mut Line) {
     let (blocks, bytes) = live(site);
-    line.push_number(bytes);
-    line.push(b" bytes in ");
-    line.push_number(blocks);
-    line.push(b" blocks live at the end");
+    line.push_count(bytes, b"byte");
+    line.push(b" in ");
+    line.push_count(blocks, b"block");
+    line.push(b" live at the end");
     out.line(line);
     let mut node = site.node.get();
     for depth in 0..FRAMES_MAX {

@@ -19,6 +19,7 @@ pub mod index;
 pub mod live;
 pub mod lock;
 pub mod map;
+pub mod maps;
 pub mod modules;
 pub mod record;
 pub mod side;

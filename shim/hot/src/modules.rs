@@ -4,7 +4,6 @@
 //! which is a block of the target's heap like any other, so no dlclose is missed, libc's own included. From then
 //! on no stack finds the nodes that lie in it, and every thread's kept stack is out of date.
 
-use core::ffi::CStr;
 use core::sync::atomic::Ordering;
 use memtrace_wire::layout::module_flags;
 use memtrace_wire::loss::Loss;
@@ -13,6 +12,7 @@ use memtrace_wire::sys;
 
 use crate::Hot;
 use crate::lock::Lock;
+use crate::maps::{Path, path_at};
 use crate::text::Buffer;
 use crate::unwind::object::{LinkMap, Object};
 
@@ -147,17 +147,18 @@ impl Hot {
             0
         };
         module.flags.set(flags);
-        let mut text = Buffer::<4096>::new();
-        if flags == module_flags::EXE {
-            executable(&mut text);
-        } else if flags != module_flags::VDSO && !path.starts_with(b"/") {
-            working_directory(&mut text);
-            text.push(b"/");
-            text.push(path);
+        if let (module_flags::EXE, Some(process)) = (flags, self.store.process()) {
+            // Kept at the start: after a chroot or behind a filter it cannot be asked for.
+            module.path.at.set(process.exe.at.get());
+            module.path.bytes.set(process.exe.bytes.get());
         } else {
-            text.push(path);
+            let mut text = Path::new();
+            let relative = flags != module_flags::VDSO && !path.starts_with(b"/");
+            if !relative || !path_at(object.start, &mut text) {
+                text.push(path);
+            }
+            self.keep_text(text.as_bytes(), &module.path);
         }
-        self.keep_text(text.as_bytes(), &module.path);
         for header in map.program_headers(map.header_page(object.start)).iter().filter(|header| header.p_type == libc::PT_NOTE) {
             let at = map.bias.wrapping_add(header.p_vaddr);
             if at >= map.header_page(object.start) && at.saturating_add(header.p_memsz) <= object.bound {
@@ -214,16 +215,8 @@ impl Hot {
 
 /// The executable's path, as the kernel has it.
 pub fn executable<const N: usize>(text: &mut Buffer<N>) {
-    link(c"/proc/self/exe", text);
-}
-
-fn working_directory<const N: usize>(text: &mut Buffer<N>) {
-    link(c"/proc/self/cwd", text);
-}
-
-fn link<const N: usize>(path: &CStr, text: &mut Buffer<N>) {
     let mut target = [0u8; 2048];
-    let length = sys::read_link(path, &mut target);
+    let length = sys::read_link(c"/proc/thread-self/exe", &mut target);
     if let Some(target) = usize::try_from(length).ok().and_then(|length| target.get(..length)) {
         text.push(target);
     }

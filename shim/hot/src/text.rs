@@ -50,6 +50,30 @@ impl<const N: usize> Buffer<N> {
         }
     }
 
+    /// Adds a number in decimal with commas, as people read it.
+    pub fn push_grouped(&mut self, number: u64) {
+        let mut scale = 1u64;
+        while number / scale >= 1000 {
+            scale *= 1000;
+        }
+        self.push_number(number / scale);
+        while scale > 1 {
+            scale /= 1000;
+            let group = number / scale % 1000;
+            self.push(&[b',', b'0' + (group / 100) as u8, b'0' + (group / 10 % 10) as u8, b'0' + (group % 10) as u8]);
+        }
+    }
+
+    /// Adds "N things", or "1 thing".
+    pub fn push_count(&mut self, number: u64, thing: &[u8]) {
+        self.push_grouped(number);
+        self.push(b" ");
+        self.push(thing);
+        if number != 1 {
+            self.push(b"s");
+        }
+    }
+
     /// Adds a number in hexadecimal, with 0x.
     pub fn push_hex(&mut self, number: u64) {
         self.push(b"0x");
@@ -136,6 +160,11 @@ mod tests {
         text.push(b" ");
         text.push_hex(0x1f0);
         assert_eq!(text.as_bytes(), b"0 18446744073709551615 0x1f0");
+        text.clear();
+        text.push_count(1, b"block");
+        text.push_count(30_247, b"byte");
+        text.push_count(1_000_005, b"");
+        assert_eq!(text.as_bytes(), b"1 block30,247 bytes1,000,005 s");
     }
 
     #[test]
