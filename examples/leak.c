@@ -1,8 +1,8 @@
 // A cache that drops its pages without giving them back.
 // expect: 30,247 bytes in 7 blocks live at the end
-// expect: at load_page (leak.c:
-// expect: by fill_cache (leak.c:
-// expect: by main (leak.c:
+// expect: at load_page (leak.c:13)
+// expect: by fill_cache (leak.c:20)
+// expect: by main (leak.c:27)
 // expect: allocations: 8 (30,303 bytes)
 // expect: frees: 1 (56 bytes)
 // expect: live at the end: 30,247 bytes (29.5 KiB) in 7 blocks from 1 stack

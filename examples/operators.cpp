@@ -1,22 +1,23 @@
-// Every form of operator new, and the delete that belongs to it. Each is recorded as what was called.
+// Every form of operator new, and the delete that belongs to it. Each is recorded as what was called, with the size
+// that was asked for (the C++ library rounds some up) and the caller as its first frame.
 // expect-site: operator new, 1 byte in 1 block
 // expect-site: operator new, 3 bytes in 1 block
-// expect-site: operator new, 64 bytes in 1 block
-// expect-site: operator new, 192 bytes in 1 block
+// expect-site: operator new, 100 bytes in 1 block
+// expect-site: operator new, 200 bytes in 1 block
 // expect-site: operator new[], 2 bytes in 1 block
 // expect-site: operator new[], 4 bytes in 1 block
-// expect-site: operator new[], 128 bytes in 1 block
-// expect-site: operator new[], 256 bytes in 1 block
-// The first frame is the caller's in all forms.
-// expect: 256 bytes in 1 block live at the end
+// expect-site: operator new[], 130 bytes in 1 block
+// expect-site: operator new[], 300 bytes in 1 block
+// expect: 300 bytes in 1 block live at the end
+// expect: at main (operators.cpp:56)
+// expect: 200 bytes in 1 block live at the end
 // expect: at main (operators.cpp:55)
-// expect: 192 bytes in 1 block live at the end
+// expect: 130 bytes in 1 block live at the end
 // expect: at main (operators.cpp:54)
-// expect: 128 bytes in 1 block live at the end
+// expect: 100 bytes in 1 block live at the end
 // expect: at main (operators.cpp:53)
 // expect: 4 bytes in 1 block live at the end
-// expect: at main (operators.cpp:51)
-// expect: in 9 blocks from 9 stacks
+// expect: at main (operators.cpp:52)
 // expect: losses: none
 // flags: -std=c++17 -O0
 #include <cstdlib>
@@ -49,10 +50,10 @@ int main() {
     kept = operator new[](2);
     kept = operator new(3, std::nothrow);
     kept = operator new[](4, std::nothrow);
-    kept = operator new(64, wide);
-    kept = operator new[](128, wide);
-    kept = operator new(192, wide, std::nothrow);
-    kept = operator new[](256, wide, std::nothrow);
+    kept = operator new(100, wide);
+    kept = operator new[](130, wide);
+    kept = operator new(200, wide, std::nothrow);
+    kept = operator new[](300, wide, std::nothrow);
     (void)kept;
     return 0;
 }

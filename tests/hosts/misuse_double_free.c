@@ -1,5 +1,5 @@
 // case: a block is freed twice
-// planted: yes
+// planted: run
 // status: SIGABRT
 // flags: -Wno-use-after-free
 

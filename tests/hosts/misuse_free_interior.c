@@ -1,5 +1,5 @@
 // case: an address inside a block is freed
-// planted: yes
+// planted: run
 // status: SIGABRT
 // flags: -Wno-free-nonheap-object
 

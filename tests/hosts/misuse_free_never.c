@@ -1,5 +1,5 @@
 // case: addresses that nobody allocated are freed
-// planted: yes
+// planted: run
 // status: SIGABRT
 // flags: -Wno-free-nonheap-object
 

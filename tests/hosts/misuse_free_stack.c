@@ -1,5 +1,5 @@
 // case: a stack address is freed
-// planted: yes
+// planted: run
 // status: SIGABRT
 // flags: -Wno-free-nonheap-object
 

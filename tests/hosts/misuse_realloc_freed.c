@@ -1,5 +1,5 @@
 // case: a foreign address is given to realloc
-// planted: yes
+// planted: run
 // status: SIGABRT
 // flags: -Wno-free-nonheap-object
 

@@ -1,5 +1,5 @@
 // case: a seccomp filter refuses files, forks and execs with EPERM
-// planted: yes
+// planted: run
 // flags: -rdynamic
 
 #include "parts/host.h"

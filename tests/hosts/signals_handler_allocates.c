@@ -8,6 +8,6 @@ static void on_alarm(int s) { (void)s; if (!inside) { free(malloc(100)); handled
 int main(void) {
     struct sigaction a = {.sa_handler = on_alarm, .sa_flags = SA_RESTART}; sigaction(SIGALRM, &a, 0);
     struct itimerval t = {{0, 200}, {0, 200}}; setitimer(ITIMER_REAL, &t, 0);
-    for (int i = 0; i < 200000000 && handled < 500; i++) { if (i % 64 == 0) { inside = 1; free(malloc(i % 500)); inside = 0; } }
-    memset(&t, 0, sizeof t); setitimer(ITIMER_REAL, &t, 0); CHECK(handled >= 500); planted(); return ok();
+    for (unsigned i = 0; handled < 500; i++) { if (i % 64 == 0) { inside = 1; free(malloc(i % 500)); inside = 0; } }
+    memset(&t, 0, sizeof t); setitimer(ITIMER_REAL, &t, 0); planted(); return ok();
 }

@@ -71,7 +71,8 @@ impl Example {
     }
 
     fn parse(text: &str) -> Result<Example, String> {
-        let comment = |line: &str| ["//!", "//", "#"].iter().find_map(|mark| Some(line.strip_prefix(mark)?.trim().to_owned()));
+        let comment =
+            |line: &str| ["//!", "//", "#"].iter().find_map(|mark| Some(line.strip_prefix(mark)?.trim().to_owned()));
         let mut example = Example::default();
         for line in text.lines().map_while(comment) {
             let (key, value) = line.split_once(": ").unwrap_or((line.as_str(), ""));
@@ -159,7 +160,8 @@ mod tests {
 
     #[test]
     fn a_head_is_read_up_to_the_first_line_of_code() {
-        let read = example("// Says: why.\n// flags: -O3  -g\n// exit: 3\n// env: A=b=c\n// expect: x\nint y;\n// exit: 4\n");
+        let read =
+            example("// Says: why.\n// flags: -O3  -g\n// exit: 3\n// env: A=b=c\n// expect: x\nint y;\n// exit: 4\n");
         let flags = vec!["-O3".to_owned(), "-g".to_owned()];
         let variables = vec![("A".to_owned(), "b=c".to_owned())];
         let expects = vec!["x".to_owned()];

@@ -9,8 +9,7 @@ use serde_json::Value;
 /// All processes of a profile.
 pub fn read_profile(path: &Path) -> Vec<Process> {
     let bytes = std::fs::read(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-    let profile: Value =
-        serde_json::from_slice(&bytes).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    let profile: Value = serde_json::from_slice(&bytes).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     list(&profile, "processes").iter().cloned().map(Process::new).collect()
 }
 
@@ -89,7 +88,9 @@ impl Process {
             list(&json, "frames").iter().map(|frame| Arc::new(Frame::new(frame, &modules))).collect();
         let stacks: Vec<Arc<[Arc<Frame>]>> = list(&json, "stacks")
             .iter()
-            .map(|stack| stack.as_array().into_iter().flatten().map(|place| Arc::clone(&frames[place_of(place)])).collect())
+            .map(|stack| {
+                stack.as_array().into_iter().flatten().map(|place| Arc::clone(&frames[place_of(place)])).collect()
+            })
             .collect();
         let sites = list(&json, "sites").iter().map(|site| Site {
             op: text(site, "op").to_owned(),

@@ -39,7 +39,8 @@ fn no_code_can_panic_or_unwind() {
         let names = symbols.filter_map(|symbol| symbol.name().ok().map(str::to_owned));
         let names: BTreeSet<String> = names.collect();
         assert!(names.len() > 100, "the library is stripped: nothing is shown");
-        let is_panic = |name: &&String| ["panicking", "panic_fmt", "unwind_failed"].iter().any(|word| name.contains(word));
+        let is_panic =
+            |name: &&String| ["panicking", "panic_fmt", "unwind_failed"].iter().any(|word| name.contains(word));
         let panics: Vec<&String> = names.iter().filter(is_panic).collect();
         assert!(panics.is_empty(), "{panics:#?}");
     });
@@ -60,8 +61,11 @@ fn thread_local_memory_is_initial_exec_and_small() {
             assert!(!kinds.contains(&forbidden), "relocations are of kinds {kinds:?}, one is {forbidden:?}");
         }
         let headers = library.elf_header().program_headers(endian, data).expect("readable");
-        let tls: Vec<u64> =
-            headers.iter().filter(|header| header.p_type(endian) == elf::PT_TLS).map(|header| header.p_memsz(endian)).collect();
+        let tls: Vec<u64> = headers
+            .iter()
+            .filter(|header| header.p_type(endian) == elf::PT_TLS)
+            .map(|header| header.p_memsz(endian))
+            .collect();
         assert!(tls.iter().sum::<u64>() <= TLS_BYTES_MAX, "{tls:?} bytes of static TLS");
     });
 }
@@ -70,10 +74,10 @@ fn thread_local_memory_is_initial_exec_and_small() {
 fn nothing_but_libc_is_needed() {
     with_library(|library| {
         let allowed = ["libc.so.6", "ld-linux-x86-64.so.2"];
-        let needed = dynamic(library, i64::from(elf::DT_NEEDED.0));
+        let needed = dynamic(library, elf::DT_NEEDED.0);
         assert!(needed.iter().all(|name| allowed.contains(&name.as_str())), "{needed:?}");
-        assert_eq!(dynamic(library, i64::from(elf::DT_RUNPATH.0)), [""; 0]);
-        assert_eq!(dynamic(library, i64::from(elf::DT_RPATH.0)), [""; 0]);
+        assert_eq!(dynamic(library, elf::DT_RUNPATH.0), [""; 0]);
+        assert_eq!(dynamic(library, elf::DT_RPATH.0), [""; 0]);
     });
 }
 
@@ -106,7 +110,8 @@ fn number(version: &str) -> Option<(u32, u32)> {
 
 #[test]
 fn exactly_the_listed_names_are_exported() {
-    let list = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("exports.txt")).expect("the list is there");
+    let list =
+        std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("exports.txt")).expect("the list is there");
     let listed: BTreeSet<String> =
         list.lines().filter(|line| !line.starts_with('#') && !line.is_empty()).map(str::to_owned).collect();
     let exported = with_library(|library| {
@@ -115,5 +120,8 @@ fn exactly_the_listed_names_are_exported() {
     });
     let missing: Vec<&String> = listed.difference(&exported).collect();
     let unlisted: Vec<&String> = exported.difference(&listed).collect();
-    assert!(missing.is_empty() && unlisted.is_empty(), "tests/exports.txt: not exported {missing:?}, not listed {unlisted:?}");
+    assert!(
+        missing.is_empty() && unlisted.is_empty(),
+        "tests/exports.txt: not exported {missing:?}, not listed {unlisted:?}"
+    );
 }

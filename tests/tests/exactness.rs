@@ -8,14 +8,18 @@ mod trace;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use memtrace_tests::{How, Place, Process, Site};
+use memtrace_tests::{How, Place, Process, Site, workspace};
 use trace::{Counts, Key, Order, Trace};
 
 const SEEDS: u64 = 12;
 const OPERATIONS: usize = 30_000;
 
 fn interpreter(place: &Place) -> std::path::PathBuf {
-    place.c("interpreter", include_str!("exactness/interpreter.c"), &["-fno-optimize-sibling-calls", "-fno-builtin", "-pthread"])
+    place.c(
+        "interpreter",
+        include_str!("exactness/interpreter.c"),
+        &["-fno-optimize-sibling-calls", "-fno-builtin", "-pthread"],
+    )
 }
 
 /// Which function of the trace a site belongs to; `None`: a site of the interpreter itself.
@@ -115,7 +119,10 @@ fn every_count_of_threads_that_take_turns_equals_the_models_and_the_peak_is_with
         let (process, own) = compare(&place, How::Bare, &trace, false, &said);
         let slack = process.summary("peak_slack_bytes") * (threads as u64 + 1);
         let (found, truth) = (process.summary("peak_bytes"), trace.model.peak_bytes + own);
-        assert!(slack > 0 && found <= truth + slack && found + slack >= truth, "{said}: {found}, not {truth} ± {slack}");
+        assert!(
+            slack > 0 && found <= truth + slack && found + slack >= truth,
+            "{said}: {found}, not {truth} ± {slack}"
+        );
     }
 }
 
@@ -142,12 +149,41 @@ fn a_failed_realloc_does_not_make_its_block_temporary() {
 }
 
 #[test]
+fn every_form_of_operator_new_is_counted_once_with_the_size_that_was_asked_for() {
+    let place = Place::new();
+    let program = place.compile(&workspace().join("examples/operators.cpp"), "operators", &["-std=c++17", "-O0"]);
+    let ended = place.job(How::Bare, program).record();
+    let process = ended.process();
+    let sums = |op: &str| {
+        let sites = process.sites_of("main").filter(|site| site.op == op);
+        sites.fold((0, 0, 0), |(blocks, bytes, live), site| {
+            let live = live + site.number("live_bytes");
+            (blocks + site.number("total_blocks"), bytes + site.number("total_bytes"), live)
+        })
+    };
+    // As the example says, line by line: freed, then kept.
+    assert_eq!(
+        sums("operator new"),
+        (7 + 4, 11 + 13 + 15 + 64 + 192 + 320 + 64 + 304, 304),
+        "{:?}",
+        sums("operator new[]")
+    );
+    assert_eq!(sums("operator new[]"), (7 + 4, 12 + 14 + 16 + 128 + 256 + 384 + 192 + 436, 436));
+    assert_eq!(
+        process.summary("allocations"),
+        22 + process.sites.iter().filter(|site| !site.has("main")).count() as u64
+    );
+    assert_eq!(process.summary("frees"), 14);
+}
+
+#[test]
 fn two_hundred_thousand_stacks_are_told_apart() {
     const STACKS: u32 = 200_000;
     let place = Place::new();
     interpreter(&place);
     // Nine digits tell 262,144 paths apart; the slot is used again, so that all but the last block are lost to it.
-    let operation = |number| trace::Operation { kind: b'm', slot: 0, bytes: number % 97 + 1, path: 1 << 18 | number, turn: 0 };
+    let operation =
+        |number| trace::Operation { kind: b'm', slot: 0, bytes: number % 97 + 1, path: 1 << 18 | number, turn: 0 };
     let threads = vec![(0..STACKS).map(operation).collect()];
     let trace = Trace { threads, model: trace::Model::default() };
     let job = place.job(How::Bare, place.join("interpreter")).input(trace::words(&trace, true));

@@ -34,12 +34,35 @@ fn every_example_tells_its_truth() {
     assert!(wrong.is_empty(), "{} of {} examples are wrong:\n{}", wrong.len(), files.len(), wrong.concat());
 }
 
+#[test]
+fn the_readme_shows_what_the_leaking_example_prints() {
+    let place = Place::new();
+    let readme = std::fs::read_to_string(workspace().join("README.md")).expect("README.md is there");
+    let (_, rest) = readme.split_once("```\nmemtrace: leak (pid ").expect("README.md shows a report");
+    let (shown, _) = rest.split_once("```").expect("the report ends");
+    // As the README's command builds it.
+    let program = place.compile(&workspace().join("examples/leak.c"), "leak", &["-O0"]);
+    let printed = place.job(How::Bare, program).run().stderr;
+    assert_eq!(comparable(&printed), comparable(&format!("memtrace: leak (pid {shown}")));
+}
+
+/// Without what differs from machine to machine: pids, and all frames below main.
+fn comparable(report: &str) -> Vec<String> {
+    let is_libcs = |line: &&str| line.contains("__libc_start") || line.starts_with("    by _start");
+    let without_pid = |line: &str| match line.split_once("(pid ") {
+        Some((start, _)) => start.to_owned(),
+        None => line.to_owned(),
+    };
+    report.lines().filter(|line| !is_libcs(line)).map(without_pid).collect()
+}
+
 /// The files of `examples/`; `MEMTRACE_TEST_EXAMPLE=NAME` chooses one.
 fn examples() -> Vec<PathBuf> {
     let chosen = std::env::var("MEMTRACE_TEST_EXAMPLE").ok();
     let entries = std::fs::read_dir(workspace().join("examples")).expect("examples/ is there").flatten();
     let files = entries.map(|entry| entry.path()).filter(|path| path.is_file());
-    let mut files: Vec<PathBuf> = files.filter(|file| chosen.as_ref().is_none_or(|chosen| name(file) == *chosen)).collect();
+    let mut files: Vec<PathBuf> =
+        files.filter(|file| chosen.as_ref().is_none_or(|chosen| name(file) == *chosen)).collect();
     files.sort();
     files
 }

@@ -146,7 +146,8 @@ fn names_package(code: &str, package: &str) -> bool {
 
 /// Packages that a manifest depends on, as Rust writes their names.
 fn dependencies(manifest: &str) -> impl Iterator<Item = String> {
-    let is_table = |part: &&str| part.lines().next().is_some_and(|head| head.trim_matches(['[', ']']).ends_with("dependencies"));
+    let is_table =
+        |part: &&str| part.lines().next().is_some_and(|head| head.trim_matches(['[', ']']).ends_with("dependencies"));
     let lines = manifest.split("\n[").filter(is_table).flat_map(|part| part.lines().skip(1));
     let names = lines.map(|line| line.split(['.', '=', ' ']).next().unwrap_or_default().replace('-', "_"));
     names.filter(|name| !name.is_empty() && !name.starts_with('#'))
@@ -205,7 +206,9 @@ fn every_outside_package_is_named_by_its_owner_only() {
     for file in files(&[".rs"]) {
         // A crate that does not depend on a package may have a module of that name.
         let folder = |manifest: &File| manifest.name.trim_end_matches("Cargo.toml").to_owned();
-        let own = manifests.iter().filter(|manifest| manifest.name != "Cargo.toml" && file.name.starts_with(&folder(manifest)));
+        let own = manifests
+            .iter()
+            .filter(|manifest| manifest.name != "Cargo.toml" && file.name.starts_with(&folder(manifest)));
         let Some(manifest) = own.max_by_key(|manifest| manifest.name.len()) else { continue };
         let packages: BTreeSet<String> = dependencies(&manifest.text).collect();
         for (number, line) in file.text.lines().enumerate() {
@@ -258,11 +261,18 @@ fn unsafe_stands_in_its_places_and_says_why() {
 #[test]
 fn nothing_is_left_for_later() {
     // Put together here, so that this file is clean.
-    let words = [concat!("FIX", "ME"), concat!("XX", "X"), concat!("TO", "DO"), concat!("to", "do!"), concat!("un", "implemented!"), concat!("db", "g!(")];
+    let words = [
+        concat!("FIX", "ME"),
+        concat!("XX", "X"),
+        concat!("TO", "DO"),
+        concat!("to", "do!("),
+        concat!("un", "implemented!"),
+        concat!("db", "g!("),
+    ];
     let mut wrong = Vec::new();
     for file in files(&[".rs", ".toml", ".md", ".c", ".cpp", ".py", ".sh", ".json"]) {
         for (number, line) in file.text.lines().enumerate() {
-            for word in words.iter().filter(|word| line.contains(**word)) {
+            for word in words.iter().filter(|word| has_word(line, word)) {
                 wrong.push(format!("{}:{}: {word}", file.name, number + 1));
             }
         }

@@ -6,7 +6,7 @@
 use memtrace_hot::Hot;
 use memtrace_hot::text::Buffer;
 use memtrace_hot::unwind::object::LinkMap;
-use memtrace_wire::layout::{Passive, Site, frame};
+use memtrace_wire::layout::{Module, Passive, Site, frame, module_flags};
 use memtrace_wire::sys;
 
 use crate::findings::live;
@@ -97,33 +97,41 @@ fn stack(hot: &Hot, site: &Site, out: &mut Out, line: &mut Line) {
     line.push(b" live at the end");
     out.line(line);
     let mut node = site.node.get();
-    for depth in 0..FRAMES_MAX {
+    let mut depth = 0;
+    while depth < FRAMES_MAX && node != 0 {
         let Some(found) = hot.nodes.get(u64::from(node)) else { break };
-        if node == 0 {
-            break;
+        let word = found.frame.get();
+        let module = module(hot, word);
+        if !module.is_some_and(|module| module.flags.get() & module_flags::SHIM != 0) {
+            line.push(if depth == 0 { b"    at " } else { b"    by " });
+            place(hot, word, module, line);
+            out.line(line);
+            depth += 1;
         }
-        line.push(if depth == 0 { b"    at " } else { b"    by " });
-        place(hot, found.frame.get(), line);
-        out.line(line);
         node = found.parent.get();
     }
 }
 
-fn place(hot: &Hot, word: u64, line: &mut Line) {
+/// The module that a frame lies in.
+fn module(hot: &Hot, word: u64) -> Option<&'static Module> {
+    let address = frame::address(word);
+    let count = hot.store.process().map_or(0, |process| process.module_count.get());
+    (0..count).rev().filter_map(|number| hot.modules.get(number)).find(|module| {
+        (module.start.get()..module.end.get()).contains(&address)
+            && (word & frame::RETIRED != 0) == (module.node_end.get() != 0)
+    })
+}
+
+fn place(hot: &Hot, word: u64, module: Option<&Module>, line: &mut Line) {
     let address = frame::address(word);
     if frame::kind(word) != frame::NATIVE {
         return line.push(b"... (cut)");
     }
-    let count = hot.store.process().map_or(0, |process| process.module_count.get());
-    let module = (0..count).rev().filter_map(|number| hot.modules.get(number)).find(|module| {
-        (module.start.get()..module.end.get()).contains(&address)
-            && (word & frame::RETIRED != 0) == (module.node_end.get() != 0)
-    });
     let Some(module) = module else { return line.push_hex(address) };
     if word & frame::RETIRED == 0
         && let Some(object) = hot.objects.find(address - 1)
         && let Some(map) = LinkMap::at(object.link_map)
-        && let Some((name, offset)) = crate::short::symbols::nearest(map, address - 1)
+        && let Some((name, offset)) = symbols::nearest(map, address - 1)
     {
         line.push(name);
         line.push(b"+");

@@ -34,33 +34,21 @@ impl<const N: usize> Buffer<N> {
 
     /// Adds a number in decimal.
     pub fn push_number(&mut self, number: u64) {
-        let mut digits = [0u8; 20];
-        let mut rest = number;
-        let mut count = 0;
-        for place in digits.iter_mut().rev() {
-            *place = b'0' + (rest % 10) as u8;
-            rest /= 10;
-            count += 1;
-            if rest == 0 {
-                break;
-            }
-        }
-        if let Some(text) = digits.get(20 - count..) {
-            self.push(text);
+        for digit in Digits::of(number) {
+            self.push(&[digit]);
         }
     }
 
     /// Adds a number in decimal with commas, as people read it.
     pub fn push_grouped(&mut self, number: u64) {
-        let mut scale = 1u64;
-        while number / scale >= 1000 {
-            scale *= 1000;
-        }
-        self.push_number(number / scale);
-        while scale > 1 {
-            scale /= 1000;
-            let group = number / scale % 1000;
-            self.push(&[b',', b'0' + (group / 100) as u8, b'0' + (group / 10 % 10) as u8, b'0' + (group % 10) as u8]);
+        let digits = Digits::of(number);
+        let mut left = digits.clone().count();
+        for digit in digits {
+            self.push(&[digit]);
+            left -= 1;
+            if left > 0 && left.is_multiple_of(3) {
+                self.push(b",");
+            }
         }
     }
 
@@ -108,6 +96,40 @@ impl<const N: usize> Buffer<N> {
 impl<const N: usize> Default for Buffer<N> {
     fn default() -> Self {
         Self::new()
+    }
+}
+
+/// The decimal digits of a number, the first one first.
+#[derive(Clone)]
+struct Digits {
+    digits: [u8; 20],
+    at: usize,
+}
+
+impl Digits {
+    fn of(number: u64) -> Self {
+        let mut digits = [b'0'; 20];
+        let mut rest = number;
+        let mut at = 20;
+        for place in digits.iter_mut().rev() {
+            *place = b'0' + (rest % 10) as u8;
+            rest /= 10;
+            at -= 1;
+            if rest == 0 {
+                break;
+            }
+        }
+        Self { digits, at }
+    }
+}
+
+impl Iterator for Digits {
+    type Item = u8;
+
+    fn next(&mut self) -> Option<u8> {
+        let digit = self.digits.get(self.at).copied()?;
+        self.at += 1;
+        Some(digit)
     }
 }
 

@@ -34,7 +34,10 @@
     } while (0)
 
 // 7 blocks of 4,321 bytes, lost at once.
-__attribute__((noinline, unused)) static void planted(void)
+#ifdef __cplusplus
+extern "C"
+#endif
+__attribute__((noinline, used)) void planted(void)
 {
     for (volatile int i = 0; i < 7; i++) {
         void *volatile block = malloc(4321);
