@@ -40,7 +40,7 @@ enum News {
 }
 
 /// The body of the command. `report_fd` is -1 where the target had no stderr; `answer_fd` takes a `k` when all that
-/// there is to say was said, so that the shim knows that it need not say it itself.
+/// there is to say was said, be it an error, so that the shim knows that it need not say it itself.
 pub fn command(recording_fd: i32, report_fd: i32, answer_fd: i32) -> ExitCode {
     let (Some(recording), report) = (duplicate(recording_fd), duplicate(report_fd)) else {
         return ExitCode::from(FAILED);
@@ -50,7 +50,7 @@ pub fn command(recording_fd: i32, report_fd: i32, answer_fd: i32) -> ExitCode {
         let done = match work(recording, report.as_ref(), &tell) {
             Ok(()) => CLEAN,
             Err(error) => {
-                let _ = print(report.as_ref(), format!("memtrace: {error}\n").as_bytes());
+                say(report.as_ref(), &error);
                 error.code()
             }
         };
@@ -59,26 +59,26 @@ pub fn command(recording_fd: i32, report_fd: i32, answer_fd: i32) -> ExitCode {
     match thread::Builder::new().spawn(work) {
         Ok(_) => {
             let code = wait(&hear);
-            if code == CLEAN {
+            if code.is_some() {
                 // The target may be gone already: then nobody waits.
                 let _ = duplicate(answer_fd).map(|mut answer| answer.write_all(b"k"));
             }
-            ExitCode::from(code)
+            ExitCode::from(code.unwrap_or(FAILED))
         }
         Err(_) => ExitCode::from(FAILED),
     }
 }
 
 /// Waits until the work is done, or else until the deadline; what the thread was at is lost with it.
-fn wait(hear: &Receiver<News>) -> u8 {
+fn wait(hear: &Receiver<News>) -> Option<u8> {
     let began = Instant::now();
     let mut deadline_s = DEADLINE_S;
     loop {
         let rest = Duration::from_secs(deadline_s).saturating_sub(began.elapsed());
         match hear.recv_timeout(rest) {
             Ok(News::Deadline(seconds)) => deadline_s = seconds,
-            Ok(News::Done(code)) => return code,
-            Err(_) => return FAILED,
+            Ok(News::Done(code)) => return Some(code),
+            Err(_) => return None,
         }
     }
 }
@@ -100,8 +100,14 @@ fn work(recording: File, report: Option<&File>, tell: &Sender<News>) -> Result<(
         output::create(&pattern, process.header.pid.get(), &exe, SystemTime::now())
     };
     if let Some(pattern) = json {
-        let (file, path) = create(pattern)?;
-        profile.write_json(Patient(&file)).map_err(|cause| Error::CannotWrite { path, cause })?;
+        let written = create(pattern).and_then(|(file, path)| {
+            profile.write_json(Patient(&file)).map_err(|cause| Error::CannotWrite { path, cause })
+        });
+        match written {
+            // The report is still to come.
+            Err(error) if wants_text => say(report, &error),
+            result => result?,
+        }
     }
     if wants_text {
         let top = settings.top.map(|top| usize::try_from(top).unwrap_or(usize::MAX));
@@ -139,8 +145,10 @@ fn has_findings(process: &Process) -> bool {
         || is_passive
 }
 
-fn print(report: Option<&File>, bytes: &[u8]) -> io::Result<()> {
-    report.map_or(Ok(()), |file| Patient(file).write_all(bytes))
+/// One line to where the report goes. If that fails, there is nobody to tell.
+fn say(report: Option<&File>, error: &Error) {
+    let line = format!("memtrace: {error}\n");
+    let _ = report.map(|file| Patient(file).write_all(line.as_bytes()));
 }
 
 /// A file whose descriptor may be set not to block: then it waits by itself.

@@ -54,9 +54,8 @@ impl Tables {
     }
 
     fn find_gnu(&self, table: u64, name: Name) -> Option<usize> {
-        let hash = name.to_bytes().iter().fold(5381u32, |sum, &byte| {
-            sum.wrapping_mul(33).wrapping_add(u32::from(byte))
-        });
+        let hash =
+            name.to_bytes().iter().fold(5381u32, |sum, &byte| sum.wrapping_mul(33).wrapping_add(u32::from(byte)));
         let [buckets, first, blooms, _shift] = [0, 1, 2, 3].map(|place| word(table, place));
         if buckets == 0 {
             return None;

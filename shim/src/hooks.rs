@@ -59,7 +59,7 @@ hook!(
 hook!(
     /// See reallocarray(3).
     reallocarray(old: *mut c_void, count: usize, size: usize) -> *mut c_void, entry =>
-        reallocate(entry, Op::Reallocarray, old, count.checked_mul(size), || real::reallocarray(old, count, size))
+        reallocarray_body(entry, old, count, size)
 );
 hook!(
     /// See memalign(3).
@@ -130,6 +130,18 @@ hook!(
     /// See malloc_usable_size(3).
     malloc_usable_size(block: *mut c_void) -> usize, _entry => real::malloc_usable_size(block)
 );
+
+/// The real one would come back to our realloc, as a second call; it is defined by realloc and an overflow check.
+fn reallocarray_body(entry: Entry, old: *mut c_void, count: usize, size: usize) -> *mut c_void {
+    let bytes = count.checked_mul(size);
+    reallocate(entry, Op::Reallocarray, old, bytes, || match bytes {
+        Some(bytes) => real::realloc(old, bytes),
+        None => {
+            real::set_errno(libc::ENOMEM);
+            core::ptr::null_mut()
+        }
+    })
+}
 
 fn posix_memalign_body(entry: Entry, into: *mut *mut c_void, alignment: usize, size: usize) -> i32 {
     let mut status = None;

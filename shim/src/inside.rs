@@ -85,19 +85,19 @@ pub fn reallocate(
         if let (Some(taken), true) = (taken, asked != 0) {
             match thread().and_then(|thread| thread.enter(&HOT, entry.sp)) {
                 Some(inside) => HOT.put_back(inside, taken),
-                None => HOT.allocated_blindly(taken.address, taken.bytes, Loss::Nested),
+                None => HOT.allocated_blindly(taken.block.address, taken.block.bytes, Loss::Nested),
             }
             failed(entry);
         }
         return block;
     }
-    record(entry, op, asked, block, taken.map(|taken| taken.address));
+    record(entry, op, asked, block, taken.map(|taken| taken.block.address));
     block
 }
 
 /// What a function that frees does before the real one. What it took out of the tables, if it was there.
 #[inline(always)]
-pub fn release(entry: Entry, old: *mut c_void) -> Option<memtrace_hot::live::Block> {
+pub fn release(entry: Entry, old: *mut c_void) -> Option<memtrace_hot::record::Taken> {
     if old.is_null() || !is_active() {
         return None;
     }
@@ -163,12 +163,12 @@ fn strikes(entry: Entry, op: Op, bytes: usize) -> bool {
     let Some(index) = HOT.strikes() else { return false };
     match inside {
         Some(inside) => {
-            let (entry, op) = match inside.body.pending.take() {
-                Some(pending) if entry.sp <= pending.entry.sp => (pending.entry, pending.op),
-                _ => (entry, op),
+            let (entry, op, bytes) = match inside.body.pending.take() {
+                Some(pending) if entry.sp <= pending.entry.sp => (pending.entry, pending.op, pending.bytes),
+                _ => (entry, op, bytes as u64),
             };
             let (node, _) = HOT.capture(inside.body, entry);
-            HOT.record_fault(index, bytes as u64, op, node, inside.body.slot);
+            HOT.record_fault(index, bytes, op, node, inside.body.slot);
         }
         None => HOT.record_fault(index, bytes as u64, op, 0, 0),
     }

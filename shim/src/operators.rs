@@ -39,6 +39,7 @@ macro_rules! operator_new {
                     "mov edi, {number}",
                     "lea rsi, [rbp + 8]",
                     "mov rdx, [rbp]",
+                    "mov rcx, [rbp - 8]",
                     "call {entered}",
                     "mov rdx, [rbp - 24]",
                     "mov rsi, [rbp - 16]",
@@ -190,13 +191,14 @@ fn look(found: &Found, name: crate::elf::Name, generation: u64) -> usize {
 }
 
 /// An operator new was called: where from, and which one is the real one.
-extern "C" fn entered(number: u32, sp: u64, bp: u64) -> usize {
+extern "C" fn entered(number: u32, sp: u64, bp: u64, bytes: usize) -> usize {
     let place = number as usize;
     let operator = NEWS.get(place);
+    let entry = Entry { sp, bp };
     if inside::is_active()
-        && let (Some(&(_, op)), Some(inside)) = (operator, inside::enter(Entry { sp, bp }))
+        && let (Some(&(_, op)), Some(inside)) = (operator, inside::enter(entry))
     {
-        inside.body.pending = Some(Pending { entry: Entry { sp, bp }, op, counted: false });
+        HOT.operator_entered(inside.body, Pending { entry, op, bytes: bytes as u64 });
     }
     match real_operator(NEW_FOUND.get(place), operator.map(|&(name, _)| name)) {
         0 => missing as *const () as usize,
@@ -208,18 +210,9 @@ extern "C" fn entered(number: u32, sp: u64, bp: u64) -> usize {
 extern "C" fn left(number: u32, block: *mut c_void, bytes: usize, sp: u64, bp: u64) {
     let (true, Some(&(_, op))) = (inside::is_active(), NEWS.get(number as usize)) else { return };
     let entry = Entry { sp, bp };
-    let Some(inside) = inside::enter(entry) else { return };
-    let pending = inside.body.pending.take();
-    if block.is_null() {
-        return;
+    if let Some(inside) = inside::enter(entry) {
+        HOT.operator_left(inside, entry, block as u64, bytes as u64, op);
     }
-    // Its malloc below was recorded, in the right family.
-    if pending.is_none() && HOT.is_live(block as u64, op.family()) {
-        return;
-    }
-    // Under jemalloc, tcmalloc and mimalloc no malloc is called; and one that was retried by a new-handler
-    // was recorded as the operator's own.
-    HOT.retake(inside, entry, block as u64, bytes as u64, op);
 }
 
 /// An operator delete was called; the real one follows.

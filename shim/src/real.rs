@@ -49,10 +49,7 @@ pub fn is_own(map: &LinkMap) -> bool {
 /// The next definition behind ours, and its module. For modules outside the global scope (RTLD_LOCAL) the order is
 /// that of loading.
 pub fn next(name: Name) -> Option<(usize, &'static LinkMap)> {
-    link_maps()
-        .skip_while(|map| !is_own(map))
-        .skip(1)
-        .find_map(|map| Some((elf::function(map, name)?, map)))
+    link_maps().skip_while(|map| !is_own(map)).skip(1).find_map(|map| Some((elf::function(map, name)?, map)))
 }
 
 /// The first definition in front of ours, if there is one: then ours is never called.
@@ -70,7 +67,6 @@ reals! {
     MALLOC = c"malloc";
     CALLOC = c"calloc";
     REALLOC = c"realloc";
-    REALLOCARRAY = c"reallocarray";
     FREE = c"free";
     MEMALIGN = c"memalign";
     POSIX_MEMALIGN = c"posix_memalign";
@@ -164,8 +160,6 @@ caller! {
     calloc(CALLOC; count: usize, size: usize) -> *mut c_void;
     /// realloc(3).
     realloc(REALLOC; old: *mut c_void, size: usize) -> *mut c_void;
-    /// reallocarray(3).
-    reallocarray(REALLOCARRAY; old: *mut c_void, count: usize, size: usize) -> *mut c_void;
     /// free(3).
     free(FREE; old: *mut c_void) -> ();
     /// memalign(3).

@@ -310,4 +310,3 @@ fn keep_arguments() {
     }
     HOT.keep_text(text.as_bytes(), &process.arguments);
 }
-

@@ -50,6 +50,8 @@ pub fn set(thread: *mut Thread) {
 pub fn pointer() -> u64 {
     let value: u64;
     // SAFETY: x86-64's ABI keeps the thread pointer in its own first word.
-    unsafe { asm!("mov {value}, qword ptr fs:[0]", value = out(reg) value, options(pure, readonly, nostack, preserves_flags)) };
+    unsafe {
+        asm!("mov {value}, qword ptr fs:[0]", value = out(reg) value, options(pure, readonly, nostack, preserves_flags))
+    };
     value
 }

@@ -196,7 +196,9 @@ fn three_numbers_sum_a_run_up() {
     let one = "11 allocations, peak 30,248 bytes (29.5 KiB), live at the end 30,248 bytes in 8 blocks";
     assert_eq!(three_numbers(&profile(vec![leaky()])), one);
     let two = |what: &str| {
-        format!("22 allocations in 2 {what}, highest peak 30,248 bytes (29.5 KiB), live at the end 60,496 bytes in 16 blocks")
+        format!(
+            "22 allocations in 2 {what}, highest peak 30,248 bytes (29.5 KiB), live at the end 60,496 bytes in 16 blocks"
+        )
     };
     assert_eq!(three_numbers(&profile(vec![leaky(), leaky()])), two("programs"));
     let other = crate::profile::Process { pid: leaky().pid + 1, ..leaky() };

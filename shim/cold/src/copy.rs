@@ -12,7 +12,8 @@ use crate::file;
 /// A memory file with the recording; `None`: refused.
 pub fn to_memory_file(hot: &Hot) -> Option<i32> {
     // SAFETY: the name ends in a NUL.
-    let fd = unsafe { sys::call(libc::SYS_memfd_create, c"memtrace".as_ptr() as usize, libc::MFD_CLOEXEC as usize, 0, 0) };
+    let fd =
+        unsafe { sys::call(libc::SYS_memfd_create, c"memtrace".as_ptr() as usize, libc::MFD_CLOEXEC as usize, 0, 0) };
     let fd = i32::try_from(fd).ok().filter(|&fd| fd >= 0)?;
     if to_file(hot, fd) {
         return Some(fd);

@@ -33,7 +33,8 @@ pub fn write(fd: i32, text: &[u8], deadline_ns: u64) -> bool {
             return false;
         }
         // SAFETY: the kernel reads from the slice only.
-        let written = unsafe { sys::call(libc::SYS_write, fd as usize, rest.as_ptr() as usize, rest.len().min(4096), 0) };
+        let written =
+            unsafe { sys::call(libc::SYS_write, fd as usize, rest.as_ptr() as usize, rest.len().min(4096), 0) };
         match written {
             1.. => rest = rest.get(written as usize..).unwrap_or(&[]),
             _ if written == -(libc::EINTR as isize) || written == -(libc::EAGAIN as isize) => {}
@@ -53,9 +54,7 @@ pub fn ready(fd: i32, events: i16, deadline_ns: u64) -> bool {
         let mut poll = libc::pollfd { fd, events, revents: 0 };
         let time = [left / 1_000_000_000, left % 1_000_000_000];
         // SAFETY: one descriptor, one time; the mask is left alone.
-        let count = unsafe {
-            sys::call6(libc::SYS_ppoll, &raw mut poll as usize, 1, time.as_ptr() as usize, 0, 8, 0)
-        };
+        let count = unsafe { sys::call6(libc::SYS_ppoll, &raw mut poll as usize, 1, time.as_ptr() as usize, 0, 8, 0) };
         match count {
             1 => return true,
             _ if count == -(libc::EINTR as isize) => {}
@@ -69,9 +68,8 @@ pub fn write_at(fd: i32, text: &[u8], offset: u64) -> bool {
     let (mut rest, mut at) = (text, offset);
     while !rest.is_empty() {
         // SAFETY: the kernel reads from the slice only.
-        let written = unsafe {
-            sys::call(libc::SYS_pwrite64, fd as usize, rest.as_ptr() as usize, rest.len(), at as usize)
-        };
+        let written =
+            unsafe { sys::call(libc::SYS_pwrite64, fd as usize, rest.as_ptr() as usize, rest.len(), at as usize) };
         match written {
             1.. => {
                 rest = rest.get(written as usize..).unwrap_or(&[]);

@@ -47,11 +47,7 @@ impl Findings {
     /// Whether a process that was not asked for a summary says anything.
     pub fn any(&self) -> bool {
         let quiet = [Passive::No as u32, Passive::Excluded as u32];
-        self.live_blocks != 0
-            || self.faults != 0
-            || self.never_fired
-            || self.warnings
-            || !quiet.contains(&self.passive)
+        self.live_blocks != 0 || self.faults != 0 || self.never_fired || self.warnings || !quiet.contains(&self.passive)
     }
 }
 

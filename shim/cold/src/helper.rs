@@ -78,7 +78,8 @@ fn start(command: &core::ffi::CStr, recording: i32, report: Option<i32>, answer:
     }
     file::restore_signals(0);
     let report = if report.is_some() { c"4" } else { c"-1" };
-    let arguments = [c"memtrace".as_ptr(), c"__end".as_ptr(), c"3".as_ptr(), report.as_ptr(), c"5".as_ptr(), core::ptr::null()];
+    let arguments =
+        [c"memtrace".as_ptr(), c"__end".as_ptr(), c"3".as_ptr(), report.as_ptr(), c"5".as_ptr(), core::ptr::null()];
     let variables = [core::ptr::null::<u8>()];
     // SAFETY: path, arguments and variables end as execve(2) wants.
     unsafe {
@@ -146,7 +147,10 @@ fn is_usable(path: &Path) -> bool {
     let mut directory = Path::new();
     directory.push(parent(path.as_bytes()));
     let Some(place) = directory.as_c_str().and_then(file::status) else { return false };
-    plain && mode & 0o111 != 0 && (trusted(status.st_uid) || status.st_uid == place.st_uid) && place.st_mode & libc::S_IWOTH == 0
+    plain
+        && mode & 0o111 != 0
+        && (trusted(status.st_uid) || status.st_uid == place.st_uid)
+        && place.st_mode & libc::S_IWOTH == 0
 }
 
 fn effective_user() -> u32 {

@@ -80,9 +80,8 @@ fn reason(passive: u32) -> Option<&'static [u8]> {
 /// The site with the most live bytes behind `previous` in that order.
 fn next_largest(hot: &Hot, previous: Option<(u64, u64)>) -> Option<(u64, &'static Site)> {
     let count = hot.store.process()?.site_count.acquire();
-    let before = |bytes: u64, number: u64| {
-        previous.is_none_or(|(last, at)| bytes < last || (bytes == last && number > at))
-    };
+    let before =
+        |bytes: u64, number: u64| previous.is_none_or(|(last, at)| bytes < last || (bytes == last && number > at));
     (1..count)
         .filter_map(|number| Some((number, hot.sites.get(number)?)))
         .filter(|&(number, site)| live(site).0 != 0 && before(live(site).1, number))
@@ -102,7 +101,7 @@ fn stack(hot: &Hot, site: &Site, out: &mut Out, line: &mut Line) {
         let Some(found) = hot.nodes.get(u64::from(node)) else { break };
         let word = found.frame.get();
         let module = module(hot, word);
-        if !module.is_some_and(|module| module.flags.get() & module_flags::SHIM != 0) {
+        if module.is_none_or(|module| module.flags.get() & module_flags::SHIM == 0) {
             line.push(if depth == 0 { b"    at " } else { b"    by " });
             place(hot, word, module, line);
             out.line(line);

@@ -42,11 +42,7 @@ unsafe impl Record for Known {}
 impl Loaded {
     /// None.
     pub const fn new() -> Self {
-        Self {
-            first: core::sync::atomic::AtomicPtr::new(core::ptr::null_mut()),
-            lock: Lock::new(),
-            own: U64::new(0),
-        }
+        Self { first: core::sync::atomic::AtomicPtr::new(core::ptr::null_mut()), lock: Lock::new(), own: U64::new(0) }
     }
 
     /// Forgets all, in a fork child.
@@ -159,7 +155,9 @@ impl Hot {
             }
             self.keep_text(text.as_bytes(), &module.path);
         }
-        for header in map.program_headers(map.header_page(object.start)).iter().filter(|header| header.p_type == libc::PT_NOTE) {
+        for header in
+            map.program_headers(map.header_page(object.start)).iter().filter(|header| header.p_type == libc::PT_NOTE)
+        {
             let at = map.bias.wrapping_add(header.p_vaddr);
             if at >= map.header_page(object.start) && at.saturating_add(header.p_memsz) <= object.bound {
                 build_id(at, header.p_memsz, module);
@@ -254,4 +252,3 @@ fn build_id(at: u64, bytes: u64, module: &memtrace_wire::layout::Module) {
         place = next;
     }
 }
-

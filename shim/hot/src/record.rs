@@ -13,14 +13,23 @@ use crate::site::UNKNOWN_SITE;
 use crate::thread::{Body, Inside};
 use crate::unwind::Entry;
 
+/// A block that was taken out of the tables.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Taken {
+    /// The block.
+    pub block: Block,
+    /// It was counted as temporary.
+    temporary: bool,
+}
+
 impl Hot {
     /// A block came. `moved`: where a realloc took it from.
     #[inline(always)]
     pub fn allocated(&self, inside: Inside<'_>, entry: Entry, address: u64, bytes: u64, op: Op, moved: Option<u64>) {
         let body = &mut *inside.body;
-        let (entry, op) = match body.pending {
-            Some(pending) => take_pending(body, pending, entry, op),
-            None => (entry, op),
+        let (entry, op, bytes) = match body.pending {
+            Some(pending) => take_pending(body, pending, (entry, op, bytes)),
+            None => (entry, op, bytes),
         };
         let (node, caller) = self.capture(body, entry);
         #[cfg(feature = "self-check")]
@@ -50,8 +59,9 @@ impl Hot {
 
     /// A block goes: before the real free. `None`: we do not know it.
     #[inline(always)]
-    pub fn released(&self, inside: Inside<'_>, address: u64) -> Option<Block> {
+    pub fn released(&self, inside: Inside<'_>, address: u64) -> Option<Taken> {
         let body = &mut *inside.body;
+        let temporary = body.last_block == address;
         let Some(block) = self.take(address, true) else {
             if body.deleting == address {
                 // The free inside an operator delete.
@@ -68,7 +78,7 @@ impl Hot {
         if block.family == Family::Other {
             self.loader_freed(address);
         }
-        Some(block)
+        Some(Taken { block, temporary })
     }
 
     /// An operator delete was called: as `released`, and the free that it ends in is not an unknown one.
@@ -78,25 +88,39 @@ impl Hot {
         self.released(inside, address);
     }
 
-    /// Whether a block is live and of this family.
-    pub fn is_live(&self, address: u64, family: Family) -> bool {
-        self.peek(address).is_some_and(|block| block.family == family)
+    /// An operator new was called, from the target's code or from another operator new, which then stands for both.
+    #[inline(always)]
+    pub fn operator_entered(&self, body: &mut Body, pending: crate::thread::Pending) {
+        if body.pending.is_none_or(|outer| pending.entry.sp > outer.entry.sp) {
+            body.pending = Some(pending);
+            body.recorded_sp = 0;
+        }
     }
 
-    /// An operator new has returned a block that was not recorded, or not as its own.
-    #[cold]
-    pub fn retake(&self, inside: Inside<'_>, entry: Entry, address: u64, bytes: u64, op: Op) {
-        if let Some(block) = self.take(address, true)
-            && let Some(site) = self.sites.get(u64::from(block.site))
-        {
-            self.count_out(inside.body, site, block.bytes, 0);
+    /// An operator new has returned. Under jemalloc, tcmalloc and mimalloc no malloc was called below it; one that
+    /// was called again by a new-handler was recorded as the operator's own.
+    #[inline(always)]
+    pub fn operator_left(&self, inside: Inside<'_>, entry: Entry, address: u64, bytes: u64, op: Op) {
+        let body = &mut *inside.body;
+        let outer = body.pending.map_or(body.recorded_sp, |pending| pending.entry.sp);
+        if outer > entry.sp {
+            return;
+        }
+        let missed = body.pending.take().is_some();
+        let recorded = core::mem::take(&mut body.recorded_sp) == entry.sp;
+        if address == 0 || recorded {
+            return;
+        }
+        if !missed && let Some(block) = self.take(address, true) {
+            self.unrecord(body, block);
         }
         self.allocated(inside, entry, address, bytes, op, None);
     }
 
     /// A realloc failed: the block that was taken out is live as before.
     #[cold]
-    pub fn put_back(&self, inside: Inside<'_>, block: Block) {
+    pub fn put_back(&self, inside: Inside<'_>, taken: Taken) {
+        let Taken { block, temporary } = taken;
         let body = &mut *inside.body;
         if self.insert(block, true) == Inserted::Dropped {
             self.store.lose(Loss::BlockDropped);
@@ -106,6 +130,7 @@ impl Hot {
             self.settle(site);
             site.live_count.add(1);
             site.live_bytes.add(block.bytes);
+            site.temporary_count.sub(u64::from(temporary));
         } else {
             site.foreign_count.fetch_sub(1);
             site.foreign_bytes.fetch_sub(block.bytes);
@@ -130,10 +155,10 @@ impl Hot {
 
     /// A block goes in such a hook.
     #[cold]
-    pub fn released_blindly(&self, address: u64) -> Option<Block> {
+    pub fn released_blindly(&self, address: u64) -> Option<Taken> {
         let block = self.take(address, false)?;
         self.count_out_blindly(block);
-        Some(block)
+        Some(Taken { block, temporary: false })
     }
 
     fn count_unknown(&self, bytes: u64) {
@@ -180,7 +205,11 @@ impl Hot {
 
 /// The allocation below an operator new is recorded as made by it; an entry from outside it is another one.
 #[inline(always)]
-fn take_pending(body: &mut Body, pending: crate::thread::Pending, entry: Entry, op: Op) -> (Entry, Op) {
+fn take_pending(body: &mut Body, pending: crate::thread::Pending, own: (Entry, Op, u64)) -> (Entry, Op, u64) {
     body.pending = None;
-    if entry.sp <= pending.entry.sp { (pending.entry, pending.op) } else { (entry, op) }
+    if own.0.sp > pending.entry.sp {
+        return own;
+    }
+    body.recorded_sp = pending.entry.sp;
+    (pending.entry, pending.op, pending.bytes)
 }

@@ -42,6 +42,8 @@ pub struct Body {
     pub slot: u32,
     /// An operator new is under way, called from here; its first allocation below is recorded with this stack.
     pub pending: Option<Pending>,
+    /// Entry sp of the operator new that an allocation was recorded for, until it returns; 0: none.
+    pub recorded_sp: u64,
     /// The block that an operator delete has taken out of the tables and is about to free; 0: none.
     pub deleting: u64,
     /// Address of the block that the thread's last call allocated; 0 after any other call.
@@ -71,8 +73,8 @@ pub struct Pending {
     pub entry: crate::unwind::Entry,
     /// Which.
     pub op: layout::Op,
-    /// The index that MALLOC_FAIL_* gave to the call, so that the malloc below is not counted again.
-    pub counted: bool,
+    /// Bytes asked for: the allocation below may be rounded up.
+    pub bytes: u64,
 }
 
 /// The way into the tables: only `enter` makes one, and leaving is dropping it.
@@ -235,20 +237,14 @@ impl Hot {
 
     /// # Safety
     /// `thread` is mapped memory of this size that no other thread uses.
-    unsafe fn prepare(
-        &self,
-        thread: *mut Thread,
-        slot: u32,
-        record: &'static layout::Thread,
-        top: u64,
-        used: bool,
-    ) {
+    unsafe fn prepare(&self, thread: *mut Thread, slot: u32, record: &'static layout::Thread, top: u64, used: bool) {
         // SAFETY: by this function's contract. The large arrays are left as they are, zeroed or from the thread
         // before: what is read of them was set by `reset` or written before, and zeroes are valid for all.
         unsafe {
             let body = UnsafeCell::raw_get(&raw const (*thread).body);
             (&raw mut (*body).slot).write(slot);
             (&raw mut (*body).pending).write(None);
+            (&raw mut (*body).recorded_sp).write(0);
             (&raw mut (*body).deleting).write(0);
             (&raw mut (*body).last_block).write(0);
             (&raw mut (*body).pending_bytes).write(0);

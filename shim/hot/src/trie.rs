@@ -82,10 +82,12 @@ mod tests {
     }
 
     fn intern(hot: &Hot, path: &[u64]) -> u32 {
-        path.iter().fold((0, 0), |(node, hash), &frame| {
-            let hash = super::roll(hash, frame);
-            (hot.child(node, frame, hash), hash)
-        }).0
+        path.iter()
+            .fold((0, 0), |(node, hash), &frame| {
+                let hash = super::roll(hash, frame);
+                (hot.child(node, frame, hash), hash)
+            })
+            .0
     }
 
     #[test]

@@ -318,8 +318,7 @@ impl Common {
         if column != RETURN as u64 {
             return None;
         }
-        let mut common =
-            Common { program: entry, start: 0, code_factor, data_factor, encoding: 0, signal: false };
+        let mut common = Common { program: entry, start: 0, code_factor, data_factor, encoding: 0, signal: false };
         let mut sized = false;
         if letters.byte()? == b'z' {
             sized = true;

@@ -86,9 +86,8 @@ impl Memo {
         }
         let at = chain.at_or_above(way.join_sp);
         let join = chain.frame(at);
-        let same = join.sp == way.join_sp
-            && join.node == way.join_node
-            && (join.bp == way.join_bp || join.words & 1 == 0);
+        let same =
+            join.sp == way.join_sp && join.node == way.join_node && (join.bp == way.join_bp || join.words & 1 == 0);
         if !same || chain.changed(join.words >> 1) != 0 {
             return None;
         }

@@ -110,8 +110,7 @@ impl Objects {
         }
         // SAFETY: `start` was given the address of glibc's function of this type.
         let find: FindObject = unsafe { core::mem::transmute::<usize, FindObject>(find) };
-        let mut found =
-            Found { flags: 0, start: 0, end: 0, link_map: 0, eh_frame: 0, reserved: [0; 7] };
+        let mut found = Found { flags: 0, start: 0, end: 0, link_map: 0, eh_frame: 0, reserved: [0; 7] };
         // SAFETY: any address may be asked for; glibc writes one `dl_find_object`.
         if unsafe { find(address as *const u8, &raw mut found) } != 0 {
             return None;
@@ -253,7 +252,10 @@ mod tests {
         objects.start(_dl_find_object as *const () as usize);
         for address in [libc::malloc as *const () as u64, the_walk_finds_what_the_loader_finds as *const () as u64] {
             let (ours, theirs) = (walk(address).unwrap(), objects.find(address).unwrap());
-            assert_eq!((ours.start, ours.link_map, ours.eh_frame_hdr), (theirs.start, theirs.link_map, theirs.eh_frame_hdr));
+            assert_eq!(
+                (ours.start, ours.link_map, ours.eh_frame_hdr),
+                (theirs.start, theirs.link_map, theirs.eh_frame_hdr)
+            );
         }
         assert!(objects.find(0x10).is_none() && walk(0x10).is_none());
         assert!(objects.is_loader(&raw const _r_debug as u64));

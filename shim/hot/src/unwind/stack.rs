@@ -21,7 +21,7 @@ impl Range {
     /// Whether eight bytes at an address are inside.
     #[inline(always)]
     pub const fn holds(self, address: u64) -> bool {
-        address >= self.low && address < self.high.saturating_sub(7)
+        address.wrapping_sub(self.low) < self.high.wrapping_sub(self.low).saturating_sub(7)
     }
 }
 

@@ -75,6 +75,7 @@ impl Hot {
         // Frames above this one are known to have changed.
         let mut good = at;
         let mut fresh = 0;
+        let mut range = stacks.current;
         let stop = loop {
             at = chain.at_or_above_from(at, sp);
             let kept = *chain.frame(at);
@@ -106,7 +107,7 @@ impl Hot {
                 });
             }
             if rule.form() == REALIGNED {
-                if !(stacks.current.holds(cfa) && stacks.current.holds(bp)) {
+                if !(range.holds(cfa) && range.holds(bp)) {
                     break Some(CUT_BOUNDS);
                 }
                 // SAFETY: both were shown to be readable.
@@ -115,7 +116,13 @@ impl Hot {
             // A caller's frame is above its callee's, and its words are on the same stack.
             let saved = cfa.wrapping_sub(rule.saved());
             let back = cfa.wrapping_sub(8);
-            if cfa <= sp || saved < stacks.current.low || !(stacks.current.holds(back) || stacks.grow_to(back)) {
+            if !range.holds(back) {
+                if !stacks.grow_to(back) {
+                    break Some(CUT_BOUNDS);
+                }
+                range = stacks.current;
+            }
+            if cfa <= sp || saved < range.low {
                 break Some(CUT_BOUNDS);
             }
             if rule.saved() != 0 {
