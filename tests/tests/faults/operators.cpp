@@ -16,7 +16,7 @@ static void help() {
     say("handler\n");
     std::free(reserve);
     reserve = nullptr;
-    if (++rounds == 3) {
+    if (++rounds >= 3) {
         throw std::bad_alloc();
     }
 }
