@@ -5,7 +5,7 @@
 
 use core::ffi::{CStr, c_char};
 use core::sync::atomic::{AtomicU64, Ordering};
-use memtrace_hot::map::Source;
+use memtrace_hot::store::Source;
 use memtrace_hot::text::Buffer;
 use memtrace_hot::thread::Thread;
 use memtrace_hot::unwind::object::link_maps;

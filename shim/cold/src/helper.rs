@@ -1,4 +1,11 @@
-//! Starts the `memtrace` command that names and prints, as nobody's child, and waits for its answer.
+//! Starts the `memtrace` command that names and prints, and waits for its answer.
+//!
+//! ```text
+//!   target ──clone, no exit signal──▶ between ──clone, exec──▶ helper
+//! ```
+//!
+//! The one between takes the helper's SIGCHLD and reaps it; the target reaps the one between with __WALL, so that
+//! no wait of the target's own, and no subreaper above it, ever sees either.
 
 use memtrace_hot::maps::{Path, path_at};
 use memtrace_wire::sys;
@@ -26,24 +33,35 @@ pub fn tell(ending: &Ending<'_>, recording: i32, deadline_ns: u64) -> bool {
         return false;
     }
     let [ours, theirs] = ends;
-    let child = fork();
-    if child == 0 {
-        // The child ends at once, so that the helper is nobody's child but init's.
-        if fork() == 0 {
+    let between = fork();
+    if between == 0 {
+        // exec gives the helper an exit signal, which must go to this process, not to the target.
+        let helper = fork();
+        if helper == 0 {
             start(command, recording, ending.stderr, theirs);
         }
+        wait(helper);
         leave(0);
     }
     sys::close(theirs);
     let mut answered = false;
-    if child > 0 {
-        // SAFETY: waits for our own child, which has no exit signal: __WALL is needed to see it.
-        unsafe { sys::call(libc::SYS_wait4, child as usize, 0, libc::__WALL as usize, 0) };
+    if between > 0 {
         let mut answer = [0u8; 1];
         answered = file::ready(ours, libc::POLLIN, deadline_ns) && sys::read(ours, &mut answer) == 1 && answer == *b"k";
+        if !answered {
+            // SAFETY: our own child; the helper dies with it (PR_SET_PDEATHSIG).
+            unsafe { sys::call(libc::SYS_kill, between as usize, libc::SIGKILL as usize, 0, 0) };
+        }
+        wait(between);
     }
     sys::close(ours);
     answered
+}
+
+/// Waits for a child without an exit signal, which takes __WALL.
+fn wait(child: isize) {
+    // SAFETY: only our own children come here.
+    unsafe { sys::call(libc::SYS_wait4, child as usize, 0, libc::__WALL as usize, 0) };
 }
 
 /// A copy of the process, without an exit signal, so that the target's own waits do not see it.
@@ -71,6 +89,8 @@ fn start(command: &core::ffi::CStr, recording: i32, report: Option<i32>, answer:
         };
     }
     close_others();
+    // SAFETY: a number; survives exec.
+    unsafe { sys::call(libc::SYS_prctl, libc::PR_SET_PDEATHSIG as usize, libc::SIGKILL as usize, 0, 0) };
     for signal in 1..=64usize {
         let default = [0u64; 4];
         // SAFETY: a kernel sigaction of zeroes is SIG_DFL; SIGKILL and SIGSTOP are refused, which is right.

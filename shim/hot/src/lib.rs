@@ -24,6 +24,7 @@ pub mod modules;
 pub mod record;
 pub mod side;
 pub mod site;
+pub mod store;
 pub mod text;
 pub mod thread;
 pub mod trie;
@@ -58,7 +59,7 @@ const fn shift(per_window: u64) -> u32 {
 /// All tables of the process.
 pub struct Hot {
     /// The recording.
-    pub store: map::Store,
+    pub store: store::Store,
     /// The trie of stacks: 2^28 frames.
     pub nodes: map::Table<layout::Node, { WindowKind::Nodes as u32 }, 4096, { shift(layout::NODES_PER_WINDOW) }>,
     /// Stacks by thread: as many as a live cell can name.
@@ -104,7 +105,7 @@ impl Hot {
     /// Nothing open, nothing recorded.
     pub const fn new() -> Self {
         Self {
-            store: map::Store::new(),
+            store: store::Store::new(),
             nodes: map::Table::new(),
             sites: map::Table::new(),
             threads: map::Table::new(),

@@ -221,7 +221,7 @@ fn unpack(cell: u64, address: u64) -> Block {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::map::Source;
+    use crate::store::Source;
     use std::boxed::Box;
     use std::collections::HashMap;
 

@@ -8,7 +8,8 @@ use memtrace_wire::sys;
 
 use crate::live::Block;
 use crate::lock::Lock;
-use crate::map::{Store, Table};
+use crate::map::Table;
+use crate::store::Store;
 
 /// Chains: a private table of heads, made when the first block comes.
 const HEADS: u64 = 1 << 16;

@@ -70,7 +70,7 @@ impl Hot {
 #[cfg(test)]
 mod tests {
     use crate::Hot;
-    use crate::map::Source;
+    use crate::store::Source;
     use std::boxed::Box;
     use std::collections::HashMap;
     use std::vec::Vec;

@@ -19,9 +19,11 @@
 #[cfg(test)]
 extern crate std;
 
+pub mod kinds;
 pub mod layout;
 pub mod live;
 pub mod loss;
 pub mod map;
+pub mod plan;
 pub mod settings;
 pub mod sys;

@@ -14,6 +14,7 @@
 
 pub mod cfi;
 pub mod chain;
+pub mod cursor;
 pub mod memo;
 pub mod object;
 pub mod rule;

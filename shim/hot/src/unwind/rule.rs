@@ -11,7 +11,8 @@ use core::sync::atomic::{AtomicPtr, Ordering};
 use memtrace_wire::map::{Region, U64};
 use memtrace_wire::sys;
 
-use super::cfi::{self, Cfa, Expression, Place, RBP, RETURN, RSP, Row, Scratch};
+use super::cfi::{self, Cfa, Place, RBP, RETURN, RSP, Row, Scratch};
+use super::cursor::{Cursor, Expression};
 use super::object::Object;
 
 /// See the picture.
@@ -95,14 +96,14 @@ impl Rule {
 
 /// The offset, if the expression is "breg6 offset; deref".
 fn realigned(expression: Expression) -> Option<i64> {
-    let mut code = cfi::Cursor::over(expression);
+    let mut code = Cursor::over(expression);
     let (operation, offset, deref) = (code.byte()?, code.signed()?, code.byte()?);
     (operation == 0x76 && deref == 0x06 && !code.more()).then_some(offset)
 }
 
 /// Whether the expression is "breg6 0".
 fn bp_itself(expression: Expression) -> bool {
-    let mut code = cfi::Cursor::over(expression);
+    let mut code = Cursor::over(expression);
     (code.byte(), code.signed()) == (Some(0x76), Some(0)) && !code.more()
 }
 

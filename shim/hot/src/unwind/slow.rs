@@ -8,8 +8,9 @@ use core::arch::asm;
 use memtrace_wire::layout::frame;
 use memtrace_wire::loss::Loss;
 
-use super::cfi::{self, Cfa, Cursor, Expression, Place, RBP, REGISTERS, RETURN, RSP};
+use super::cfi::{self, Cfa, Place, RBP, REGISTERS, RETURN, RSP};
 use super::chain::Frame;
+use super::cursor::{Cursor, Expression};
 use super::walk::Stop;
 use super::{Entry, FRAMES_MAX, word};
 use crate::Hot;

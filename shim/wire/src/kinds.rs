@@ -1,0 +1,201 @@
+//! The numbers in the recording that stand for something: kinds, ends, reasons, functions, flags.
+//!
+//! A number never changes its meaning within one `layout::VERSION`; readers take unknown ones as unknown.
+
+macro_rules! numbers {
+    ($($(#[$doc:meta])* pub enum $name:ident { $($(#[$row_doc:meta])* $row:ident = $number:literal,)* })*) => {
+        $(
+            $(#[$doc])*
+            #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+            #[repr(u32)]
+            pub enum $name { $($(#[$row_doc])* $row = $number,)* }
+            impl $name {
+                /// The row with this number.
+                pub const fn from_number(number: u32) -> Option<Self> {
+                    match number { $($number => Some(Self::$row),)* _ => None }
+                }
+            }
+        )*
+    };
+}
+
+numbers! {
+    /// What a window holds.
+    pub enum WindowKind {
+        /// `Node`s.
+        Nodes = 1,
+        /// `Site`s.
+        Sites = 2,
+        /// Cells of the live table (`live`).
+        Live = 3,
+        /// `Module`s.
+        Modules = 4,
+        /// Bytes.
+        Text = 5,
+        /// `Thread`s.
+        Threads = 6,
+        /// `Fault`s.
+        Faults = 7,
+        /// `Side` cells.
+        Sides = 8,
+        /// More `Window`s.
+        Directory = 9,
+    }
+
+    /// How the process, or this image of it, came to its end.
+    pub enum End {
+        /// Nothing was seen: still running, or killed.
+        None = 0,
+        /// exit or the return of main.
+        Exit = 1,
+        /// _exit or _Exit.
+        FastExit = 2,
+        /// quick_exit.
+        QuickExit = 3,
+        /// abort.
+        Abort = 4,
+        /// A function of the exec family; the image ended if nothing was recorded after it.
+        Exec = 5,
+        /// A failed assertion.
+        Assert = 6,
+        /// A smashed stack.
+        StackSmash = 7,
+    }
+
+    /// Why the shim looks on and records nothing.
+    pub enum Passive {
+        /// It records.
+        No = 0,
+        /// AT_SECURE: a set-id program.
+        Secure = 1,
+        /// A sanitizer's runtime is in the process.
+        Sanitizer = 2,
+        /// A valgrind tool replaces malloc.
+        Valgrind = 3,
+        /// MEMTRACE_EXE names other programs.
+        Excluded = 4,
+        /// The program has a malloc of its own, which comes before ours.
+        OwnAllocator = 5,
+    }
+
+    /// The function that was called.
+    pub enum Op {
+        /// Not known.
+        Unknown = 0,
+        /// malloc(3).
+        Malloc = 1,
+        /// calloc(3).
+        Calloc = 2,
+        /// realloc(3).
+        Realloc = 3,
+        /// reallocarray(3).
+        Reallocarray = 4,
+        /// memalign(3), `__libc_memalign`.
+        Memalign = 5,
+        /// posix_memalign(3).
+        PosixMemalign = 6,
+        /// aligned_alloc(3).
+        AlignedAlloc = 7,
+        /// valloc(3).
+        Valloc = 8,
+        /// pvalloc(3).
+        Pvalloc = 9,
+        /// operator new.
+        New = 10,
+        /// operator new[].
+        NewArray = 11,
+    }
+
+    /// Which function may free a block.
+    pub enum Family {
+        /// free.
+        Malloc = 0,
+        /// operator delete.
+        New = 1,
+        /// operator delete[].
+        NewArray = 2,
+        /// Something else.
+        Other = 3,
+    }
+}
+
+impl Op {
+    /// The name of the function, as a C or C++ programmer writes it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Op::Unknown => "unknown",
+            Op::Malloc => "malloc",
+            Op::Calloc => "calloc",
+            Op::Realloc => "realloc",
+            Op::Reallocarray => "reallocarray",
+            Op::Memalign => "memalign",
+            Op::PosixMemalign => "posix_memalign",
+            Op::AlignedAlloc => "aligned_alloc",
+            Op::Valloc => "valloc",
+            Op::Pvalloc => "pvalloc",
+            Op::New => "operator new",
+            Op::NewArray => "operator new[]",
+        }
+    }
+
+    /// Which function may free what it gave.
+    pub const fn family(self) -> Family {
+        match self {
+            Op::New => Family::New,
+            Op::NewArray => Family::NewArray,
+            _ => Family::Malloc,
+        }
+    }
+}
+
+/// The words in `Node::frame`: bits 0–47 the return address, bits 56–62 the kind, bit 63 retired.
+pub mod frame {
+    /// A return address in machine code.
+    pub const NATIVE: u64 = 0;
+    /// A source site (file:line from a hook); the address bits are its number.
+    pub const SOURCE: u64 = 1;
+    /// A Python frame.
+    pub const PYTHON: u64 = 2;
+    /// A tag or region.
+    pub const TAG: u64 = 3;
+    /// Not a frame: the stack went on, but was not followed. The address bits are a `CUT_*`.
+    pub const CUT: u64 = 4;
+
+    /// More frames than are kept.
+    pub const CUT_DEPTH: u64 = CUT << KIND_SHIFT | 1;
+    /// No unwind data for the code that comes next.
+    pub const CUT_UNWIND: u64 = CUT << KIND_SHIFT | 2;
+    /// The next frame would lie outside the stack.
+    pub const CUT_BOUNDS: u64 = CUT << KIND_SHIFT | 3;
+
+    /// The kind's place.
+    pub const KIND_SHIFT: u32 = 56;
+    /// The module was unloaded: the node stays, and no new stack finds it.
+    pub const RETIRED: u64 = 1 << 63;
+    /// The address bits.
+    pub const ADDRESS: u64 = (1 << 48) - 1;
+    /// The frame was interrupted by a signal: its address is exact, not one past a call.
+    pub const EXACT: u64 = 1 << 55;
+
+    /// The kind of a frame word.
+    pub const fn kind(word: u64) -> u64 {
+        word >> KIND_SHIFT & 0x7f
+    }
+
+    /// The address in a frame word.
+    pub const fn address(word: u64) -> u64 {
+        word & ADDRESS
+    }
+}
+
+/// Flags of `Module`.
+pub mod module_flags {
+    /// The executable.
+    pub const EXE: u32 = 1;
+    /// libmemtrace.so.
+    pub const SHIM: u32 = 2;
+    /// ld.so.
+    pub const LOADER: u32 = 4;
+    /// The vdso.
+    pub const VDSO: u32 = 8;
+}
