@@ -87,7 +87,7 @@ impl Index {
         let region = crate::map::map(8 << bits)?;
         let larger = Table { region, bits };
         for place in 0..1u64 << old.bits {
-            let entry = old.at(place)?.get();
+            let entry = old.at(place).get();
             if entry != 0 {
                 larger.put(entry);
             }
@@ -119,15 +119,17 @@ impl Table {
     }
 
     #[inline(always)]
-    fn at(&self, place: u64) -> Option<&'static U64> {
-        self.region.at((place & ((1 << self.bits) - 1)) as usize * 8)
+    fn at(&self, place: u64) -> &'static U64 {
+        let inside = place & ((1 << self.bits) - 1);
+        // SAFETY: the table has 1 << bits places (`of`), and is never unmapped while others may look.
+        unsafe { &*self.region.base().cast::<U64>().add(inside as usize) }
     }
 
     #[inline(always)]
     fn find(&self, hash: u64, mut is_it: impl FnMut(u32) -> bool) -> Option<u32> {
         let first = hash >> (64 - self.bits);
         for step in 0..RUN_MAX as u64 {
-            let entry = self.at(first + step)?.acquire();
+            let entry = self.at(first + step).acquire();
             if entry == 0 {
                 return None;
             }
@@ -141,7 +143,7 @@ impl Table {
     fn put(&self, entry: u64) -> bool {
         let first = entry >> (64 - self.bits);
         for step in 0..RUN_MAX as u64 {
-            let Some(place) = self.at(first + step) else { return false };
+            let place = self.at(first + step);
             if place.get() == 0 {
                 place.publish(entry);
                 return true;

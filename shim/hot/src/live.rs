@@ -73,7 +73,9 @@ impl Live {
     /// The cell for an address, if anything near it was ever live.
     #[inline(always)]
     pub fn cell(&self, address: u64) -> Option<&'static U64> {
-        self.leaf(address)?.at((address >> GRANULE_SHIFT & (LEAF_BYTES / 8 - 1)) as usize * 8)
+        let place = address >> GRANULE_SHIFT & (LEAF_BYTES / 8 - 1);
+        // SAFETY: a leaf has a cell for every granule that these bits can name.
+        Some(unsafe { &*self.leaf(address)?.base().cast::<U64>().add(place as usize) })
     }
 
     /// The leaf that covers `index << LEAF_SHIFT`, as memory.

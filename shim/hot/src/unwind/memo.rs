@@ -72,17 +72,17 @@ impl Memo {
         if way.pc != pc || way.sp != entry.sp || way.epoch != epoch || (way.bp != entry.bp && way.words & 1 != 0) {
             return None;
         }
-        let mut difference = 0;
-        for place in 0..(way.words >> 1) as usize {
+        // Innermost first: it is the one that differs most often.
+        for place in (0..(way.words >> 1) as usize).rev() {
             // SAFETY: at most WORDS_MAX words were kept, at places of this stack above its pointer, between the
             // entry and the join, which `capture` has shown to be readable.
-            unsafe {
+            let same = unsafe {
                 let address = entry.sp.wrapping_add(*way.offsets.get_unchecked(place) as i64 as u64);
-                difference |= super::word(address) ^ *way.values.get_unchecked(place);
+                super::word(address) == *way.values.get_unchecked(place)
+            };
+            if !same {
+                return None;
             }
-        }
-        if difference != 0 {
-            return None;
         }
         let at = chain.at_or_above(way.join_sp);
         let join = chain.frame(at);
