@@ -2,7 +2,7 @@
 // expect: 55 bytes in 1 block live at the end
 // expect: at descend (deeper.c:
 // expect: [cut:
-// expect: 1 stacks cut at the most frames that are kept
+// expect: stacks cut at the most frames that are kept: 1
 // expect-not: by main (deeper.c:
 // flags: -O1 -fno-optimize-sibling-calls
 #include <stdlib.h>

@@ -2,7 +2,7 @@
 // any order
 // expect: 30 bytes in 1 block live at the end
 // expect: at leak_in_child (fork.c:
-// expect: processes that began as a fork
+// expect: processes that began as a fork, so that blocks of the parent are unknown
 // expect: 20 bytes in 1 block live at the end
 // expect: at leak_in_parent (fork.c:
 // expect: losses: none

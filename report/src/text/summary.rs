@@ -126,7 +126,7 @@ fn losses(process: &Process, to: &mut dyn Write) -> io::Result<()> {
             None if key == DAMAGED => "references in the recording that lead nowhere",
             None => key,
         };
-        writeln!(to, "    {} {}", thousands(number), Safe(text))?;
+        writeln!(to, "    {}: {}", Safe(text), thousands(number))?;
     }
     Ok(())
 }

@@ -114,8 +114,8 @@ fn warnings_losses_and_unnamed_modules_are_lines() {
     for line in [
         "memtrace: cannot use MEMTRACE_TOP: found `x\\u{1b}`, expected a whole number or `all`",
         "  losses:",
-        "    1,234 stacks cut at the most frames that are kept",
-        "    1 from_the_future",
+        "    stacks cut at the most frames that are kept: 1,234",
+        "    from_the_future: 1",
         "  no names from /lib/libgarden.so: the file is not the one that ran (another build-id)",
         "  failed allocations: 2",
         "  killed by signal: 9",

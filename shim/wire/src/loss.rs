@@ -13,27 +13,27 @@ macro_rules! losses {
         impl Loss {
             /// The name in a profile.
             pub const fn key(self) -> &'static str { match self { $(Loss::$row => $key,)* } }
-            /// What it means, to follow a number: "3 …".
+            /// What it means, to be followed by a number: "…: 3".
             pub const fn text(self) -> &'static str { match self { $(Loss::$row => $text,)* } }
         }
     };
 }
 
 losses! {
-    Nested = 0, "nested", "allocations in signal handlers that interrupted memtrace: counted, without a stack";
+    Nested = 0, "nested", "allocations in signal handlers that interrupted memtrace, recorded without a stack";
     CutDepth = 1, "cut_depth", "stacks cut at the most frames that are kept";
     CutUnwind = 2, "cut_unwind", "stacks cut at code without unwind data";
     CutBounds = 3, "cut_bounds", "stacks cut where they would have left the stack's memory";
     WindowRefused = 4, "window_refused", "requests for memory of memtrace's own that were refused";
     BlockDropped = 5, "block_dropped", "allocations not recorded for lack of memory";
-    ThreadDropped = 6, "thread_dropped", "thread starts without memory for a stack: recorded without stacks";
+    ThreadDropped = 6, "thread_dropped", "allocations of threads for which there was no memory, recorded without a stack";
     ModuleDropped = 7, "module_dropped", "modules without a name for lack of memory";
     TextDropped = 8, "text_dropped", "texts cut for lack of memory";
     SiteDropped = 9, "site_dropped", "sites joined to the unknown one for lack of memory";
     FaultDropped = 10, "fault_dropped", "injected failures without a record";
-    Replaced = 11, "replaced", "live blocks whose address was handed out again: their free went past memtrace";
+    Replaced = 11, "replaced", "live blocks whose address was handed out again, because their free went past memtrace";
     SettingDropped = 12, "setting_dropped", "settings too long to be kept";
-    Inherited = 13, "inherited", "processes that began as a fork: blocks of the parent are unknown here";
+    Inherited = 13, "inherited", "processes that began as a fork, so that blocks of the parent are unknown";
     Abandoned = 14, "abandoned", "records abandoned by a jump out of a signal handler";
     LateThread = 15, "late_thread", "threads that began unseen while another was recording";
 }
