@@ -3,6 +3,7 @@
 //! Settings, arguments and the auxiliary vector are read where the kernel put them, above the first stack frame:
 //! libc's `environ` is not set yet when the loader itself allocates, and a program may clear it.
 
+use core::cell::UnsafeCell;
 use core::ffi::{CStr, c_char};
 use core::sync::atomic::{AtomicU64, Ordering};
 use memtrace_hot::store::Source;
@@ -42,6 +43,19 @@ static ORIGIN: Origin = Origin {
     stderr: [U64::new(0), U64::new(0)],
 };
 
+/// The executable's path, read once: a fork child that has changed its root cannot ask for it.
+struct Executable(UnsafeCell<Buffer<4096>>);
+
+// SAFETY: written by `start` before hooks are active, and read only from then on.
+unsafe impl Sync for Executable {}
+
+static EXECUTABLE: Executable = Executable(UnsafeCell::new(Buffer::new()));
+
+fn executable() -> &'static [u8] {
+    // SAFETY: as above.
+    unsafe { &*EXECUTABLE.0.get() }.as_bytes()
+}
+
 /// Starts memtrace if this is the first call, and says whether it records.
 #[cold]
 #[inline(never)]
@@ -60,6 +74,8 @@ pub fn once() -> bool {
 fn start() -> bool {
     HOT.objects.start(real::FIND_OBJECT.get());
     HOT.loaded.own.set(once as *const () as u64);
+    // SAFETY: one thread starts, and nobody reads yet.
+    memtrace_hot::modules::executable(unsafe { &mut *EXECUTABLE.0.get() });
     HOT.apart.set(u32::from(is_glibc()));
     let reason = passive_reason();
     read_origin();
@@ -105,9 +121,7 @@ fn open(forked: bool) -> bool {
     process.forked.set(u32::from(forked));
     process.start_ns.set(sys::now_ns());
     keep_settings();
-    let mut text = Buffer::<4096>::new();
-    memtrace_hot::modules::executable(&mut text);
-    HOT.keep_text(text.as_bytes(), &process.exe);
+    HOT.keep_text(executable(), &process.exe);
     keep_arguments();
     if let Some((_, map)) = real::next(c"malloc") {
         HOT.keep_text(map.path().to_bytes(), &process.allocator);
@@ -137,7 +151,10 @@ pub fn thread() -> Option<&'static Thread> {
             return None;
         }
         HOT.store.lose(Loss::Inherited);
-        HOT.fault.inherit();
+        let armed = HOT.fault.inherit();
+        if let Some(process) = HOT.store.process() {
+            process.fault_armed.set(u64::from(armed));
+        }
     }
     let pointer = tls::pointer();
     let top = if sys::tid() == sys::pid() {
@@ -217,9 +234,7 @@ fn passive_reason() -> Passive {
         }
     }
     let wanted = settings::parse(strings(environment())).exe;
-    let mut text = Buffer::<4096>::new();
-    memtrace_hot::modules::executable(&mut text);
-    let name = text.as_bytes().rsplit(|&byte| byte == b'/').next().unwrap_or(b"");
+    let name = executable().rsplit(|&byte| byte == b'/').next().unwrap_or(b"");
     if !wanted.is_empty() && !settings::glob(wanted, name) {
         return Passive::Excluded;
     }

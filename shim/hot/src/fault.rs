@@ -42,13 +42,14 @@ impl Fault {
         }
     }
 
-    /// In a fork child, after its tables began anew: what the plan says about children.
-    pub fn inherit(&self) {
+    /// In a fork child, after its tables began anew: what the plan says about children. True: failures go on there.
+    pub fn inherit(&self) -> bool {
         match self.plan().children {
             Children::No => self.armed.set(0),
             Children::Same => {}
             Children::All => self.seen.set(0),
         }
+        self.armed.get() != 0
     }
 
     fn plan(&self) -> Plan {

@@ -158,7 +158,7 @@ impl Hot {
         self.text.forget(shared);
         self.faults.forget(shared);
         self.sides.forget(shared);
-        self.live.forget(shared);
+        self.live.forget();
         self.node_index.forget();
         self.site_index.forget();
         self.loaded.forget();

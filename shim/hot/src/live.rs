@@ -104,7 +104,7 @@ impl Live {
     }
 
     /// Forgets all blocks, in a fork child.
-    pub fn forget(&self, shared: bool) {
+    pub fn forget(&self) {
         self.grow.reset();
         for top in &self.tops {
             let middle = top.swap(core::ptr::null_mut(), Ordering::AcqRel);
@@ -113,7 +113,6 @@ impl Live {
             }
             // Fork wiped the middle levels, so the leaves' addresses are gone with them; private leaves are
             // wiped too, and their address space stays taken until the child ends or execs.
-            let _ = shared;
             // SAFETY: the child has one thread, and it is here.
             unsafe { sys::unmap(middle.cast(), MIDDLES * 8) };
         }

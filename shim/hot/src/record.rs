@@ -63,9 +63,8 @@ impl Hot {
         let body = &mut *inside.body;
         let temporary = body.last_block == address;
         let Some(block) = self.take(address, true) else {
-            if body.deleting == address {
-                // The free inside an operator delete.
-            } else {
+            // The free inside an operator delete is not unknown: that took the block out.
+            if body.deleting != address {
                 body.record.unknown_frees.add(1);
             }
             body.last_block = 0;

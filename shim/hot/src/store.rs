@@ -83,7 +83,9 @@ impl Store {
     /// Forgets everything, for a fork child whose windows are gone. Private windows are given back by their tables.
     pub fn forget(&self) {
         self.root.store(core::ptr::null_mut(), Ordering::Release);
-        self.header.store(core::ptr::null_mut(), Ordering::Release);
+        if !self.is_shared() {
+            self.header.store(core::ptr::null_mut(), Ordering::Release);
+        }
         self.fd.set(NO_FD);
         self.grow.reset();
     }
@@ -104,7 +106,10 @@ impl Store {
         self.shared.set(1);
         self.launcher_pid.set(pid);
         self.launcher_fd.set(fd);
-        let Some(open) = self.descriptor() else { return false };
+        let Some(open) = self.descriptor() else {
+            // A fork child that has changed its root or its user still has its parent's mapping of the header.
+            return self.header().is_some_and(|header| header.cookie.get() == cookie);
+        };
         self.fd.set(open + 1);
         let base = sys::map_shared(open as i32, 0, FILE_HEADER_BYTES as usize);
         if base.is_null() {
