@@ -103,6 +103,7 @@ pub fn release(entry: Entry, old: *mut c_void) -> Option<memtrace_hot::record::T
     }
     match enter(entry) {
         Some(inside) => HOT.released(inside, old as u64),
+        None if tls::is_busy() => None,
         None => HOT.released_blindly(old as u64),
     }
 }
@@ -116,6 +117,8 @@ pub fn record(entry: Entry, op: Op, bytes: usize, block: *mut c_void, moved: Opt
     #[cfg(feature = "self-check")]
     look_for_libgcc();
     match thread() {
+        // The tables may be half made.
+        None if tls::is_busy() => HOT.store.lose(Loss::BlockDropped),
         None => HOT.allocated_blindly(block as u64, bytes as u64, Loss::ThreadDropped),
         Some(thread) => match thread.enter(&HOT, entry.sp) {
             Some(inside) => HOT.allocated(inside, entry, block as u64, bytes as u64, op, moved),

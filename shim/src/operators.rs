@@ -13,7 +13,7 @@ use memtrace_wire::layout::Op;
 use memtrace_wire::map::U64;
 
 use crate::inside::{self, HOT};
-use crate::real;
+use crate::{real, tls};
 
 macro_rules! operator_new {
     ($($name:ident = $number:literal, $op:ident, $symbol:literal;)*) => {
@@ -221,6 +221,7 @@ extern "C" fn deleting(number: u32, block: *mut c_void, sp: u64, bp: u64) -> usi
     if !block.is_null() && inside::is_active() {
         match inside::enter(Entry { sp, bp }) {
             Some(inside) => HOT.deleted(inside, block as u64),
+            None if tls::is_busy() => {}
             None => {
                 HOT.released_blindly(block as u64);
             }

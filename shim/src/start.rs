@@ -144,6 +144,16 @@ pub fn is_own_process() -> bool {
 #[cold]
 #[inline(never)]
 pub fn thread() -> Option<&'static Thread> {
+    if tls::is_busy() {
+        return None;
+    }
+    tls::set_busy(true);
+    let thread = register();
+    tls::set_busy(false);
+    thread
+}
+
+fn register() -> Option<&'static Thread> {
     if !is_own_process() {
         HOT.forget();
         if !open(true) {

@@ -1,4 +1,4 @@
-//! The one word of thread-local storage: the thread's state.
+//! The two words of thread-local storage: the thread's state, and whether it is just being made.
 //!
 //! Declared in assembly as initial-exec, because `thread_local!` in a shared library goes through
 //! `__tls_get_addr`, which may allocate.
@@ -14,6 +14,12 @@ global_asm!(
     ".type memtrace_thread_word, @object",
     ".size memtrace_thread_word, 8",
     "memtrace_thread_word:",
+    ".zero 8",
+    ".hidden memtrace_busy_word",
+    ".globl memtrace_busy_word",
+    ".type memtrace_busy_word, @object",
+    ".size memtrace_busy_word, 8",
+    "memtrace_busy_word:",
     ".zero 8",
     ".previous",
 );
@@ -42,6 +48,32 @@ pub fn set(thread: *mut Thread) {
             "mov {at}, qword ptr [rip + memtrace_thread_word@GOTTPOFF]",
             "mov qword ptr fs:[{at}], {value}",
             at = out(reg) _, value = in(reg) thread, options(nostack, preserves_flags)
+        );
+    }
+}
+
+/// Whether the thread is registering: a hook that a signal handler calls then must not begin again.
+pub fn is_busy() -> bool {
+    let value: u64;
+    // SAFETY: as `get`.
+    unsafe {
+        asm!(
+            "mov {value}, qword ptr [rip + memtrace_busy_word@GOTTPOFF]",
+            "mov {value}, qword ptr fs:[{value}]",
+            value = out(reg) value, options(readonly, nostack, preserves_flags)
+        );
+    }
+    value != 0
+}
+
+/// Says that the thread is registering, or no longer.
+pub fn set_busy(busy: bool) {
+    // SAFETY: as `set`.
+    unsafe {
+        asm!(
+            "mov {at}, qword ptr [rip + memtrace_busy_word@GOTTPOFF]",
+            "mov qword ptr fs:[{at}], {value}",
+            at = out(reg) _, value = in(reg) u64::from(busy), options(nostack, preserves_flags)
         );
     }
 }

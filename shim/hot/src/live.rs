@@ -97,7 +97,7 @@ impl Live {
         // SAFETY: as in `leaf`.
         let leaf = unsafe { &*middle.add((address >> LEAF_SHIFT) as usize & (MIDDLES - 1)) };
         if leaf.load(Ordering::Acquire).is_null() {
-            let region = hot.store.window(WindowKind::Live, address >> LEAF_SHIFT, LEAF_BYTES)?;
+            let region = hot.store.window(WindowKind::Live, address >> LEAF_SHIFT, LEAF_BYTES, may_wait)?;
             leaf.store(region.base(), Ordering::Release);
         }
         self.cell(address)

@@ -47,14 +47,20 @@ impl<T: Record, const KIND: u32, const WINDOWS: usize, const SHIFT: u32> Table<T
 
     /// The record with this number, in a new window if need be. `None`: the window was refused.
     pub fn make(&self, store: &Store, index: u64) -> Option<&'static T> {
+        self.make_now(store, index, true)
+    }
+
+    /// The same; `may_wait`: false in a hook that interrupted another, which may hold a lock.
+    pub fn make_now(&self, store: &Store, index: u64, may_wait: bool) -> Option<&'static T> {
         if let Some(record) = self.get(index) {
             return Some(record);
         }
         let cell = self.windows.get((index >> SHIFT) as usize)?;
-        let _guard = self.grow.enter();
+        let guard = if may_wait { Some(self.grow.enter()) } else { self.grow.try_enter() };
+        guard.as_ref()?;
         if cell.load(Ordering::Acquire).is_null() {
             let bytes = (size_of::<T>() as u64) << SHIFT;
-            let region = store.window(WindowKind::from_number(KIND)?, index >> SHIFT << SHIFT, bytes)?;
+            let region = store.window(WindowKind::from_number(KIND)?, index >> SHIFT << SHIFT, bytes, may_wait)?;
             cell.store(region.base().cast::<T>(), Ordering::Release);
         }
         self.get(index)

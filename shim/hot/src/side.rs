@@ -53,7 +53,7 @@ impl Sides {
             return false;
         }
         let Some(head) = self.head(block.address, true) else { return false };
-        let Some((number, record)) = self.unused(store) else { return false };
+        let Some((number, record)) = self.unused(store, may_wait) else { return false };
         record.address.set(block.address);
         record.bytes.set(block.bytes);
         record.site.set(block.site);
@@ -95,7 +95,7 @@ impl Sides {
         self.records.region(index)
     }
 
-    fn unused(&self, store: &Store) -> Option<(u32, &'static Side)> {
+    fn unused(&self, store: &Store, may_wait: bool) -> Option<(u32, &'static Side)> {
         let free = self.free.get();
         if free != 0 {
             let record = self.records.get(u64::from(free - 1))?;
@@ -104,7 +104,7 @@ impl Sides {
         }
         let process = store.process()?;
         let number = process.side_count.get();
-        let record = self.records.make(store, number)?;
+        let record = self.records.make_now(store, number, may_wait)?;
         process.side_count.publish(number + 1);
         Some((u32::try_from(number).ok()?, record))
     }

@@ -201,9 +201,10 @@ impl Store {
     }
 
     /// A new window, named in the directory. `None`: refused, and counted as a loss.
-    /// The caller holds the lock of the table that grows.
-    pub fn window(&self, kind: WindowKind, index: u64, bytes: u64) -> Option<Region> {
-        let guard = self.grow.enter();
+    /// The caller holds the lock of the table that grows. `may_wait`: false in a hook that interrupted another.
+    pub fn window(&self, kind: WindowKind, index: u64, bytes: u64, may_wait: bool) -> Option<Region> {
+        let guard = if may_wait { Some(self.grow.enter()) } else { self.grow.try_enter() };
+        guard.as_ref()?;
         let made = self.carve(bytes).filter(|&(offset, _)| self.enlist(kind, index, offset, bytes));
         drop(guard);
         match made {
@@ -347,4 +348,24 @@ impl Default for Store {
 fn reference<T: Record>(base: *mut u8) -> Option<&'static T> {
     // SAFETY: only pointers to mapped windows are kept in a store, at places where a T lies; see `Region::at`.
     (!base.is_null()).then(|| unsafe { &*base.cast::<T>() })
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::Hot;
+    use crate::live::{Block, Inserted};
+    use crate::store::Source;
+    use memtrace_wire::layout::Family;
+    use std::boxed::Box;
+
+    #[test]
+    fn a_hook_that_interrupted_another_does_not_wait_for_its_locks() {
+        let hot = Box::leak(Box::new(Hot::new()));
+        assert!(hot.store.open(Source::Private) && hot.start());
+        let block = Block { address: 0x7f00_0000_0010, bytes: 8, site: 1, family: Family::Malloc };
+        let interrupted = hot.store.grow.enter();
+        assert_eq!(hot.insert(block, false), Inserted::Dropped);
+        drop(interrupted);
+        assert_eq!(hot.insert(block, false), Inserted::New);
+    }
 }
