@@ -30,6 +30,8 @@ use crate::views::Choice;
 
 /// How long to wait before a full pipe that does not block is tried again.
 const PAUSE: Duration = Duration::from_millis(2);
+/// Text that is written at once.
+const TEXT_BYTES: usize = 64 << 10;
 /// Holds until the recording has said what MEMTRACE_DEADLINE is; that row's default.
 const DEADLINE_S: u64 = 10;
 
@@ -93,7 +95,10 @@ fn work(recording: File, report: Option<&File>, tell: &Sender<News>) -> Result<(
     if settings.quiet || !wants_text && json.is_none() {
         return Ok(());
     }
-    let profile = Profile::build(&recording, &Options::default())?;
+    let top = settings.top.map(|top| usize::try_from(top).unwrap_or(usize::MAX));
+    // The text shows the largest alone, the profile all.
+    let largest = if json.is_some() { None } else { Some(top.unwrap_or(usize::MAX)) };
+    let profile = Profile::build(&recording, &Options { largest, ..Options::default() })?;
     let create = |pattern: &[u8]| {
         let exe = process.text(&process.header.exe).unwrap_or_default();
         let (pattern, exe) = (String::from_utf8_lossy(pattern), String::from_utf8_lossy(exe));
@@ -110,11 +115,10 @@ fn work(recording: File, report: Option<&File>, tell: &Sender<News>) -> Result<(
         }
     }
     if wants_text {
-        let top = settings.top.map(|top| usize::try_from(top).unwrap_or(usize::MAX));
         let request = Request { choice: Choice { top, ..Choice::default() }, ..Request::default() };
         // No colour: with an empty environment nobody knows whether it is wanted.
         let write = |file: &File| {
-            let mut to = BufWriter::new(Patient(file));
+            let mut to = BufWriter::with_capacity(TEXT_BYTES, Patient(file));
             text::report(&profile, &request, &mut to).and_then(|()| to.flush())
         };
         if settings.out.is_empty() {
@@ -128,6 +132,8 @@ fn work(recording: File, report: Option<&File>, tell: &Sender<News>) -> Result<(
             write(&file).map_err(|cause| Error::CannotWrite { path, cause })?;
         }
     }
+    // The process ends now: to give a hundred thousand texts back one by one would take longer than to write them.
+    std::mem::forget((profile, recording));
     Ok(())
 }
 
@@ -137,7 +143,7 @@ fn has_findings(process: &Process) -> bool {
     let settings = settings::parse(process.settings());
     let is_live = |live: u64, foreign: u64| live > foreign;
     let is_passive = !matches!(Passive::from_number(header.passive.get()), Some(Passive::No | Passive::Excluded));
-    process.sites.iter().skip(1).any(|site| is_live(site.live_count.get(), site.foreign_count.get()))
+    process.sites.iter().skip(1).any(|site| is_live(site.live_count(), site.foreign_count.get()))
         || header.fault_armed.get() > 0
         || header.fault_fired.get() > 0
         || settings.wrong != 0

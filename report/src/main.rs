@@ -31,6 +31,7 @@ use error::{CLEAN, Error, FAILED};
 
 /// What the exported `main` calls.
 pub fn start() -> u8 {
+    sys::set_up_heap();
     sys::fill_standard_fds();
     std::panic::set_hook(Box::new(|panic| {
         sys::say(&format!("memtrace: failed: {panic}\n"));

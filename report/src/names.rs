@@ -1,8 +1,8 @@
 //! Names for addresses: function, file and line, with inlined calls, for many modules at once.
 //!
 //! ```text
-//!   requests ──queue──▶ a thread: ElfFile ─▶ debug files ─▶ Lines (DWARF) ─┐
-//!   (module, addresses) a thread:                        └▶ Symbols ───────┴▶ answers, by module
+//!   requests ──queue──▶ a thread: ElfFile ─▶ debug files ─▶ lines (DWARF) ─┐
+//!   (module, addresses) a thread:                        └▶ symbols ───────┴▶ answers, by module
 //! ```
 //!
 //! Everything is read from files, outside the target. A module is asked for once, whatever number of processes
@@ -12,11 +12,13 @@
 //! - a file whose build-id is not the one that ran names nothing;
 //! - the answer does not depend on which thread gave it, nor when.
 
+mod content;
 mod debug_files;
 mod demangle;
 mod elf;
 mod lines;
 mod symbols;
+mod units;
 
 #[cfg(test)]
 mod tests;
@@ -31,11 +33,12 @@ use parking_lot::Mutex;
 pub use debug_files::Places;
 pub use demangle::cut;
 use elf::ElfFile;
-use lines::{Lines, Sections};
 use symbols::Symbols;
 
 /// Modules named at the same time: each holds its debug information in memory.
 const THREADS_MAX: usize = 4;
+/// Fewer addresses are named sooner than threads are started.
+const ADDRESSES_MIN: usize = 1 << 10;
 
 /// Which module: its file as the target saw it.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -70,6 +73,8 @@ pub enum Origin {
     Unreadable,
     /// The file is not the one that ran.
     Changed,
+    /// The file is the one that ran, and no address of it was asked for.
+    Unasked,
 }
 
 /// What is known of one module.
@@ -86,11 +91,15 @@ pub type Answers = DashMap<ModuleKey, Answer>;
 
 /// Names the addresses (as the files count them) of all modules.
 pub fn resolve(requests: HashMap<ModuleKey, BTreeSet<u64>>, places: &Places) -> Answers {
-    let answers = DashMap::new();
     let mut requests: Vec<_> = requests.into_iter().collect();
     // Most addresses last, so that they are taken first and no thread begins the longest work at the end.
     requests.sort_by_key(|(key, addresses)| (addresses.len(), key.clone()));
-    let threads = thread::available_parallelism().map_or(1, usize::from).min(THREADS_MAX).min(requests.len());
+    let threads = match requests.iter().map(|(_, addresses)| addresses.len()).sum::<usize>() {
+        ..ADDRESSES_MIN => 1,
+        _ => thread::available_parallelism().map_or(1, usize::from).min(THREADS_MAX).min(requests.len()),
+    };
+    // By itself the map would ask the system for the number of processors, which takes twenty calls.
+    let answers = DashMap::with_shard_amount(2 * THREADS_MAX);
     let queue = Mutex::new(requests);
     let work = || {
         loop {
@@ -113,44 +122,48 @@ pub fn resolve(requests: HashMap<ModuleKey, BTreeSet<u64>>, places: &Places) -> 
 
 fn resolve_module(key: &ModuleKey, addresses: &BTreeSet<u64>, places: &Places) -> Answer {
     let nothing = |origin| Answer { origin, names: HashMap::new() };
-    let Some(file) = ElfFile::open(&key.path) else { return nothing(Origin::Unreadable) };
-    let Some(module) = file.view() else { return nothing(Origin::Unreadable) };
-    if !is_same(&key.build_id, module.build_id()) {
+    let Some(module) = ElfFile::open(&key.path) else { return nothing(Origin::Unreadable) };
+    let build_id = module.build_id();
+    if !is_same(&key.build_id, &build_id) {
         return nothing(Origin::Changed);
     }
-    let separate = debug_files::find(&key.path, &module, places);
-    let separate = separate.as_ref().and_then(|(path, file)| Some((path.as_path(), file.view()?)));
+    if addresses.is_empty() {
+        return nothing(Origin::Unasked);
+    }
+    let separate = debug_files::find(&key.path, &module, &build_id, places);
     let (debug_path, debug) = match &separate {
-        Some((path, view)) if !module.has_lines() => (*path, view),
+        Some((path, file)) if !module.has_lines() => (path.as_path(), file),
         _ => (key.path.as_path(), &module),
     };
     let shared = debug_files::find_shared(debug_path, debug, places);
-    let shared = shared.as_ref().and_then(ElfFile::view);
-    let (sections, shared) = (Sections::of(debug), shared.as_ref().map(Sections::of));
-    let lines = Lines::load(&sections, shared.as_ref());
-    let symbols = Symbols::gather([Some(&module), separate.as_ref().map(|found| &found.1)].into_iter().flatten());
-    let origin = match (&lines, symbols.is_empty()) {
-        (Some(_), _) => Origin::DebugInfo,
-        (None, false) => Origin::Symbols,
-        (None, true) => Origin::Nothing,
-    };
-    let names = addresses.iter().filter_map(|&address| {
-        let names = name(address, lines.as_ref(), &symbols);
-        (!names.is_empty()).then_some((address, names))
-    });
-    Answer { origin, names: names.collect() }
-}
-
-/// The names at one address: from the debug information, and the outermost function from the symbols if that has none.
-fn name(address: u64, lines: Option<&Lines<'_>>, symbols: &Symbols) -> Vec<Name> {
-    let mut names = lines.map_or_else(Vec::new, |lines| lines.names(address));
-    let symbol = || symbols.find(address).map(demangle::demangle);
-    match names.last_mut() {
-        Some(outermost) if outermost.function.is_none() => outermost.function = symbol(),
-        Some(_) => {}
-        None => names.extend(symbol().map(|function| Name { function: Some(function), ..Name::default() })),
+    let lines = lines::names(debug, shared.as_ref(), addresses);
+    let has_lines = lines.is_some();
+    let mut names = lines.unwrap_or_default();
+    let is_named = |names: &Vec<Name>| names.last().is_some_and(|outermost| outermost.function.is_some());
+    if has_lines && addresses.iter().all(|address| names.get(address).is_some_and(is_named)) {
+        return Answer { origin: Origin::DebugInfo, names };
     }
-    names
+    let files = [Some(&module), separate.as_ref().map(|found| &found.1)];
+    let tables: Vec<_> = files.into_iter().flatten().map(|file| (file, file.symbol_tables())).collect();
+    let symbols = Symbols::gather(&tables);
+    for &address in addresses {
+        // What the debug information has no function for has the symbol's.
+        if !names.get(&address).is_some_and(is_named)
+            && let Some(symbol) = symbols.find(address)
+        {
+            let names = names.entry(address).or_default();
+            if names.is_empty() {
+                names.push(Name::default());
+            }
+            names.last_mut().expect("one is there").function = Some(demangle::demangle(symbol));
+        }
+    }
+    let origin = match (has_lines, symbols.is_empty()) {
+        (true, _) => Origin::DebugInfo,
+        (false, false) => Origin::Symbols,
+        (false, true) => Origin::Nothing,
+    };
+    Answer { origin, names }
 }
 
 /// Whether the file's build-id is the recorded one. The recording keeps the first 32 bytes.

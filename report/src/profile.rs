@@ -9,6 +9,7 @@ mod model;
 mod process;
 mod rows;
 mod settings;
+mod shown;
 mod sites;
 mod stacks;
 mod time;
@@ -55,6 +56,8 @@ pub enum EndStatus {
 pub struct Options {
     /// How processes ended, by pid, as far as somebody waited for them.
     pub ends: HashMap<u32, EndStatus>,
+    /// Names are wanted for so many stacks with the most live bytes only, and for those of faults; `None`: for all.
+    pub largest: Option<usize>,
 }
 
 impl Profile {

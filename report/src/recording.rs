@@ -157,7 +157,7 @@ mod tests {
     use super::builder::{Target, file_of, recording, zero};
     use super::*;
     use crate::profile::{Options, Profile};
-    use memtrace_wire::layout::{Family, LEAF_SHIFT, Side, frame};
+    use memtrace_wire::layout::{LEAF_SHIFT, Side, frame};
     use memtrace_wire::live;
     use std::os::unix::fs::FileExt;
 
@@ -221,7 +221,7 @@ mod tests {
     fn live_blocks_are_read_from_cells_and_from_the_side_table() {
         let mut target = Target::new(1, "app");
         let granule = 0x7f00_0000_0040u64;
-        let cell = live::pack(granule + 8, 24, 2, Family::New).unwrap() | live::CROWDED;
+        let cell = live::pack(granule + 8, 24, 2).unwrap() | live::CROWDED;
         let place = (granule >> 5) as usize & 0x1ffff;
         // The second granule has no block of its own: what it once had is gone, its neighbours stand in the side table.
         target.leaves.push((granule >> LEAF_SHIFT, vec![(place, cell), (place + 1, live::CROWDED)]));
@@ -234,12 +234,8 @@ mod tests {
         }
         let recording = read(&recording(&[target])).unwrap();
         let blocks = recording.processes[0].live_blocks().unwrap();
-        let block = |address, bytes, site, family| LiveBlock { address, bytes, site, family };
-        let expected = [
-            block(0x1000, 1 << 40, 3, Family::Malloc),
-            block(granule + 8, 24, 2, Family::New),
-            block(granule + 16, 8, 3, Family::Malloc),
-        ];
+        let block = |address, bytes, site| LiveBlock { address, bytes, site };
+        let expected = [block(0x1000, 1 << 40, 3), block(granule + 8, 24, 2), block(granule + 16, 8, 3)];
         assert_eq!(blocks, expected);
     }
 

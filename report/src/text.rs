@@ -74,6 +74,7 @@ fn report_process(process: &Process, request: &Request, to: &mut dyn Write) -> i
         return summary::warnings(process, to);
     }
     writeln!(to, "memtrace: {}", title(process))?;
+    summary::estimates(process, to)?;
     summary::faults(process, request, to)?;
     summary::warnings(process, to)?;
     rows::print(process, request, to)?;

@@ -193,13 +193,18 @@ pub fn rows(process: &Process, choice: &Choice) -> Rows {
     let filter = Filter::new(process, choice.filter.as_deref());
     let mut groups = group::groups(process, &filter, choice.by);
     groups.retain(|row| row.numbers.has_any(choice.sort) && row.numbers.bytes(choice.sort) >= choice.min_bytes);
-    groups.sort_by(|one, other| {
+    let compare = |one: &Row, other: &Row| {
         let by_size = other.numbers.key(choice.sort).cmp(&one.numbers.key(choice.sort));
         by_size.then_with(|| one.name.cmp(&other.name)).then_with(|| group::compare_stacks(process, one, other))
-    });
+    };
     let shown = choice.top.unwrap_or(usize::MAX).min(groups.len());
     let mut rest = Numbers::default();
+    // What is not shown need not be in order.
+    if shown < groups.len() {
+        groups.select_nth_unstable_by(shown, compare);
+    }
     let beyond = groups.split_off(shown);
+    groups.sort_by(compare);
     beyond.iter().for_each(|row| rest.add(&row.numbers));
     Rows { rows: groups, rest_count: beyond.len() as u64, rest }
 }

@@ -16,6 +16,11 @@ const DT_GNU_HASH: i64 = 0x6fff_fef5;
 
 /// The address of the function that the module defines under this name, in its default version.
 pub fn function(map: &LinkMap, name: Name) -> Option<usize> {
+    extent(map, name).map(|(address, _)| address)
+}
+
+/// The same, and its length in bytes.
+pub fn extent(map: &LinkMap, name: Name) -> Option<(usize, usize)> {
     Tables::of(map)?.find(name)
 }
 
@@ -45,7 +50,7 @@ impl Tables {
         })
     }
 
-    fn find(&self, name: Name) -> Option<usize> {
+    fn find(&self, name: Name) -> Option<(usize, usize)> {
         match (self.gnu_hash, self.hash) {
             (Some(table), _) => self.find_gnu(table, name),
             (None, Some(table)) => self.find_old(table, name),
@@ -53,7 +58,7 @@ impl Tables {
         }
     }
 
-    fn find_gnu(&self, table: u64, name: Name) -> Option<usize> {
+    fn find_gnu(&self, table: u64, name: Name) -> Option<(usize, usize)> {
         let hash =
             name.to_bytes().iter().fold(5381u32, |sum, &byte| sum.wrapping_mul(33).wrapping_add(u32::from(byte)));
         let [buckets, first, blooms, _shift] = [0, 1, 2, 3].map(|place| word(table, place));
@@ -69,9 +74,9 @@ impl Tables {
         for _ in 0..CHAIN_MAX {
             let entry = word(chains, symbol - first);
             if entry | 1 == hash | 1
-                && let Some(address) = self.matches(symbol, name)
+                && let Some(found) = self.matches(symbol, name)
             {
-                return Some(address);
+                return Some(found);
             }
             if entry & 1 != 0 {
                 return None;
@@ -81,7 +86,7 @@ impl Tables {
         None
     }
 
-    fn find_old(&self, table: u64, name: Name) -> Option<usize> {
+    fn find_old(&self, table: u64, name: Name) -> Option<(usize, usize)> {
         let hash = name.to_bytes().iter().fold(0u32, |sum, &byte| {
             let sum = (sum << 4).wrapping_add(u32::from(byte));
             let high = sum & 0xf000_0000;
@@ -93,15 +98,15 @@ impl Tables {
             if symbol == 0 {
                 return None;
             }
-            if let Some(address) = self.matches(symbol, name) {
-                return Some(address);
+            if let Some(found) = self.matches(symbol, name) {
+                return Some(found);
             }
             symbol = word(table + 8 + u64::from(buckets) * 4, symbol);
         }
         None
     }
 
-    fn matches(&self, number: u32, name: Name) -> Option<usize> {
+    fn matches(&self, number: u32, name: Name) -> Option<(usize, usize)> {
         // SAFETY: the hash tables name symbols that exist.
         let symbol = unsafe { &*(self.symbols as *const libc::Elf64_Sym).add(number as usize) };
         // Functions that are defined here; an indirect function would have to be called to be known.
@@ -119,7 +124,7 @@ impl Tables {
             let version = unsafe { *(versions as *const u16).add(number as usize) };
             version & 0x8000 != 0
         });
-        (!hidden).then_some(self.bias.wrapping_add(symbol.st_value) as usize)
+        (!hidden).then_some((self.bias.wrapping_add(symbol.st_value) as usize, symbol.st_size as usize))
     }
 }
 

@@ -5,22 +5,22 @@ use core::ffi::c_void;
 use memtrace_hot::unwind::Entry;
 use memtrace_wire::layout::Op;
 
-use crate::inside::{allocate, reallocate, release};
+use crate::inside::{allocate, free as free_inside, is_no_sample, passes, reallocate};
 use crate::real;
 
 /// An exported function: its naked entry hands rsp and rbp, which show the caller's frame, to the body as two
 /// further arguments, and leaves. The body returns straight to the caller.
 macro_rules! hook {
-    ($(#[$doc:meta])* $name:ident($one:ident: $one_ty:ty) -> $result:ty, $entry:ident => $body:expr) => {
-        hook!(@make $(#[$doc])* $name, ($one: $one_ty), $result, $entry, $body, "mov rsi, rsp", "mov rdx, rbp");
+    ($(#[$doc:meta])* $name:ident($one:ident: $one_ty:ty) -> $result:ty, $entry:ident => $body:expr $(; first $first:block)?) => {
+        hook!(@make $(#[$doc])* $name, ($one: $one_ty), $result, $entry, $body, "mov rsi, rsp", "mov rdx, rbp" $(, $first)?);
     };
-    ($(#[$doc:meta])* $name:ident($one:ident: $one_ty:ty, $two:ident: $two_ty:ty) -> $result:ty, $entry:ident => $body:expr) => {
-        hook!(@make $(#[$doc])* $name, ($one: $one_ty, $two: $two_ty), $result, $entry, $body, "mov rdx, rsp", "mov rcx, rbp");
+    ($(#[$doc:meta])* $name:ident($one:ident: $one_ty:ty, $two:ident: $two_ty:ty) -> $result:ty, $entry:ident => $body:expr $(; first $first:block)?) => {
+        hook!(@make $(#[$doc])* $name, ($one: $one_ty, $two: $two_ty), $result, $entry, $body, "mov rdx, rsp", "mov rcx, rbp" $(, $first)?);
     };
     ($(#[$doc:meta])* $name:ident($one:ident: $one_ty:ty, $two:ident: $two_ty:ty, $three:ident: $three_ty:ty) -> $result:ty, $entry:ident => $body:expr) => {
         hook!(@make $(#[$doc])* $name, ($one: $one_ty, $two: $two_ty, $three: $three_ty), $result, $entry, $body, "mov rcx, rsp", "mov r8, rbp");
     };
-    (@make $(#[$doc:meta])* $name:ident, ($($argument:ident: $ty:ty),*), $result:ty, $entry:ident, $body:expr, $sp:literal, $bp:literal) => {
+    (@make $(#[$doc:meta])* $name:ident, ($($argument:ident: $ty:ty),*), $result:ty, $entry:ident, $body:expr, $sp:literal, $bp:literal $(, $first:block)?) => {
         $(#[$doc])*
         ///
         /// # Safety
@@ -29,6 +29,12 @@ macro_rules! hook {
         #[unsafe(no_mangle)]
         pub unsafe extern "C" fn $name($($argument: $ty),*) -> $result {
             extern "C" fn body($($argument: $ty,)* sp: u64, bp: u64) -> $result {
+                // All that is done where it is no sample; in a function of its own, which saves no registers.
+                $($first)?
+                whole($($argument,)* sp, bp)
+            }
+            #[inline(never)]
+            extern "C" fn whole($($argument: $ty,)* sp: u64, bp: u64) -> $result {
                 let $entry = Entry { sp, bp };
                 $body
             }
@@ -44,12 +50,14 @@ const fn product(count: usize, size: usize) -> usize {
 
 hook!(
     /// See malloc(3).
-    malloc(size: usize) -> *mut c_void, entry => allocate(entry, Op::Malloc, size, || real::malloc(size))
+    malloc(size: usize) -> *mut c_void, entry => allocate(entry, Op::Malloc, size, || real::malloc(size));
+    first { if passes(size) { return real::malloc(size) } }
 );
 hook!(
     /// See calloc(3).
     calloc(count: usize, size: usize) -> *mut c_void, entry =>
-        allocate(entry, Op::Calloc, product(count, size), || real::calloc(count, size))
+        allocate(entry, Op::Calloc, product(count, size), || real::calloc(count, size));
+    first { if passes(product(count, size)) { return real::calloc(count, size) } }
 );
 hook!(
     /// See realloc(3).
@@ -98,14 +106,15 @@ hook!(
 hook!(
     /// See free(3).
     free(old: *mut c_void) -> (), entry => {
-        release(entry, old);
+        free_inside(entry, old);
         real::free(old)
-    }
+    };
+    first { if is_no_sample(old) { return real::free(old) } }
 );
 hook!(
     /// free of C23: the size is a promise of the caller's, which the real one may check.
     free_sized(old: *mut c_void, size: usize) -> (), entry => {
-        release(entry, old);
+        free_inside(entry, old);
         match real::FREE_SIZED.get() {
             0 => real::free(old),
             // SAFETY: the C library's function of this name has this type (C23 7.24.3.4).
@@ -116,7 +125,7 @@ hook!(
 hook!(
     /// free of C23 for aligned blocks.
     free_aligned_sized(old: *mut c_void, alignment: usize, size: usize) -> (), entry => {
-        release(entry, old);
+        free_inside(entry, old);
         match real::FREE_ALIGNED_SIZED.get() {
             0 => real::free(old),
             // SAFETY: the C library's function of this name has this type (C23 7.24.3.5).

@@ -5,32 +5,21 @@
 
 use core::ffi::c_void;
 use memtrace_hot::Hot;
+use memtrace_hot::mode::{ACTIVE, CAREFUL, SAMPLING};
 use memtrace_hot::thread::{Inside, Thread};
 use memtrace_hot::unwind::Entry;
 use memtrace_wire::layout::Op;
 use memtrace_wire::loss::Loss;
-use memtrace_wire::map::U32;
 
 use crate::{real, start, tls};
 
 /// The tables.
 pub static HOT: Hot = Hot::new();
 
-/// What the hooks do.
-pub static MODE: U32 = U32::new(UNSTARTED);
-/// Nobody has called yet.
-pub const UNSTARTED: u32 = 0;
-/// Record.
-pub const ACTIVE: u32 = 1;
-/// Call the real function, nothing else.
-pub const PASSIVE: u32 = 2;
-/// A thread is in `start`.
-pub const STARTING: u32 = 3;
-
 /// Whether hooks record; starts memtrace at the first call.
 #[inline(always)]
 pub fn is_active() -> bool {
-    MODE.acquire() == ACTIVE || start::once()
+    matches!(HOT.mode.acquire(), ACTIVE | SAMPLING | CAREFUL) || start::once()
 }
 
 /// The thread's state, registered at its first call.
@@ -46,7 +35,31 @@ pub fn thread() -> Option<&'static Thread> {
 /// What an allocation function does: `call` is the real one, `bytes` what was asked for.
 #[inline(always)]
 pub fn allocate(entry: Entry, op: Op, bytes: usize, call: impl FnOnce() -> *mut c_void) -> *mut c_void {
-    if !is_active() {
+    if HOT.mode.acquire() != ACTIVE {
+        return allocate_slowly(entry, op, bytes, call);
+    }
+    let block = call();
+    record(entry, op, bytes, block, None);
+    block
+}
+
+/// Whether an allocation is no sample, which is then all that is to be done.
+#[inline(always)]
+pub fn passes(bytes: usize) -> bool {
+    // SAFETY: null, or a state that `register` gave, which is never unmapped.
+    HOT.mode.get() == SAMPLING && unsafe { tls::get().as_ref() }.is_some_and(|thread| thread.passes(bytes as u64))
+}
+
+/// Whether a block is surely none that was sampled.
+#[inline(always)]
+pub fn is_no_sample(block: *mut c_void) -> bool {
+    HOT.mode.get() == SAMPLING && !HOT.sample.may_hold(block as u64)
+}
+
+#[cold]
+#[inline(never)]
+fn allocate_slowly(entry: Entry, op: Op, bytes: usize, call: impl FnOnce() -> *mut c_void) -> *mut c_void {
+    if passes(bytes) || !is_active() {
         return call();
     }
     if HOT.fault.armed.get() != 0 && strikes(entry, op, bytes) {
@@ -54,7 +67,7 @@ pub fn allocate(entry: Entry, op: Op, bytes: usize, call: impl FnOnce() -> *mut 
         return core::ptr::null_mut();
     }
     let block = call();
-    record(entry, op, bytes, block, None);
+    record_slowly(entry, op, bytes, block, None);
     block
 }
 
@@ -95,10 +108,38 @@ pub fn reallocate(
     block
 }
 
-/// What a function that frees does before the real one. What it took out of the tables, if it was there.
+/// What a function that frees does before the real one.
 #[inline(always)]
-pub fn release(entry: Entry, old: *mut c_void) -> Option<memtrace_hot::record::Taken> {
-    if old.is_null() || !is_active() {
+pub fn free(entry: Entry, old: *mut c_void) {
+    if old.is_null() {
+        return;
+    }
+    if HOT.mode.acquire() == ACTIVE
+        && let Some(inside) = enter_idle(entry)
+    {
+        return HOT.freed(inside, old as u64);
+    }
+    release_slowly(entry, old);
+}
+
+/// What a realloc does before the real one: what it took out of the tables, if it was there.
+#[inline(always)]
+fn release(entry: Entry, old: *mut c_void) -> Option<memtrace_hot::record::Taken> {
+    if old.is_null() {
+        return None;
+    }
+    if HOT.mode.acquire() == ACTIVE
+        && let Some(inside) = enter_idle(entry)
+    {
+        return HOT.released(inside, old as u64);
+    }
+    release_slowly(entry, old)
+}
+
+#[cold]
+#[inline(never)]
+fn release_slowly(entry: Entry, old: *mut c_void) -> Option<memtrace_hot::record::Taken> {
+    if !is_active() {
         return None;
     }
     match enter(entry) {
@@ -108,19 +149,58 @@ pub fn release(entry: Entry, old: *mut c_void) -> Option<memtrace_hot::record::T
     }
 }
 
+/// What an operator delete does before the real one: as `release`, and the free that follows is not a second one.
+#[inline(always)]
+pub fn delete(entry: Entry, old: *mut c_void) {
+    if HOT.mode.acquire() == ACTIVE
+        && let Some(inside) = enter_idle(entry)
+    {
+        HOT.deleted(inside, old as u64);
+    } else if !is_no_sample(old) {
+        delete_slowly(entry, old);
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn delete_slowly(entry: Entry, old: *mut c_void) {
+    if is_active() {
+        match enter(entry) {
+            Some(inside) => HOT.deleted(inside, old as u64),
+            None if tls::is_busy() => {}
+            None => _ = HOT.released_blindly(old as u64),
+        }
+    }
+}
+
 /// Tells hot about an allocation that the real function has made.
 #[inline(always)]
 pub fn record(entry: Entry, op: Op, bytes: usize, block: *mut c_void, moved: Option<u64>) {
+    if !block.is_null()
+        && HOT.mode.get() == ACTIVE
+        && let Some(inside) = enter_idle(entry)
+    {
+        #[cfg(feature = "self-check")]
+        look_for_libgcc();
+        return HOT.allocated(inside, entry, block as u64, bytes as u64, op, moved);
+    }
+    record_slowly(entry, op, bytes, block, moved);
+}
+
+#[cold]
+#[inline(never)]
+fn record_slowly(entry: Entry, op: Op, bytes: usize, block: *mut c_void, moved: Option<u64>) {
     if block.is_null() {
         return failed(entry);
     }
-    #[cfg(feature = "self-check")]
-    look_for_libgcc();
     match thread() {
         // The tables may be half made.
         None if tls::is_busy() => HOT.store.lose(Loss::BlockDropped),
         None => HOT.allocated_blindly(block as u64, bytes as u64, Loss::ThreadDropped),
         Some(thread) => match thread.enter(&HOT, entry.sp) {
+            Some(inside) if HOT.mode.get() != ACTIVE => {
+                HOT.allocated_carefully(inside, entry, block as u64, bytes as u64, op, moved)
+            }
             Some(inside) => HOT.allocated(inside, entry, block as u64, bytes as u64, op, moved),
             None => HOT.allocated_blindly(block as u64, bytes as u64, Loss::Nested),
         },
@@ -136,6 +216,13 @@ fn look_for_libgcc() {
     {
         HOT.witness.set(backtrace, address_of);
     }
+}
+
+/// Into the tables, if nothing is in the way: the thread has a state, and is not there already.
+#[inline(always)]
+fn enter_idle(entry: Entry) -> Option<Inside<'static>> {
+    // SAFETY: null, or a state that `register` gave, which is never unmapped.
+    unsafe { tls::get().as_ref() }?.enter_idle(entry.sp)
 }
 
 /// Into the tables, if this thread has a state and is not there already.
@@ -156,9 +243,7 @@ fn failed(entry: Entry) {
 /// Whether MALLOC_FAIL_* fails this call; if so it is recorded already.
 #[cold]
 fn strikes(entry: Entry, op: Op, bytes: usize) -> bool {
-    // SAFETY: a hook's entry points at its return address.
-    let caller = unsafe { (entry.sp as *const u64).read() };
-    if HOT.objects.is_loader(caller) {
+    if HOT.objects.is_loader(entry.caller()) {
         return false;
     }
     // A thread's first call comes here before it has a state; a hook that interrupted another has none to use.
@@ -170,7 +255,7 @@ fn strikes(entry: Entry, op: Op, bytes: usize) -> bool {
                 Some(pending) if entry.sp <= pending.entry.sp => (pending.entry, pending.op, pending.bytes),
                 _ => (entry, op, bytes as u64),
             };
-            let (node, _) = HOT.capture(inside.body, entry);
+            let (node, op) = HOT.origin(HOT.capture(inside.body, entry, op).node(), op);
             HOT.record_fault(index, bytes, op, node, inside.body.slot);
         }
         None => HOT.record_fault(index, bytes as u64, op, 0, 0),

@@ -7,16 +7,19 @@
 
 use core::arch::naked_asm;
 use core::ffi::c_void;
+use memtrace_hot::Hot;
+use memtrace_hot::mode::SAMPLING;
 use memtrace_hot::thread::Pending;
 use memtrace_hot::unwind::Entry;
+use memtrace_hot::unwind::object::LinkMap;
 use memtrace_wire::layout::Op;
 use memtrace_wire::map::U64;
 
 use crate::inside::{self, HOT};
-use crate::{real, tls};
+use crate::real;
 
 macro_rules! operator_new {
-    ($($name:ident = $number:literal, $op:ident, $symbol:literal;)*) => {
+    ($($name:ident = $number:literal, $op:ident, $symbol:literal, [$($first:literal),*], [$($operand:tt)*];)*) => {
         $(
             /// An operator new.
             ///
@@ -27,6 +30,7 @@ macro_rules! operator_new {
             pub unsafe extern "C" fn $name() {
                 naked_asm!(
                     ".cfi_startproc",
+                    $($first,)*
                     "push rbp",
                     ".cfi_def_cfa_offset 16",
                     ".cfi_offset rbp, -16",
@@ -60,6 +64,7 @@ macro_rules! operator_new {
                     number = const $number,
                     entered = sym entered,
                     left = sym left,
+                    $($operand)*
                 )
             }
         )*
@@ -79,6 +84,11 @@ macro_rules! operator_delete {
             pub unsafe extern "C" fn $name() {
                 naked_asm!(
                     ".cfi_startproc",
+                    "mov r11, qword ptr [rip + {hot} + {direct}]",
+                    "test r11, r11",
+                    "je 2f",
+                    "jmp r11",
+                    "2:",
                     "push rdi",
                     ".cfi_adjust_cfa_offset 8",
                     "push rsi",
@@ -98,6 +108,8 @@ macro_rules! operator_delete {
                     ".cfi_adjust_cfa_offset -8",
                     "jmp rax",
                     ".cfi_endproc",
+                    hot = sym HOT,
+                    direct = const DELETES_AT + $number * size_of::<U64>(),
                     number = const $number,
                     deleting = sym deleting,
                 )
@@ -108,14 +120,17 @@ macro_rules! operator_delete {
 }
 
 operator_new! {
-    new = 0, New, "_Znwm";
-    new_array = 1, NewArray, "_Znam";
-    new_nothrow = 2, New, "_ZnwmRKSt9nothrow_t";
-    new_array_nothrow = 3, NewArray, "_ZnamRKSt9nothrow_t";
-    new_aligned = 4, New, "_ZnwmSt11align_val_t";
-    new_array_aligned = 5, NewArray, "_ZnamSt11align_val_t";
-    new_aligned_nothrow = 6, New, "_ZnwmSt11align_val_tRKSt9nothrow_t";
-    new_array_aligned_nothrow = 7, NewArray, "_ZnamSt11align_val_tRKSt9nothrow_t";
+    new = 0, New, "_Znwm",
+        // Left by a jump where that is known to lead to malloc; not for 0 bytes, for which it asks for one.
+        ["mov r11, qword ptr [rip + {hot} + {direct}]", "test r11, r11", "je 2f", "test rdi, rdi", "je 2f", "jmp r11", "2:"],
+        [hot = sym HOT, direct = const DIRECT_AT,];
+    new_array = 1, NewArray, "_Znam", [], [];
+    new_nothrow = 2, New, "_ZnwmRKSt9nothrow_t", [], [];
+    new_array_nothrow = 3, NewArray, "_ZnamRKSt9nothrow_t", [], [];
+    new_aligned = 4, New, "_ZnwmSt11align_val_t", [], [];
+    new_array_aligned = 5, NewArray, "_ZnamSt11align_val_t", [], [];
+    new_aligned_nothrow = 6, New, "_ZnwmSt11align_val_tRKSt9nothrow_t", [], [];
+    new_array_aligned_nothrow = 7, NewArray, "_ZnamSt11align_val_tRKSt9nothrow_t", [], [];
 }
 
 operator_delete! {
@@ -169,6 +184,11 @@ struct Found {
 static NEW_FOUND: [Found; 8] = [const { Found { address: U64::new(0), generation: U64::new(0) } }; 8];
 static DELETE_FOUND: [Found; 12] = [const { Found { address: U64::new(0), generation: U64::new(0) } }; 12];
 
+/// Where `HOT` has the address that a plain operator new jumps to.
+const DIRECT_AT: usize = core::mem::offset_of!(Hot, operator.direct);
+/// Where it has those that the operators delete jump to.
+const DELETES_AT: usize = core::mem::offset_of!(Hot, operator.deletes);
+
 /// The real operator. It is looked for again when a module went: libstdc++ may have come and gone with a plug-in.
 #[inline(always)]
 fn real_operator(found: Option<&Found>, name: Option<crate::elf::Name>) -> usize {
@@ -182,12 +202,35 @@ fn real_operator(found: Option<&Found>, name: Option<crate::elf::Name>) -> usize
 
 #[cold]
 fn look(found: &Found, name: crate::elf::Name, generation: u64) -> usize {
-    let address = real::next(name).map_or(0, |(address, _)| address);
+    let next = real::next(name);
+    let address = next.map_or(0, |(address, _)| address);
+    let is_sampling = HOT.mode.get() == SAMPLING;
+    if let Some((_, map)) = next
+        && is_cpp_library(map)
+        && let Some((start, bytes)) = crate::elf::extent(map, name)
+    {
+        let delete = DELETE_FOUND.iter().position(|place| core::ptr::eq(place, found));
+        if name == c"_Znwm" {
+            HOT.operator.set(start as u64, (start + bytes) as u64);
+            if is_sampling {
+                HOT.operator.direct.publish(start as u64);
+            }
+        } else if let Some(place) = delete.filter(|_| is_sampling).and_then(|place| HOT.operator.deletes.get(place)) {
+            place.publish(start as u64);
+        }
+    }
     found.address.set(address as u64);
     if address != 0 {
         found.generation.publish(generation);
     }
     address
+}
+
+/// Whether a module is a C++ library whose operators call malloc and nothing else that counts.
+fn is_cpp_library(map: &LinkMap) -> bool {
+    let path = map.path().to_bytes();
+    let name = path.rsplit(|&byte| byte == b'/').next().unwrap_or(path);
+    [&b"libstdc++.so."[..], b"libc++.so.", b"libc++abi.so."].iter().any(|known| name.starts_with(known))
 }
 
 /// An operator new was called: where from, and which one is the real one.
@@ -198,7 +241,8 @@ extern "C" fn entered(number: u32, sp: u64, bp: u64, bytes: usize) -> usize {
     if inside::is_active()
         && let (Some(&(_, op)), Some(inside)) = (operator, inside::enter(entry))
     {
-        HOT.operator_entered(inside.body, Pending { entry, op, bytes: bytes as u64 });
+        let left = inside.left().get();
+        HOT.operator_entered(inside.body, Pending { entry, op, bytes: bytes as u64, left });
     }
     match real_operator(NEW_FOUND.get(place), operator.map(|&(name, _)| name)) {
         0 => missing as *const () as usize,
@@ -218,14 +262,8 @@ extern "C" fn left(number: u32, block: *mut c_void, bytes: usize, sp: u64, bp: u
 /// An operator delete was called; the real one follows.
 extern "C" fn deleting(number: u32, block: *mut c_void, sp: u64, bp: u64) -> usize {
     let place = number as usize;
-    if !block.is_null() && inside::is_active() {
-        match inside::enter(Entry { sp, bp }) {
-            Some(inside) => HOT.deleted(inside, block as u64),
-            None if tls::is_busy() => {}
-            None => {
-                HOT.released_blindly(block as u64);
-            }
-        }
+    if !block.is_null() {
+        inside::delete(Entry { sp, bp }, block);
     }
     match real_operator(DELETE_FOUND.get(place), DELETES.get(place).copied()) {
         0 => crate::hooks::free as *const () as usize,

@@ -293,6 +293,7 @@ unsafe extern "C" fn main_here() {
 
 extern "C" fn arrived() -> usize {
     HOT.fault.arm();
+    HOT.choose_mode();
     MAIN.get() as usize
 }
 

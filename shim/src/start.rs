@@ -6,6 +6,7 @@
 use core::cell::UnsafeCell;
 use core::ffi::{CStr, c_char};
 use core::sync::atomic::{AtomicU64, Ordering};
+use memtrace_hot::mode::{ACTIVE, PASSIVE, STARTING, UNSTARTED};
 use memtrace_hot::store::Source;
 use memtrace_hot::text::Buffer;
 use memtrace_hot::thread::Thread;
@@ -13,10 +14,10 @@ use memtrace_hot::unwind::object::link_maps;
 use memtrace_wire::layout::{Passive, SETTINGS_AT, SETTINGS_BYTES};
 use memtrace_wire::loss::Loss;
 use memtrace_wire::map::{Region, U32, U64};
-use memtrace_wire::settings::{self, Plan};
+use memtrace_wire::settings;
 use memtrace_wire::sys;
 
-use crate::inside::{ACTIVE, HOT, MODE, PASSIVE, STARTING, UNSTARTED};
+use crate::inside::HOT;
 use crate::{elf, end, real, tls};
 
 unsafe extern "C" {
@@ -60,15 +61,21 @@ fn executable() -> &'static [u8] {
 #[cold]
 #[inline(never)]
 pub fn once() -> bool {
-    if MODE.replace(UNSTARTED, STARTING) {
+    if HOT.mode.replace(UNSTARTED, STARTING) {
         // The thread that starts must not wait for itself when a constructor's code calls a hook.
         let mode = if start() { ACTIVE } else { PASSIVE };
-        MODE.publish(mode);
+        HOT.mode.publish(mode);
+        HOT.choose_mode();
     }
-    while MODE.acquire() == STARTING {
+    while HOT.mode.acquire() == STARTING {
         sys::give_way();
     }
-    MODE.acquire() == ACTIVE
+    is_recording(HOT.mode.acquire())
+}
+
+/// Whether hooks record, in one way or another.
+fn is_recording(mode: u32) -> bool {
+    !matches!(mode, UNSTARTED | PASSIVE | STARTING)
 }
 
 fn start() -> bool {
@@ -91,13 +98,14 @@ fn start() -> bool {
     if reason != Passive::No {
         return false;
     }
-    HOT.fault.set(plan());
-    process.fault_armed.set(u64::from(plan().range_count != 0));
+    let settings = settings::parse(own_variables());
+    HOT.fault.set(settings.plan);
+    process.fault_armed.set(u64::from(settings.plan.range_count != 0));
+    HOT.sample.mean.set(settings.sample_bytes.into());
+    HOT.sample.marked.set(u32::from(settings.sample_bytes != 0));
+    HOT.budget.bytes_max.set(settings.memory_bytes_max);
+    process.sample_bytes.set(settings.sample_bytes.into());
     true
-}
-
-fn plan() -> Plan {
-    settings::parse(own_variables()).plan
 }
 
 /// Opens the recording and fills in what is known at once.
@@ -157,13 +165,18 @@ fn register() -> Option<&'static Thread> {
     if !is_own_process() {
         HOT.forget();
         if !open(true) {
-            MODE.publish(PASSIVE);
+            HOT.mode.publish(PASSIVE);
             return None;
         }
         HOT.store.lose(Loss::Inherited);
         let armed = HOT.fault.inherit();
+        // What memory had taken the place of is the parent's.
+        let sample = if HOT.sample.marked.get() != 0 { HOT.sample.mean.get() } else { 0 };
+        HOT.sample.mean.set(sample);
+        HOT.choose_mode();
         if let Some(process) = HOT.store.process() {
             process.fault_armed.set(u64::from(armed));
+            process.sample_bytes.set(sample);
         }
     }
     let pointer = tls::pointer();

@@ -20,26 +20,31 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("shim", &["memtrace-cold", "memtrace-hot", "memtrace-wire"]),
     ("report", &["memtrace-wire"]),
     ("tests", &["memtrace-wire"]),
+    ("tests/bench", &["memtrace-tests"]),
 ];
 
 /// Outside packages, and the files that own them: everyone else uses those files. `libc` is everyone's.
 const OWNERS: &[(&str, &[&str])] = &[
     ("addr2line", &["report/src/names/lines.rs"]),
     ("backtrace", &[]),
-    ("clap", &["report/src/cli.rs", "report/src/report.rs"]),
+    ("clap", &["report/src/cli.rs", "report/src/report.rs", "tests/bench/src/cli.rs"]),
     ("clap_mangen", &["report/src/man.rs"]),
     ("cpp_demangle", &["report/src/names/demangle.rs"]),
     ("ctor", &["shim/src/lib.rs"]),
     ("dashmap", &["report/src/names.rs"]),
-    ("gimli", &["report/src/names/lines.rs"]),
+    ("flate2", &["report/src/names/content.rs"]),
+    ("gimli", &["report/src/names/lines.rs", "report/src/names/units.rs"]),
     ("jsonschema", &["report/src/profile/tests.rs", "tests/tests/endings.rs"]),
-    ("memmap2", &["report/src/names/elf.rs"]),
     ("object", &["report/src/names/elf.rs", "tests/tests/binary.rs"]),
     ("parking_lot", &["report/src/names.rs"]),
     ("proptest", &["report/src/names/demangle.rs"]),
     ("rustc_demangle", &["report/src/names/demangle.rs"]),
+    ("ruzstd", &["report/src/names/content.rs"]),
     ("serde", &["report/src/profile.rs", "report/src/profile/model.rs", "report/src/profile/rows.rs"]),
-    ("serde_json", &["report/src/profile.rs", "report/src/profile/tests.rs", "tests/src/profile.rs"]),
+    (
+        "serde_json",
+        &["report/src/profile.rs", "report/src/profile/tests.rs", "tests/bench/src/json.rs", "tests/src/profile.rs"],
+    ),
 ];
 
 /// Folders and files in which `unsafe` may stand: what touches the target's memory, tables and mappings, and the
@@ -64,7 +69,6 @@ const UNSAFE: &[&str] = &[
     "shim/wire/src/map.rs",
     "shim/wire/src/sys.rs",
     "report/src/end.rs",
-    "report/src/names/elf.rs",
     "report/src/sys.rs",
     "tests/src/child.rs",
 ];

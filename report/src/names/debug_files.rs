@@ -8,7 +8,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::elf::{ElfFile, View};
+use super::elf::ElfFile;
 use super::path_of;
 
 /// Where debug files are installed.
@@ -50,37 +50,42 @@ impl Places {
 }
 
 /// The separate debug file of a module, with its path.
-pub fn find(path: &Path, module: &View<'_>, places: &Places) -> Option<(PathBuf, ElfFile)> {
-    let build_id = module.build_id();
+pub fn find(path: &Path, module: &ElfFile, build_id: &[u8], places: &Places) -> Option<(PathBuf, ElfFile)> {
     if let Some(found) = places.by_build_id(build_id).and_then(|path| with_build_id(path, build_id)) {
         return Some(found);
     }
     let (name, crc) = module.debug_link()?;
-    places.by_link(path, name).into_iter().filter(|place| place != path).find_map(|place| {
+    places.by_link(path, &name).into_iter().filter(|place| place != path).find_map(|place| {
         let file = ElfFile::open(&place)?;
-        let has_build_id = !build_id.is_empty() && file.view()?.build_id() == build_id;
-        (has_build_id || crc32(file.bytes()) == crc).then_some((place, file))
+        let has_build_id = !build_id.is_empty() && file.build_id() == build_id;
+        (has_build_id || crc_of(&file) == Some(crc)).then_some((place, file))
     })
 }
 
 /// The file with what several debug files share, for a debug file at `path`.
-pub fn find_shared(path: &Path, debug: &View<'_>, places: &Places) -> Option<ElfFile> {
+pub fn find_shared(path: &Path, debug: &ElfFile, places: &Places) -> Option<ElfFile> {
     let (name, build_id) = debug.shared_link()?;
     // An absolute name replaces the folder.
-    let beside = path.parent().map(|folder| folder.join(path_of(name)));
-    let real = path.canonicalize().ok().and_then(|real| Some(real.parent()?.join(path_of(name))));
-    let all = [beside, real, places.by_build_id(build_id)];
-    all.into_iter().flatten().find_map(|place| with_build_id(place, build_id)).map(|found| found.1)
+    let beside = path.parent().map(|folder| folder.join(path_of(&name)));
+    let real = path.canonicalize().ok().and_then(|real| Some(real.parent()?.join(path_of(&name))));
+    let all = [beside, real, places.by_build_id(&build_id)];
+    all.into_iter().flatten().find_map(|place| with_build_id(place, &build_id)).map(|found| found.1)
 }
 
 fn with_build_id(path: PathBuf, build_id: &[u8]) -> Option<(PathBuf, ElfFile)> {
     let file = ElfFile::open(&path)?;
-    let is_it = file.view()?.build_id() == build_id;
+    let is_it = file.build_id() == build_id;
     is_it.then_some((path, file))
 }
 
-/// The CRC of `.gnu_debuglink`: CRC-32 as in zip, over the whole file.
-fn crc32(bytes: &[u8]) -> u32 {
+fn crc_of(file: &ElfFile) -> Option<u32> {
+    let mut crc = !0;
+    file.for_each_piece(|piece| crc = crc32(crc, piece)).then_some(!crc)
+}
+
+/// The CRC of `.gnu_debuglink`: CRC-32 as in zip, over the whole file. Goes on from `crc`, which begins and ends
+/// with all its bits turned.
+fn crc32(crc: u32, bytes: &[u8]) -> u32 {
     const TABLE: [u32; 256] = {
         let mut table = [0; 256];
         let mut byte = 0;
@@ -96,7 +101,7 @@ fn crc32(bytes: &[u8]) -> u32 {
         }
         table
     };
-    !bytes.iter().fold(!0, |crc, &byte| TABLE[((crc ^ u32::from(byte)) & 0xff) as usize] ^ crc >> 8)
+    bytes.iter().fold(crc, |crc, &byte| TABLE[((crc ^ u32::from(byte)) & 0xff) as usize] ^ crc >> 8)
 }
 
 #[cfg(test)]
@@ -105,7 +110,7 @@ mod tests {
 
     #[test]
     fn the_crc_is_that_of_zip() {
-        assert_eq!(crc32(b"123456789"), 0xcbf4_3926);
+        assert_eq!(!crc32(crc32(!0, b"1234"), b"56789"), 0xcbf4_3926);
     }
 
     #[test]

@@ -4,30 +4,30 @@
 //! - sorted by address, one symbol for each; the better rank wins, then the name that sorts first;
 //! - a symbol with a length ends there; one without ends at the next, or with its section.
 
-use super::elf::{Symbol, View};
+use super::elf::{ElfFile, Symbol, SymbolTable};
 
 /// Functions of a module and its debug file.
-pub struct Symbols {
-    rows: Vec<Row>,
+pub struct Symbols<'t> {
+    rows: Vec<Row<'t>>,
 }
 
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
-struct Row {
+struct Row<'t> {
     address: u64,
     rank: u8,
-    name: Vec<u8>,
+    name: &'t [u8],
     bytes: u64,
     section_end: u64,
 }
 
-impl Symbols {
+impl<'t> Symbols<'t> {
     /// The symbols of several files that stand for one module.
-    pub fn gather<'a, 'd: 'a>(views: impl Iterator<Item = &'a View<'d>>) -> Symbols {
-        let all = views.flat_map(View::functions).filter_map(row);
-        Symbols::sorted(all.collect())
+    pub fn gather(files: &'t [(&ElfFile, Vec<SymbolTable>)]) -> Symbols<'t> {
+        let tables = files.iter().flat_map(|(file, tables)| tables.iter().map(move |table| (file, table)));
+        Symbols::sorted(tables.flat_map(|(file, table)| file.functions(table)).filter_map(row).collect())
     }
 
-    fn sorted(mut rows: Vec<Row>) -> Symbols {
+    fn sorted(mut rows: Vec<Row<'t>>) -> Symbols<'t> {
         rows.sort_unstable();
         rows.dedup_by_key(|row| row.address);
         Symbols { rows }
@@ -39,34 +39,34 @@ impl Symbols {
     }
 
     /// The mangled name of the function at an address.
-    pub fn find(&self, address: u64) -> Option<&[u8]> {
+    pub fn find(&self, address: u64) -> Option<&'t [u8]> {
         let after = self.rows.partition_point(|row| row.address <= address);
         // Short symbols can lie inside a long one (entry points written in assembly): look back a few.
         let near = self.rows.get(after.saturating_sub(8)..after)?;
-        let holds = |row: &&Row| match row.bytes {
+        let holds = |row: &&Row<'_>| match row.bytes {
             0 => near.last().is_some_and(|last| last.address == row.address) && address < row.section_end,
             bytes => address - row.address < bytes,
         };
-        near.iter().rev().find(holds).map(|row| row.name.as_slice())
+        near.iter().rev().find(holds).map(|row| row.name)
     }
 }
 
-fn row(symbol: Symbol<'_>) -> Option<Row> {
+fn row(symbol: Symbol<'_>) -> Option<Row<'_>> {
     // A version (`name@@VERSION`) is no part of the name.
     let name = symbol.name.split(|&byte| byte == b'@').next().filter(|name| !name.is_empty())?;
     let Symbol { address, bytes, section_end, rank, .. } = symbol;
-    Some(Row { address, rank, name: name.to_vec(), bytes, section_end })
+    Some(Row { address, rank, name, bytes, section_end })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn symbols(rows: &[(u64, u64, u8, &str)]) -> Symbols {
-        let row = |&(address, bytes, rank, name): &(u64, u64, u8, &str)| Row {
+    fn symbols<'t>(rows: &[(u64, u64, u8, &'t str)]) -> Symbols<'t> {
+        let row = |&(address, bytes, rank, name): &(u64, u64, u8, &'t str)| Row {
             address,
             rank,
-            name: name.as_bytes().to_vec(),
+            name: name.as_bytes(),
             bytes,
             section_end: 0x300,
         };

@@ -1,5 +1,6 @@
 //! Names of real programs, built here in every form in which debug information comes.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::process::Command;
 
@@ -36,7 +37,7 @@ impl Folder {
     }
 
     fn build_id(&self, file: &str) -> Vec<u8> {
-        ElfFile::open(&self.join(file)).unwrap().view().unwrap().build_id().to_vec()
+        ElfFile::open(&self.join(file)).unwrap().build_id()
     }
 
     fn resolve(&self, file: &str, build_id: &[u8], address: u64) -> (Origin, Vec<Name>) {
@@ -229,6 +230,93 @@ fn many_modules_are_named_at_once_and_alike() {
         let answer = answers.get(&key(number)).unwrap();
         assert_eq!(answer.names.len(), 1);
         assert_eq!(places(&answer.names[&address]), EXPECTED);
+    }
+}
+
+/// Three units of C, each with the same inlined call, and one of assembly, which calls the first; in `app`.
+fn garden(name: &str, compress: &str) -> Folder {
+    let folder = Folder::new(name);
+    let shared = "static inline __attribute__((always_inline)) int dig(int depth) { return puts(\"dig\") + depth; }\n";
+    fs::write(folder.join("dig.h"), format!("#include <stdio.h>\n{shared}")).unwrap();
+    for bed in ["one", "two", "three"] {
+        let source = format!("#include \"dig.h\"\nint bed_{bed}(int depth) {{\n  return dig(depth) * 3;\n}}\n");
+        fs::write(folder.join(&format!("{bed}.c")), source).unwrap();
+    }
+    fs::write(folder.join("main.c"), "int path(void); int main(void) { return path(); }\n").unwrap();
+    let assembly = ".globl path\n.text\npath:\n  mov $1, %edi\n  jmp bed_one\n.section .note.GNU-stack\n";
+    fs::write(folder.join("path.s"), assembly).unwrap();
+    folder.run(&format!(
+        "for n in one two three main; do gcc -g -O2 -c $n.c; done; as -g -o path.o path.s
+         gcc -Wl,--build-id {compress} -o app main.o one.o path.o two.o three.o"
+    ));
+    folder
+}
+
+/// The names of all code of the three beds and the path, and what `.debug_info` was read for them.
+fn names_of_garden(folder: &Folder, file: &str) -> (BTreeMap<u64, Vec<Name>>, Option<Vec<u8>>) {
+    let places = ["bed_one", "path", "bed_two", "bed_three"].map(|symbol| folder.address(file, symbol));
+    let addresses: BTreeSet<u64> = places.into_iter().flat_map(|place| place..place + 24).collect();
+    let found = ElfFile::open(&folder.join(file)).unwrap();
+    let info = units::near(&found, &addresses).map(|[_, info, ..]| info.1);
+    let names = lines::names(&found, None, &addresses).unwrap();
+    (names.into_iter().collect(), info)
+}
+
+#[test]
+fn the_units_of_the_addresses_give_the_names_that_all_units_give() {
+    for compress in ["-gz=none", "-gz=zlib"] {
+        let folder = garden("near", compress);
+        folder.run("cp app whole; objcopy --remove-section .debug_aranges whole");
+        let (near, info) = names_of_garden(&folder, "app");
+        assert!(info.is_some() && near.len() > 60, "{} names", near.len());
+        let (whole, all) = names_of_garden(&folder, "whole");
+        assert_eq!((near, all), (whole, None));
+        // An address of one unit needs that one alone, wherever it stands.
+        let bed = folder.address("app", "bed_two");
+        let found = ElfFile::open(&folder.join("app")).unwrap();
+        let [_, (_, info), ..] = units::near(&found, &BTreeSet::from([bed])).unwrap();
+        assert_eq!(info[4..8], [5, 0, 2, 8], "what stands before is hidden in a type unit");
+        let expected = [("bed_two", "two.c", 2)];
+        let names = lines::names(&found, None, &BTreeSet::from([bed])).unwrap();
+        assert_eq!(places(&names[&bed]), expected);
+    }
+}
+
+#[test]
+fn a_unit_that_is_not_listed_is_looked_at_for_addresses_of_no_listed_unit() {
+    let folder = garden("unlisted", "");
+    folder.run(
+        "objcopy --remove-section .debug_aranges two.o; gcc -Wl,--build-id -o app main.o one.o two.o three.o path.o",
+    );
+    folder.run("cp app whole; objcopy --remove-section .debug_aranges whole");
+    let (near, info) = names_of_garden(&folder, "app");
+    assert!(info.is_some());
+    assert_eq!(near, names_of_garden(&folder, "whole").0);
+    assert!(near.values().any(|names| places(names).contains(&("dig", "dig.h", 2))));
+}
+
+#[test]
+fn a_unit_that_refers_to_another_brings_all() {
+    let folder = garden("referring", "");
+    let (before, _) = names_of_garden(&folder, "app");
+    // What the units have in common goes into one of its own.
+    folder.run("dwz -l none app; readelf --debug-dump=info app | grep -q 'DW_TAG_partial_unit'");
+    assert_eq!(names_of_garden(&folder, "app").0, before);
+}
+
+#[test]
+fn a_module_that_is_cut_short_while_it_is_read_has_fewer_names() {
+    let folder = garden("shorter", "-gz=zlib");
+    let addresses = BTreeSet::from([folder.address("app", "bed_two"), 0x40]);
+    let length = fs::metadata(folder.join("app")).unwrap().len();
+    for part in (0..64).rev() {
+        let found = ElfFile::open(&folder.join("app")).unwrap();
+        fs::File::options().write(true).open(folder.join("app")).unwrap().set_len(length * part / 64).unwrap();
+        lines::names(&found, None, &addresses);
+        let tables = found.symbol_tables();
+        assert!(tables.iter().all(|table| found.functions(table).count() < 1000));
+        assert!(!found.for_each_piece(|_| ()));
+        folder.run("gcc -Wl,--build-id -gz=zlib -o app main.o one.o path.o two.o three.o");
     }
 }
 

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use super::model::{FORMAT, Profile, Tool, VERSION};
 use super::process;
+use super::shown;
 use super::stacks::Stacks;
 use super::{EndStatus, Options};
 use crate::names::{self, ModuleKey, Places};
@@ -13,8 +14,9 @@ use crate::recording::{Process, Recording};
 pub fn profile(recording: &Recording, options: &Options, places: &Places) -> Profile {
     let stacks: Vec<Stacks> = recording.processes.iter().map(Stacks::of).collect();
     let mut requests: HashMap<ModuleKey, _> = HashMap::new();
-    for stacks in &stacks {
-        stacks.ask(&mut requests);
+    for (process, stacks) in recording.processes.iter().zip(&stacks) {
+        let shown = options.largest.map(|top| shown::stacks(process, stacks, top));
+        stacks.ask(shown.as_deref(), &mut requests);
     }
     let answers = names::resolve(requests, places);
     let ends = ends(recording, options);

@@ -142,6 +142,12 @@ pub struct Summary {
     pub fault_armed: bool,
     /// Memory that memtrace used itself.
     pub own_bytes: u64,
+    /// One allocation in about so many bytes was recorded, and all numbers are estimates; 0: every one.
+    #[serde(default)]
+    pub sample_bytes: u64,
+    /// What memtrace gave up near MEMTRACE_MAX_MEMORY: 0 nothing, 1 stacks, 2 all allocations but samples, 3 blocks.
+    #[serde(default)]
+    pub memory_level: u64,
 }
 
 /// Calls that make processes or images.

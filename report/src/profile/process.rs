@@ -21,6 +21,7 @@ pub fn build(process: &recording::Process, stacks: &Stacks, answers: &Answers, e
     let header = &process.header;
     let texts = Texts { process };
     let sites = sites(process, stacks);
+    let threads = threads(process);
     let (frames, stack_frames) = stacks.named(answers);
     let arguments = process.text(&header.arguments).unwrap_or_default();
     let arguments = arguments.strip_suffix(b"\0").unwrap_or(arguments);
@@ -39,7 +40,7 @@ pub fn build(process: &recording::Process, stacks: &Stacks, answers: &Answers, e
         passive: passive(header.passive.get()).map(str::to_owned),
         settings: super::settings::set(process),
         warnings: super::settings::warnings(process),
-        summary: summary(process, &sites),
+        summary: summary(process, &sites, &threads),
         losses: losses(process, stacks),
         calls: Calls {
             forks: header.forks.get(),
@@ -47,7 +48,7 @@ pub fn build(process: &recording::Process, stacks: &Stacks, answers: &Answers, e
             execs: header.execs.get(),
             spawns: header.spawns.get(),
         },
-        threads: process.threads.iter().map(thread).collect(),
+        threads,
         modules: (0..).zip(&process.modules).map(|(place, row)| module(row, place, &texts, stacks, answers)).collect(),
         frames,
         faults: faults(process, stacks),
@@ -106,19 +107,20 @@ fn passive(number: u32) -> Option<&'static str> {
     }
 }
 
-fn summary(process: &recording::Process, sites: &[Site]) -> Summary {
+fn summary(process: &recording::Process, sites: &[Site], rows: &[Thread]) -> Summary {
     let header = &process.header;
     let threads = |cell: fn(&layout::Thread) -> u64| process.threads.iter().map(cell).fold(0, u64::saturating_add);
+    let all = |field: fn(&Thread) -> u64| rows.iter().map(field).fold(0, u64::saturating_add);
     let sum = |field: fn(&Site) -> u64| sites.iter().map(field).fold(0, u64::saturating_add);
     let live_bytes = sum(|site| site.live_bytes);
     let mut stacks: Vec<u32> = sites.iter().map(|site| site.stack).collect();
     stacks.sort_unstable();
     stacks.dedup();
     Summary {
-        allocations: threads(|thread| thread.allocations.get()),
-        allocated_bytes: threads(|thread| thread.allocated_bytes.get()),
-        frees: threads(|thread| thread.frees.get()),
-        freed_bytes: threads(|thread| thread.freed_bytes.get()),
+        allocations: all(|thread| thread.allocations),
+        allocated_bytes: all(|thread| thread.allocated_bytes),
+        frees: all(|thread| thread.frees),
+        freed_bytes: all(|thread| thread.freed_bytes),
         reallocs: threads(|thread| thread.reallocs.get()),
         // What a thread had not handed over yet was live all the same.
         peak_bytes: header.peak_bytes.get().max(live_bytes),
@@ -132,6 +134,8 @@ fn summary(process: &recording::Process, sites: &[Site]) -> Summary {
         fault_fired: header.fault_fired.get(),
         fault_armed: header.fault_armed.get() != 0,
         own_bytes: header.own_bytes.get(),
+        sample_bytes: header.sample_bytes.get(),
+        memory_level: header.memory_level.get(),
     }
 }
 
@@ -149,11 +153,29 @@ fn thread(thread: &layout::Thread) -> Thread {
         tid: thread.tid.get(),
         name: text(name.split(|&byte| byte == 0).next().unwrap_or_default()),
         uses: thread.uses.get(),
-        allocations: thread.allocations.get(),
-        allocated_bytes: thread.allocated_bytes.get(),
-        frees: thread.frees.get(),
-        freed_bytes: thread.freed_bytes.get(),
+        allocations: 0,
+        allocated_bytes: 0,
+        frees: thread.foreign_frees.get(),
+        freed_bytes: thread.foreign_freed_bytes.get(),
     }
+}
+
+/// The threads, with the sums of their sites.
+fn threads(process: &recording::Process) -> Vec<Thread> {
+    let mut threads: Vec<Thread> = process.threads.iter().map(thread).collect();
+    for site in process.sites.iter().skip(1) {
+        let Some(thread) = threads.get_mut(site.thread.get() as usize) else { continue };
+        let (count, bytes) = (site.total_count.get(), site.total_bytes.get());
+        for (sum, part) in [
+            (&mut thread.allocations, count),
+            (&mut thread.allocated_bytes, bytes),
+            (&mut thread.frees, site.freed_count.get()),
+            (&mut thread.freed_bytes, bytes.saturating_sub(site.live_bytes.get())),
+        ] {
+            *sum = sum.saturating_add(part);
+        }
+    }
+    threads
 }
 
 fn module(module: &layout::Module, place: u32, texts: &Texts<'_>, stacks: &Stacks, answers: &Answers) -> Module {
@@ -179,7 +201,7 @@ fn module(module: &layout::Module, place: u32, texts: &Texts<'_>, stacks: &Stack
             Some(Origin::Nothing) => "nothing",
             Some(Origin::Unreadable) => "unreadable",
             Some(Origin::Changed) => "changed",
-            None => "unused",
+            Some(Origin::Unasked) | None => "unused",
         }
         .into(),
     }

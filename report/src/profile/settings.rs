@@ -41,6 +41,7 @@ fn expected(shape: Shape) -> &'static str {
         Shape::Switch => "`1` or `0`",
         Shape::Count => "a whole number",
         Shape::CountOrAll => "a whole number or `all`",
+        Shape::Bytes => "a whole number of bytes, or of K, M or G",
         Shape::Seconds => "a whole number of seconds up to 86,400",
         Shape::Pattern => "a path with `%p`, `%e`, `%t` or `%%` only",
         Shape::Glob => "a pattern",

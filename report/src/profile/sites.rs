@@ -26,9 +26,9 @@ pub fn sites(process: &Process, stacks: &Stacks) -> Vec<Site> {
 }
 
 fn one(site: &layout::Site, stack: u32, thread_count: usize, peak_epoch: u64) -> Site {
-    let live_blocks = site.live_count.get().saturating_sub(site.foreign_count.get());
+    let live_blocks = site.live_count().saturating_sub(site.foreign_count.get());
     let live_bytes = site.live_bytes.get().saturating_sub(site.foreign_bytes.get());
-    let was_there = site.epoch.get() == peak_epoch;
+    let was_there = site.epoch.get() == peak_epoch as u32;
     Site {
         stack,
         thread: Some(site.thread.get()).filter(|&thread| (thread as usize) < thread_count),

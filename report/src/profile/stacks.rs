@@ -97,12 +97,29 @@ impl Stacks {
         self.by_node.get(&node).copied()
     }
 
-    /// Adds the addresses that need names.
-    pub fn ask(&self, requests: &mut HashMap<ModuleKey, BTreeSet<u64>>) {
-        for place in &self.places {
-            if let Some(key) = self.key(place) {
-                requests.entry(key.clone()).or_default().insert(place.offset);
+    /// How many there are.
+    pub fn count(&self) -> usize {
+        self.stacks.len()
+    }
+
+    /// Adds the addresses that need names: those of the stacks that are `shown`, or all. Modules whose addresses need
+    /// none are asked for too: whether they could be read is known only then.
+    pub fn ask(&self, shown: Option<&[bool]>, requests: &mut HashMap<ModuleKey, BTreeSet<u64>>) {
+        let mut is_shown = vec![shown.is_none(); self.places.len()];
+        for (stack, _) in self.stacks.iter().zip(shown.unwrap_or(&[])).filter(|(_, is_shown)| **is_shown) {
+            for &place in stack {
+                is_shown[place as usize] = true;
             }
+        }
+        let mut by_module: BTreeMap<u32, Vec<u64>> = BTreeMap::new();
+        for (place, is_shown) in self.places.iter().zip(is_shown) {
+            if let (Some(module), Some(_)) = (place.module, self.key(place)) {
+                by_module.entry(module).or_default().extend(is_shown.then_some(place.offset));
+            }
+        }
+        for (module, addresses) in by_module {
+            let Some(key) = self.module_key(module) else { continue };
+            requests.entry(key.clone()).or_default().extend(addresses);
         }
     }
 
@@ -259,6 +276,7 @@ fn reason(cut: u64) -> &'static str {
     match frame::CUT << frame::KIND_SHIFT | cut {
         frame::CUT_DEPTH => "more frames than are kept",
         frame::CUT_UNWIND => "no unwind data for the caller",
+        frame::CUT_MEMORY => "memtrace's own memory was near its limit",
         frame::CUT_BOUNDS => "the next frame would lie outside the stack",
         _ => match cut {
             CUT_NO_STACK => "no stack could be taken",

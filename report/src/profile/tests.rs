@@ -140,7 +140,6 @@ fn recording_of(target: &Target) -> Vec<u8> {
 fn site_1_has_no_stack_and_a_trie_that_leads_nowhere_is_a_loss() {
     let mut target = Target::new(1, "app");
     target.sites[1].total_count.set(1);
-    target.sites[1].live_count.set(1);
     let outside = target.node(0x1011, 99);
     target.site(outside, 8, 1, 1);
     let own_parent = target.node(0x1011, 2);
@@ -158,7 +157,7 @@ fn a_wait_status_belongs_to_the_last_image_of_a_pid() {
     let (first, second) = (Target::new(7, "sh"), Target::new(7, "ls"));
     first.header.end.set(layout::End::Exec as u32);
     second.header.start_ns.set(first.header.start_ns.get() + 1);
-    let options = Options { ends: HashMap::from([(7, EndStatus::Killed(9))]) };
+    let options = Options { ends: HashMap::from([(7, EndStatus::Killed(9))]), ..Options::default() };
     let profile = build_with(&[first, second], options);
     let ends: Vec<_> = profile.processes.iter().map(|process| (process.end.how.as_str(), process.end.signal)).collect();
     assert_eq!(ends, [("exec", None), ("none", Some(9))]);

@@ -122,16 +122,11 @@ impl Target {
         site.op.set(Op::Malloc as u32);
         site.total_count.set(blocks);
         site.total_bytes.set(blocks * bytes);
-        site.live_count.set(live);
+        site.freed_count.set(blocks - live);
         site.live_bytes.set(live * bytes);
         site.largest_bytes.set(bytes);
         site.peak_count.set(blocks);
         site.peak_bytes.set(blocks * bytes);
-        let thread = &self.threads[0];
-        thread.allocations.add(blocks);
-        thread.allocated_bytes.add(blocks * bytes);
-        thread.frees.add(blocks - live);
-        thread.freed_bytes.add((blocks - live) * bytes);
         self.header.peak_bytes.add(blocks * bytes);
         self.sites.push(site);
         self.sites.last().unwrap()

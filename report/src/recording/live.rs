@@ -1,8 +1,8 @@
 //! The live blocks of a process: one cell each in the leaves, the rest in the side table.
 
-use memtrace_wire::layout::{Family, GRANULE_SHIFT, LEAF_SHIFT, Side, WindowKind};
-use memtrace_wire::live;
-use memtrace_wire::map::{self, U64};
+use memtrace_wire::layout::{GRANULE_SHIFT, LEAF_GRANULES, LEAF_SHIFT, Side, WindowKind};
+use memtrace_wire::map::{self, U32, U64};
+use memtrace_wire::{dense, live};
 
 use super::directory::Directory;
 use super::source::Source;
@@ -17,13 +17,31 @@ pub struct LiveBlock {
     pub bytes: u64,
     /// The site's number; may be past the table of a damaged recording.
     pub site: u32,
-    /// Which function may free it.
-    pub family: Family,
 }
 
 /// All live blocks, sorted by address.
 pub fn read(source: &Source, directory: &Directory, side_count: u64) -> Result<Vec<LiveBlock>, Error> {
     let mut blocks = Vec::new();
+    for part in directory.windows(WindowKind::Dense) {
+        let Some(base) = part.index.checked_mul(1 << LEAF_SHIFT) else { continue };
+        let leaf = source.bytes(part.offset, part.bytes)?;
+        let at = |place: u64| map::read::<U32>(&leaf, place as usize * size_of::<U32>()).map_or(0, |cell| cell.get());
+        for place in 0..LEAF_GRANULES {
+            let cell = at(place);
+            if !dense::is_block(cell) || dense::code(cell) == dense::BESIDE {
+                continue;
+            }
+            blocks.push(LiveBlock {
+                address: dense::address(cell, base.saturating_add(place << GRANULE_SHIFT)),
+                bytes: match dense::code(cell) {
+                    dense::NEXT => dense::size(at(place + 1)),
+                    code => code.into(),
+                },
+                site: dense::site(cell),
+            });
+        }
+        source.give_back(part.bytes);
+    }
     for part in directory.windows(WindowKind::Live) {
         let Some(base) = part.index.checked_mul(1 << LEAF_SHIFT) else { continue };
         let leaf = source.bytes(part.offset, part.bytes)?;
@@ -36,7 +54,6 @@ pub fn read(source: &Source, directory: &Directory, side_count: u64) -> Result<V
                     address: live::address(cell, base.saturating_add((granule as u64) << GRANULE_SHIFT)),
                     bytes: live::bytes(cell),
                     site: live::site(cell),
-                    family: live::family(cell),
                 });
             }
         }
@@ -48,7 +65,6 @@ pub fn read(source: &Source, directory: &Directory, side_count: u64) -> Result<V
         address: side.address.get(),
         bytes: side.bytes.get(),
         site: side.site.get(),
-        family: Family::from_number(side.family.get()).unwrap_or(Family::Other),
     }));
     blocks.sort_by_key(|block| block.address);
     Ok(blocks)

@@ -81,7 +81,7 @@ fn letters(pattern: &str) -> Result<Vec<char>, Error> {
 /// Ends by pid, of the target: nobody waited for the others.
 pub fn ends(target: Pid, end: Option<EndStatus>) -> Options {
     let ends: HashMap<u32, EndStatus> = end.map(|end| (target as u32, end)).into_iter().collect();
-    Options { ends }
+    Options { ends, ..Options::default() }
 }
 
 /// Writes the profiles of a recording. A process in `old` has one: it is replaced, if it is still there.

@@ -13,6 +13,10 @@ pub struct Safe<'t>(pub &'t str);
 
 impl Display for Safe<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        // Nearly all texts are like this.
+        if self.0.len() <= CHARS_MAX && self.0.bytes().all(|byte| (b' '..=b'~').contains(&byte)) {
+            return f.write_str(self.0);
+        }
         for (place, letter) in self.0.chars().enumerate() {
             if place == CHARS_MAX {
                 return f.write_char('…');

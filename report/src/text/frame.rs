@@ -1,17 +1,16 @@
 //! One frame as one line: `main (leak.c:20)`, `malloc_user (libfoo.so+0x1234)`.
 
 use std::fmt::{self, Display, Formatter};
+use std::io::{self, Write};
 
 use super::escape::Safe;
 use crate::profile::{Frame, Process};
 use crate::views::base_name;
 
 /// A frame of a process.
-pub struct Line<'p> {
-    /// The process.
-    pub process: &'p Process,
-    /// The frame.
-    pub frame: &'p Frame,
+struct Line<'p> {
+    process: &'p Process,
+    frame: &'p Frame,
 }
 
 impl Display for Line<'_> {
@@ -34,9 +33,32 @@ impl Display for Line<'_> {
     }
 }
 
-/// The frames of a stack, leaf first.
-pub fn stack(process: &Process, stack: u32) -> impl Iterator<Item = Line<'_>> {
-    let places = process.stacks.get(stack as usize).into_iter().flatten();
-    let frames = places.filter_map(|&frame| process.frames.get(frame as usize));
-    frames.map(move |frame| Line { process, frame })
+/// The lines of a process's frames, each made once: most frames stand in many stacks.
+pub struct Lines<'p> {
+    process: &'p Process,
+    /// By frame, with the end of the line; empty where none was needed yet.
+    made: Vec<String>,
+}
+
+impl<'p> Lines<'p> {
+    /// None is made yet.
+    pub fn of(process: &'p Process) -> Lines<'p> {
+        Lines { process, made: vec![String::new(); process.frames.len()] }
+    }
+
+    /// The frames of a stack, leaf first, one a line.
+    pub fn print(&mut self, stack: u32, to: &mut dyn Write) -> io::Result<()> {
+        let process = self.process;
+        let frames = process.stacks.get(stack as usize).into_iter().flatten();
+        let frames = frames.filter_map(|&place| Some((place, process.frames.get(place as usize)?)));
+        for (place, (number, frame)) in frames.enumerate() {
+            let Some(line) = self.made.get_mut(number as usize) else { continue };
+            if line.is_empty() {
+                *line = format!("{}\n", Line { process, frame });
+            }
+            to.write_all(if place == 0 { b"    at " } else { b"    by " })?;
+            to.write_all(line.as_bytes())?;
+        }
+        Ok(())
+    }
 }

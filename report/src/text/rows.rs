@@ -2,9 +2,10 @@
 
 use std::io::{self, Write};
 
+use super::Request;
 use super::escape::Safe;
+use super::frame::Lines;
 use super::number::{bytes_in, count, thousands};
-use super::{Request, frame};
 use crate::profile::Process;
 use crate::views::{self, By, Numbers, Rows, Sort, tree};
 
@@ -37,17 +38,10 @@ pub fn print(process: &Process, request: &Request, to: &mut dyn Write) -> io::Re
 
 fn print_stacks(process: &Process, rows: &Rows, request: &Request, to: &mut dyn Write) -> io::Result<()> {
     let (on, off) = request.style.strong();
+    let mut lines = Lines::of(process);
     for row in &rows.rows {
         writeln!(to, "\n{on}{}{off}", head(&row.numbers, request.choice.sort))?;
-        print_frames(process, row.stack.unwrap_or(u32::MAX), to)?;
-    }
-    Ok(())
-}
-
-/// A stack's frames, one a line.
-pub fn print_frames(process: &Process, stack: u32, to: &mut dyn Write) -> io::Result<()> {
-    for (place, line) in frame::stack(process, stack).enumerate() {
-        writeln!(to, "    {} {line}", if place == 0 { "at" } else { "by" })?;
+        lines.print(row.stack.unwrap_or(u32::MAX), to)?;
     }
     Ok(())
 }

@@ -5,20 +5,21 @@ use std::io::{self, Write};
 use memtrace_wire::loss::LOSSES;
 
 use super::escape::Safe;
+use super::frame::Lines;
 use super::number::{bytes, bytes_in, count, scaled, thousands};
-use super::rows::print_frames;
 use super::{Request, title};
 use crate::profile::{DAMAGED, Process};
 
 /// Allocations that were made to fail, each with its stack, or that none was.
 pub fn faults(process: &Process, request: &Request, to: &mut dyn Write) -> io::Result<()> {
     let shown = request.choice.top.unwrap_or(usize::MAX).min(process.faults.len());
+    let mut lines = Lines::of(process);
     for fault in process.faults.iter().take(shown) {
         let number = thousands(fault.index.saturating_add(1));
         let index = thousands(fault.index);
         let what = format!("{} of {}", Safe(&fault.op), bytes(fault.bytes));
         writeln!(to, "\nallocation {number} (index {index}) was made to fail: {what}")?;
-        print_frames(process, fault.stack, to)?;
+        lines.print(fault.stack, to)?;
     }
     let more = process.summary.fault_fired.saturating_sub(shown as u64);
     if more > 0 && shown > 0 {
@@ -62,6 +63,22 @@ pub fn passive(reason: &str) -> &'static str {
         "own-allocator" => "it has a malloc of its own, which comes before memtrace's",
         _ => "the reason is not known to this memtrace",
     }
+}
+
+/// Where not every allocation was recorded: says so before any number.
+pub fn estimates(process: &Process, to: &mut dyn Write) -> io::Result<()> {
+    let summary = &process.summary;
+    if summary.sample_bytes > 0 {
+        let mean = scaled(summary.sample_bytes);
+        writeln!(to, "  sampled: one allocation in about {mean} was recorded; all numbers are estimates")?;
+    }
+    let given_up = match summary.memory_level {
+        0 => return Ok(()),
+        1 => "stacks were cut at 8 frames",
+        2 => "stacks were cut at 8 frames, then only samples recorded",
+        _ => "stacks were cut at 8 frames, then only samples recorded, then allocations counted only",
+    };
+    writeln!(to, "  near MEMTRACE_MAX_MEMORY: {given_up}")
 }
 
 /// The summary in its fixed words.

@@ -55,5 +55,5 @@ impl Findings {
 pub fn live(site: &memtrace_wire::layout::Site) -> (u64, u64) {
     // Read the frees first: whoever frees a block later was allocated before.
     let (foreign_blocks, foreign_bytes) = (site.foreign_count.get(), site.foreign_bytes.get());
-    (site.live_count.get().saturating_sub(foreign_blocks), site.live_bytes.get().saturating_sub(foreign_bytes))
+    (site.live_count().saturating_sub(foreign_blocks), site.live_bytes.get().saturating_sub(foreign_bytes))
 }

@@ -41,6 +41,12 @@ pub fn print(ending: &Ending<'_>, findings: &Findings, recording: Option<i32>) {
     }
     line.push(b": the `memtrace` command could not be started; short report");
     out.line(&mut line);
+    if process.sample_bytes.get() != 0 {
+        line.push(b"sampled: one allocation in about ");
+        line.push_count(process.sample_bytes.get(), b"byte");
+        line.push(b" was recorded; all numbers are estimates");
+        out.line(&mut line);
+    }
     if findings.faults != 0 {
         line.push_count(findings.faults, b"allocation");
         line.push(b" made to fail");

@@ -35,6 +35,14 @@ impl Index {
         true
     }
 
+    /// Bytes that the table takes.
+    pub fn bytes(&self) -> u64 {
+        match self.table.load(Ordering::Relaxed) {
+            0 => 0,
+            table => 8 << (table & 63),
+        }
+    }
+
     /// Gives the memory back, in a fork child.
     pub fn forget(&self) {
         let table = self.table.swap(0, Ordering::AcqRel);
@@ -84,7 +92,7 @@ impl Index {
 
     fn double(&self, old: &Table) -> Option<Table> {
         let bits = old.bits + 1;
-        let region = crate::map::map(8 << bits)?;
+        let region = crate::map::map_large(8 << bits)?;
         let larger = Table { region, bits };
         for place in 0..1u64 << old.bits {
             let entry = old.at(place).get();

@@ -14,6 +14,8 @@
 #[cfg(test)]
 extern crate std;
 
+pub mod budget;
+pub mod dense;
 pub mod fault;
 pub mod index;
 pub mod live;
@@ -21,7 +23,9 @@ pub mod lock;
 pub mod map;
 pub mod maps;
 pub mod modules;
+pub mod operator;
 pub mod record;
+pub mod sample;
 pub mod side;
 pub mod site;
 pub mod store;
@@ -56,6 +60,22 @@ const fn shift(per_window: u64) -> u32 {
     per_window.trailing_zeros()
 }
 
+/// What the hooks do.
+pub mod mode {
+    /// Nobody has called yet.
+    pub const UNSTARTED: u32 = 0;
+    /// Record every allocation.
+    pub const ACTIVE: u32 = 1;
+    /// Call the real function, nothing else.
+    pub const PASSIVE: u32 = 2;
+    /// A thread is in `start`.
+    pub const STARTING: u32 = 3;
+    /// Record samples.
+    pub const SAMPLING: u32 = 4;
+    /// Ask at each allocation what is to be done: there is a plan of failures, or memory is short.
+    pub const CAREFUL: u32 = 5;
+}
+
 /// All tables of the process.
 pub struct Hot {
     /// The recording.
@@ -81,7 +101,7 @@ pub struct Hot {
     /// From (node, thread) to site.
     pub site_index: index::Index,
     /// Rules by return address.
-    pub rules: unwind::rule::RuleCache,
+    pub rules: unwind::rules::Rules,
     /// The loader's view of addresses.
     pub objects: unwind::object::Objects,
     /// Modules that may still be loaded.
@@ -93,8 +113,16 @@ pub struct Hot {
     /// libgcc, to compare with.
     #[cfg(feature = "self-check")]
     pub witness: witness::Witness,
+    /// The operator new that is left by a jump.
+    pub operator: operator::Operator,
     /// The plan of failures.
     pub fault: fault::Fault,
+    /// Which allocations are recorded.
+    pub sample: sample::Sample,
+    /// How much memory may be taken.
+    pub budget: budget::Budget,
+    /// What the hooks do: one of `mode`.
+    pub mode: U32,
     /// 1 while one thread has recorded: its counters are exact at every moment.
     pub alone: U32,
     /// 1: blocks are at least 32 bytes apart (glibc), so that no two threads ever share a cell.
@@ -116,14 +144,18 @@ impl Hot {
             live: live::Live::new(),
             node_index: index::Index::new(),
             site_index: index::Index::new(),
-            rules: unwind::rule::RuleCache::new(),
+            rules: unwind::rules::Rules::new(),
             objects: unwind::object::Objects::new(),
             loaded: modules::Loaded::new(),
             generation: Generation(AtomicU64::new(0)),
             slots: thread::Slots::new(),
             #[cfg(feature = "self-check")]
             witness: witness::Witness::new(),
+            operator: operator::Operator::new(),
             fault: fault::Fault::new(),
+            sample: sample::Sample::new(),
+            budget: budget::Budget::new(),
+            mode: U32::new(mode::UNSTARTED),
             alone: U32::new(0),
             apart: U32::new(0),
         }
@@ -134,7 +166,7 @@ impl Hot {
         let Some(process) = self.store.process() else { return false };
         self.alone.set(1);
         self.generation.raise();
-        self.rules.start(map::map(unwind::rule::RuleCache::bytes()));
+        self.rules.start();
         let first = self.nodes.make(&self.store, 0).is_some()
             && self.sites.make(&self.store, 1).is_some()
             && self.node_index.start(12)
@@ -146,6 +178,25 @@ impl Hot {
             unknown.thread.set(u32::MAX);
         }
         first
+    }
+
+    /// Chooses what the hooks do, while they record.
+    pub fn choose_mode(&self) {
+        let now = self.mode.get();
+        if !matches!(now, mode::ACTIVE | mode::SAMPLING | mode::CAREFUL) {
+            return;
+        }
+        let next = if self.fault.armed.get() != 0 || self.budget.level.get() != 0 {
+            mode::CAREFUL
+        } else if self.sample.mean.get() != 0 {
+            mode::SAMPLING
+        } else {
+            mode::ACTIVE
+        };
+        self.mode.replace(now, next);
+        if next != mode::SAMPLING {
+            self.operator.deletes.iter().for_each(|delete| delete.publish(0));
+        }
     }
 
     /// Forgets everything, in a fork child: its tables begin anew.
@@ -161,8 +212,12 @@ impl Hot {
         self.live.forget();
         self.node_index.forget();
         self.site_index.forget();
+        self.rules.forget();
         self.loaded.forget();
         self.slots.forget();
+        self.sample.forget();
+        self.budget.level.set(0);
+        self.budget.frames_max.set(unwind::FRAMES_MAX as u32);
         self.store.forget();
         self.generation.raise();
     }

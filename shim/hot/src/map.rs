@@ -22,6 +22,31 @@ pub fn map(bytes: usize) -> Option<Region> {
     Some(unsafe { Region::new(base, bytes) })
 }
 
+/// Bytes of a huge page.
+const HUGE: usize = 2 << 20;
+
+/// The same for a table whose places are all used, at random: on huge pages where it is large, because misses in the
+/// processor's cache of addresses would cost more than the look-ups.
+pub fn map_large(bytes: usize) -> Option<Region> {
+    if bytes < HUGE {
+        return map(bytes);
+    }
+    let whole = map(bytes + HUGE)?;
+    let base = (whole.base() as usize).next_multiple_of(HUGE);
+    let before = base - whole.base() as usize;
+    // SAFETY: the ends of a mapping that nobody else knows.
+    unsafe {
+        if before != 0 {
+            sys::unmap(whole.base(), before);
+        }
+        if HUGE != before {
+            sys::unmap((base + bytes) as *mut u8, HUGE - before);
+        }
+        sys::advise(base as *mut u8, bytes, libc::MADV_HUGEPAGE);
+        Some(Region::new(base as *mut u8, bytes))
+    }
+}
+
 /// A growing array of records in windows of `1 << SHIFT`.
 pub struct Table<T, const KIND: u32, const WINDOWS: usize, const SHIFT: u32> {
     windows: [AtomicPtr<T>; WINDOWS],

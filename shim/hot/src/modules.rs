@@ -207,6 +207,7 @@ impl Hot {
         self.retire(module.node_first.get(), module.start.get(), module.end.get());
         module.node_end.publish(process.node_count.get());
         self.rules.clear();
+        self.operator.forget();
         self.generation.raise();
     }
 }

@@ -4,14 +4,18 @@
 //! interrupted another one in the same thread (a signal handler) is told too, but without a stack: the thread's
 //! own state is in use.
 
-use memtrace_wire::layout::{Family, Op};
+use memtrace_wire::layout::{LOADER_BLOCKS, Op, Site};
 use memtrace_wire::loss::Loss;
 
 use crate::Hot;
 use crate::live::{Block, Inserted};
+use crate::sample::Weight;
 use crate::site::UNKNOWN_SITE;
-use crate::thread::{Body, Inside};
+use crate::thread::{Body, Inside, Pending};
 use crate::unwind::Entry;
+
+/// Where an allocation was called from, what was called, and the bytes asked for.
+type Call = (Entry, Op, u64);
 
 /// A block that was taken out of the tables.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -26,17 +30,36 @@ impl Hot {
     /// A block came. `moved`: where a realloc took it from.
     #[inline(always)]
     pub fn allocated(&self, inside: Inside<'_>, entry: Entry, address: u64, bytes: u64, op: Op, moved: Option<u64>) {
+        if let Some(pending) = inside.body.pending {
+            return self.allocated_below(inside, pending, (entry, op, bytes), address, moved);
+        }
+        self.record::<false>(inside, entry, address, bytes, op, moved);
+    }
+
+    /// The first block below an operator new.
+    #[cold]
+    #[inline(never)]
+    fn allocated_below(&self, inside: Inside<'_>, pending: Pending, own: Call, address: u64, moved: Option<u64>) {
+        self.operator.confirm(own.0.caller());
+        let (entry, op, bytes) = take_pending(inside.body, pending, own);
+        self.record::<false>(inside, entry, address, bytes, op, moved);
+    }
+
+    #[inline(always)]
+    fn record<const CAREFUL: bool>(
+        &self,
+        inside: Inside<'_>,
+        entry: Entry,
+        address: u64,
+        bytes: u64,
+        op: Op,
+        moved: Option<u64>,
+    ) {
         let body = &mut *inside.body;
-        let (entry, op, bytes) = match body.pending {
-            Some(pending) => take_pending(body, pending, (entry, op, bytes)),
-            None => (entry, op, bytes),
-        };
-        let (node, caller) = self.capture(body, entry);
+        let known = self.capture(body, entry, op);
         #[cfg(feature = "self-check")]
-        self.check(body, entry, node);
-        let site = self.site_for(body, node, op);
-        let family = if self.objects.is_loader(caller) { Family::Other } else { op.family() };
-        let block = Block { address, bytes, site, family };
+        self.check(body, entry, known.node());
+        let block = Block { address, bytes, site: known.number };
         match self.insert(block, true) {
             Inserted::New => {}
             // An allocator that calls another exported one (glibc's reallocarray calls realloc) was recorded below.
@@ -44,38 +67,127 @@ impl Hot {
             Inserted::Replaced(old) => self.replaced(body, old),
             Inserted::Dropped => self.store.lose(Loss::BlockDropped),
         }
-        let Some(site) = self.sites.get(u64::from(site)) else { return };
-        if site.thread.get() != body.slot {
-            return self.count_unknown(bytes);
+        let Some(site) = known.site else { return self.count_unknown(bytes) };
+        let mut weight = Weight { count: 1, bytes };
+        if CAREFUL {
+            weight = Weight::of(site, address, bytes);
+            self.sample.mark(address, true);
         }
-        self.count_in(body, site, bytes);
+        self.count_in(body, site, bytes, weight);
         body.last_block = address;
         if let Some(from) = moved {
-            site.realloc_count.add(1);
-            site.realloc_moved.add(u32::from(from != address));
-            body.record.reallocs.add(1);
+            site.realloc_count.add(weight.count as u32);
+            site.realloc_moved.add(if from == address { 0 } else { weight.count as u32 });
+            body.record.reallocs.add(weight.count);
         }
     }
 
-    /// A block goes: before the real free. `None`: we do not know it.
+    /// The same where not every allocation is recorded whole: samples, or memory is short.
+    #[cold]
+    #[inline(never)]
+    pub fn allocated_carefully(
+        &self,
+        inside: Inside<'_>,
+        entry: Entry,
+        address: u64,
+        bytes: u64,
+        op: Op,
+        moved: Option<u64>,
+    ) {
+        let (entry, op, bytes) = match inside.body.pending {
+            Some(pending) => {
+                self.operator.confirm(entry.caller());
+                take_pending(inside.body, pending, (entry, op, bytes))
+            }
+            None => (entry, op, bytes),
+        };
+        let level = self.budget.level.get();
+        if level >= 3 {
+            self.store.lose(Loss::MemoryCounted);
+            return self.count_only(bytes);
+        }
+        let mean = self.sample.mean.get();
+        if mean != 0 {
+            if level != 0 {
+                self.store.lose(Loss::MemorySampled);
+            }
+            if inside.body.mean != mean {
+                // Its sites are for another mean, and so was the distance, if there was one.
+                inside.body.mean = mean;
+                inside.body.sites.forget();
+                inside.body.paths.forget();
+                inside.body.memo.forget();
+                let first = self.draw(inside.body);
+                inside.left().set(first);
+            }
+            if inside.passes(bytes) {
+                return;
+            }
+            let next = self.draw(inside.body);
+            inside.left().set(next);
+        }
+        if level != 0 {
+            inside.body.chain.reset(0, 0);
+        }
+        self.record::<true>(inside, entry, address, bytes, op, moved);
+    }
+
+    /// A block goes: before the real free.
+    #[inline(always)]
+    pub fn freed(&self, inside: Inside<'_>, address: u64) {
+        let taken = self.take_own(address);
+        let body = &mut *inside.body;
+        let Some((site, bytes)) = taken else {
+            // The free that an operator delete ends in: that took the block out.
+            if body.deleting == address && self.apart.get() != 0 {
+                body.last_block = 0;
+                return;
+            }
+            return self.freed_slowly(inside, address);
+        };
+        if let Some(site) = self.sites.get(u64::from(site)) {
+            if site.flags.get() != 0 {
+                return self.freed_of(inside, site, address, bytes);
+            }
+            self.count_out(body, site, Weight { count: 1, bytes }, address);
+        }
+        body.last_block = 0;
+    }
+
+    /// The same for a block that was sampled, or of the loader's.
+    #[cold]
+    #[inline(never)]
+    fn freed_of(&self, inside: Inside<'_>, site: &Site, address: u64, bytes: u64) {
+        self.sample.mark(address, false);
+        self.count_out(inside.body, site, Weight::of(site, address, bytes), address);
+        inside.body.last_block = 0;
+        if site.flags.get() & LOADER_BLOCKS != 0 {
+            self.loader_freed(address);
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn freed_slowly(&self, inside: Inside<'_>, address: u64) {
+        self.released(inside, address);
+    }
+
+    /// The same, for a block that may be put back. `None`: we do not know it.
     #[inline(always)]
     pub fn released(&self, inside: Inside<'_>, address: u64) -> Option<Taken> {
         let body = &mut *inside.body;
         let temporary = body.last_block == address;
         let Some(block) = self.take(address, true) else {
-            // The free inside an operator delete is not unknown: that took the block out.
-            if body.deleting != address {
+            // The free that an operator delete ends in is not unknown: that took the block out.
+            if body.deleting != address && self.sample.mean.get() == 0 {
                 body.record.unknown_frees.add(1);
             }
             body.last_block = 0;
             return None;
         };
-        if let Some(site) = self.sites.get(u64::from(block.site)) {
-            self.count_out(body, site, block.bytes, address);
-        }
-        body.last_block = 0;
-        if block.family == Family::Other {
-            self.loader_freed(address);
+        match self.sites.get(u64::from(block.site)) {
+            Some(site) => self.freed_of(inside, site, address, block.bytes),
+            None => body.last_block = 0,
         }
         Some(Taken { block, temporary })
     }
@@ -84,12 +196,12 @@ impl Hot {
     #[inline(always)]
     pub fn deleted(&self, inside: Inside<'_>, address: u64) {
         inside.body.deleting = address;
-        self.released(inside, address);
+        self.freed(inside, address);
     }
 
     /// An operator new was called, from the target's code or from another operator new, which then stands for both.
     #[inline(always)]
-    pub fn operator_entered(&self, body: &mut Body, pending: crate::thread::Pending) {
+    pub fn operator_entered(&self, body: &mut Body, pending: Pending) {
         if body.pending.is_none_or(|outer| pending.entry.sp > outer.entry.sp) {
             body.pending = Some(pending);
             body.recorded_sp = 0;
@@ -105,7 +217,16 @@ impl Hot {
         if outer > entry.sp {
             return;
         }
-        let missed = body.pending.take().is_some();
+        let missed = body.pending.take();
+        if self.sample.mean.get() != 0 {
+            // What malloc was called for below was a sample or not; where it never was, this is the allocation.
+            let left = inside.left().get();
+            if address != 0 && missed.is_some_and(|pending| pending.left == left) {
+                self.allocated_carefully(inside, entry, address, bytes, op, None);
+            }
+            return;
+        }
+        let missed = missed.is_some();
         let recorded = core::mem::take(&mut body.recorded_sp) == entry.sp;
         if address == 0 || recorded {
             return;
@@ -125,25 +246,27 @@ impl Hot {
             self.store.lose(Loss::BlockDropped);
         }
         let Some(site) = self.sites.get(u64::from(block.site)) else { return };
+        let Weight { count, bytes } = Weight::of(site, block.address, block.bytes);
+        self.sample.mark(block.address, true);
         if site.thread.get() == body.slot {
-            self.settle(site);
-            site.live_count.add(1);
-            site.live_bytes.add(block.bytes);
-            site.temporary_count.sub(u64::from(temporary));
+            self.settle(body, site);
+            site.freed_count.sub(count);
+            site.live_bytes.add(bytes);
+            site.temporary_count.sub(if temporary { count } else { 0 });
         } else {
-            site.foreign_count.fetch_sub(1);
-            site.foreign_bytes.fetch_sub(block.bytes);
+            site.foreign_count.fetch_sub(count);
+            site.foreign_bytes.fetch_sub(bytes);
+            body.record.foreign_frees.sub(count);
+            body.record.foreign_freed_bytes.sub(bytes);
         }
-        body.record.frees.sub(1);
-        body.record.freed_bytes.sub(block.bytes);
-        self.hand_back(body, block.bytes);
+        self.hand_back(body, bytes);
     }
 
     /// A block came in a hook that interrupted another one, or in a thread without a state.
     #[cold]
     pub fn allocated_blindly(&self, address: u64, bytes: u64, loss: Loss) {
         self.store.lose(loss);
-        let block = Block { address, bytes, site: UNKNOWN_SITE, family: Family::Malloc };
+        let block = Block { address, bytes, site: UNKNOWN_SITE };
         match self.insert(block, false) {
             Inserted::New => {}
             Inserted::Replaced(old) => self.count_out_blindly(old),
@@ -164,16 +287,24 @@ impl Hot {
         let Some(site) = self.sites.get(u64::from(UNKNOWN_SITE)) else { return };
         site.total_count.fetch_add(1);
         site.total_bytes.fetch_add(bytes);
-        site.live_count.fetch_add(1);
         site.live_bytes.fetch_add(bytes);
         site.largest_bytes.fetch_max(bytes);
         site.peak_bytes.fetch_max(site.live_bytes.get());
     }
 
+    fn count_only(&self, bytes: u64) {
+        let Some(site) = self.sites.get(u64::from(UNKNOWN_SITE)) else { return };
+        site.total_count.fetch_add(1);
+        site.freed_count.fetch_add(1);
+        site.total_bytes.fetch_add(bytes);
+    }
+
     fn count_out_blindly(&self, block: Block) {
         let Some(site) = self.sites.get(u64::from(block.site)) else { return };
-        site.foreign_count.fetch_add(1);
-        site.foreign_bytes.fetch_add(block.bytes);
+        let Weight { count, bytes } = Weight::of(site, block.address, block.bytes);
+        self.sample.mark(block.address, false);
+        site.foreign_count.fetch_add(count);
+        site.foreign_bytes.fetch_add(bytes);
     }
 
     /// The record that an inner function made of the same block never was.
@@ -183,28 +314,26 @@ impl Hot {
         if site.thread.get() != body.slot {
             return self.replaced(body, old);
         }
-        self.settle(site);
-        site.total_count.sub(1);
-        site.total_bytes.sub(old.bytes);
-        site.live_count.sub(1);
-        site.live_bytes.sub(old.bytes);
-        body.record.allocations.sub(1);
-        body.record.allocated_bytes.sub(old.bytes);
-        self.hand_back(body, old.bytes.wrapping_neg());
+        let Weight { count, bytes } = Weight::of(site, old.address, old.bytes);
+        self.settle(body, site);
+        site.total_count.sub(count);
+        site.total_bytes.sub(bytes);
+        site.live_bytes.sub(bytes);
+        self.hand_back(body, bytes.wrapping_neg());
     }
 
     #[cold]
     fn replaced(&self, body: &mut Body, old: Block) {
         self.store.lose(Loss::Replaced);
         if let Some(site) = self.sites.get(u64::from(old.site)) {
-            self.count_out(body, site, old.bytes, 0);
+            self.count_out(body, site, Weight::of(site, old.address, old.bytes), 0);
         }
     }
 }
 
 /// The allocation below an operator new is recorded as made by it; an entry from outside it is another one.
 #[inline(always)]
-fn take_pending(body: &mut Body, pending: crate::thread::Pending, own: (Entry, Op, u64)) -> (Entry, Op, u64) {
+fn take_pending(body: &mut Body, pending: Pending, own: Call) -> Call {
     body.pending = None;
     if own.0.sp > pending.entry.sp {
         return own;

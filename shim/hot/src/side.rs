@@ -2,7 +2,7 @@
 //! (allocators other than glibc's have classes of 8 and 16 bytes).
 
 use core::sync::atomic::{AtomicPtr, Ordering};
-use memtrace_wire::layout::{Family, SIDE_PER_WINDOW, Side, WindowKind};
+use memtrace_wire::layout::{SIDE_PER_WINDOW, Side, WindowKind};
 use memtrace_wire::map::{Region, U32, U64};
 use memtrace_wire::sys;
 
@@ -57,7 +57,6 @@ impl Sides {
         record.address.set(block.address);
         record.bytes.set(block.bytes);
         record.site.set(block.site);
-        record.family.set(block.family as u32);
         record.spare.set(u64::from(head.get()));
         head.set(number + 1);
         true
@@ -77,8 +76,7 @@ impl Sides {
                     Some(before) => before.set(record.spare.get()),
                     None => head.set(record.spare.get() as u32),
                 }
-                let family = Family::from_number(record.family.get()).unwrap_or(Family::Other);
-                let block = Block { address, bytes: record.bytes.get(), site: record.site.get(), family };
+                let block = Block { address, bytes: record.bytes.get(), site: record.site.get() };
                 record.address.set(1);
                 record.spare.set(u64::from(self.free.get()));
                 self.free.set(at);

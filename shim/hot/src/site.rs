@@ -7,77 +7,156 @@
 //! The high of the whole process: a site keeps what it held then by copying its live bytes when it changes for
 //! the first time after a new high (`settle`).
 
-use memtrace_wire::layout::{Op, Site};
+use memtrace_wire::layout::{Family, LOADER_BLOCKS, Op, ProcessHeader, SAMPLED, Site};
 use memtrace_wire::loss::Loss;
 
 use crate::Hot;
-use crate::thread::{Body, SITES_CACHED};
+use crate::sample::Weight;
+use crate::thread::Body;
 
 /// The site for what has no stack: see `Loss::Nested`, `Loss::ThreadDropped`.
 pub const UNKNOWN_SITE: u32 = 1;
 
-impl Hot {
-    /// The site of a stack in this thread, made if it is new.
+/// Sites that a thread finds without the index: 16 KiB, touched as they come.
+const CACHED: usize = 1024;
+
+/// A site as its thread knows it. All zeroes: none.
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub struct Known {
+    /// Node and family: see `key`.
+    key: u32,
+    /// The site's number.
+    pub number: u32,
+    /// The site; `None`: there was no memory for it, which is counted.
+    pub site: Option<&'static Site>,
+}
+
+impl Known {
+    /// None.
+    pub const NONE: Known = Known { key: 0, number: UNKNOWN_SITE, site: None };
+
+    /// Whether this is the site of a stack and a function.
     #[inline(always)]
-    pub fn site_for(&self, body: &mut Body, node: u32, op: Op) -> u32 {
-        if let Some(known) = self.nodes.get(u64::from(node)) {
-            let first = known.site.get();
-            if first != 0 && self.is_site(first, node, body.slot) {
-                return first;
-            }
-        }
-        let place = node as usize % SITES_CACHED;
-        if let Some(&(cached, site)) = body.sites.get(place)
-            && cached == node
-            && site != 0
-        {
-            return site;
-        }
-        let site = self.site_slowly(body.slot, node, op);
-        if let Some(entry) = body.sites.get_mut(place) {
-            *entry = (node, site);
-        }
-        site
+    pub fn is(&self, node: u32, op: Op) -> bool {
+        self.key == key(node, op.family())
+    }
+
+    /// The stack.
+    pub const fn node(&self) -> u32 {
+        self.key >> 2 & NODE_MAX
+    }
+}
+
+/// Node numbers have 28 bits.
+const NODE_MAX: u32 = (1 << 28) - 1;
+
+const _: () = assert!(size_of::<Known>() == 16);
+
+/// The sites that a thread used lately.
+#[repr(C, align(64))]
+pub struct Sites {
+    cached: [Known; CACHED],
+}
+
+impl Sites {
+    /// Forgets all.
+    pub fn forget(&mut self) {
+        self.cached.fill(Known::NONE);
     }
 
     #[inline(always)]
-    fn is_site(&self, site: u32, node: u32, slot: u32) -> bool {
-        self.sites.get(u64::from(site)).is_some_and(|site| site.thread.get() == slot && site.node.get() == node)
+    fn place(&mut self, node: u32) -> &mut Known {
+        &mut self.cached[node as usize % CACHED]
+    }
+}
+
+/// Families have two bits; never 0.
+#[inline(always)]
+const fn key(node: u32, family: Family) -> u32 {
+    1 << 31 | node << 2 | family as u32
+}
+
+impl Hot {
+    /// The site of a stack in this thread, made if it is new.
+    #[inline(always)]
+    pub fn site_for(&self, sites: &mut Sites, slot: u32, node: u32, op: Op) -> Known {
+        let known = *sites.place(node);
+        if known.is(node, op) { known } else { self.site_again(sites, slot, node, op) }
     }
 
     #[cold]
     #[inline(never)]
-    fn site_slowly(&self, slot: u32, node: u32, op: Op) -> u32 {
-        let hash = crate::trie::roll(crate::trie::roll(0x5173, u64::from(node)), u64::from(slot));
-        let is_it = |site| self.is_site(site, node, slot);
+    fn site_again(&self, sites: &mut Sites, slot: u32, node: u32, op: Op) -> Known {
+        let (origin, made_by) = self.origin(node, op);
+        let known = match self.site_slowly(slot, origin, made_by) {
+            Some(number) => Known { key: key(node, op.family()), number, site: self.sites.get(u64::from(number)) },
+            None => return Known { key: key(node, op.family()), ..Known::NONE },
+        };
+        *sites.place(node) = known;
+        known
+    }
+
+    fn is_site(&self, number: u32, node: u32, slot: u32, family: Family) -> bool {
+        self.sites.get(u64::from(number)).is_some_and(|site| {
+            site.thread.get() == slot
+                && site.node.get() == node
+                && (site.family() == family || site.family() == Family::Other)
+                && u64::from(site.sample_bytes.get()) == self.sample.mean.get()
+        })
+    }
+
+    fn site_slowly(&self, slot: u32, node: u32, op: Op) -> Option<u32> {
+        let family = op.family();
+        let known = self.nodes.get(u64::from(node));
+        if let Some(first) = known.map(|known| known.site.get())
+            && first != 0
+            && self.is_site(first, node, slot, family)
+        {
+            return Some(first);
+        }
+        let stack = u64::from(node) << 2 | family as u64;
+        let hash = crate::trie::roll(crate::trie::roll(0x5173, stack), u64::from(slot));
+        let is_it = |site| self.is_site(site, node, slot, family);
         if let Some(site) = self.site_index.find(hash, is_it) {
-            return site;
+            return Some(site);
         }
         let _guard = self.site_index.lock();
         if let Some(site) = self.site_index.find(hash, is_it) {
-            return site;
+            return Some(site);
         }
-        self.new_site(slot, node, op, hash).unwrap_or_else(|| {
+        let site = self.new_site(slot, node, op, hash);
+        if site.is_none() {
             self.store.lose(Loss::SiteDropped);
-            UNKNOWN_SITE
-        })
+        }
+        site
     }
 
     fn new_site(&self, slot: u32, node: u32, op: Op, hash: u64) -> Option<u32> {
         let process = self.store.process()?;
         let number = process.site_count.get();
-        if number > u64::from(memtrace_wire::live::SITE_MAX) {
+        if number > u64::from(memtrace_wire::dense::SITE_MAX) {
             return None;
         }
         let site = self.sites.make(&self.store, number)?;
+        let known = self.nodes.get(u64::from(node));
         site.node.set(node);
         site.thread.set(slot);
         site.op.set(op as u32);
+        let mean = self.sample.mean.get();
+        if mean != 0 {
+            site.sample_bytes.set(mean as u32);
+            site.flags.set(SAMPLED);
+        }
+        if known.is_some_and(|known| self.objects.is_loader(known.frame.get())) {
+            site.flags.set(site.flags.get() | LOADER_BLOCKS);
+        }
         if !self.site_index.insert(hash, number as u32) {
             return None;
         }
         process.site_count.publish(number + 1);
-        if let Some(known) = self.nodes.get(u64::from(node))
+        self.mind();
+        if let Some(known) = known
             && known.site.get() == 0
         {
             known.site.set(number as u32);
@@ -85,106 +164,129 @@ impl Hot {
         Some(number as u32)
     }
 
-    /// Counts a block in; the site is this thread's.
+    /// Counts a block of `largest` bytes in; the site is this thread's.
     #[inline(always)]
-    pub fn count_in(&self, body: &mut Body, site: &Site, bytes: u64) {
-        self.settle(site);
-        site.total_count.add(1);
-        site.total_bytes.add(bytes);
-        site.live_count.add(1);
-        site.live_bytes.add(bytes);
-        if bytes > site.largest_bytes.get() {
-            site.largest_bytes.set(bytes);
+    pub fn count_in(&self, body: &mut Body, site: &Site, largest: u64, weight: Weight) {
+        let Weight { count, bytes } = weight;
+        let process = body.process;
+        let total = site.total_count.get().wrapping_add(count);
+        let mut live = site.live_bytes.get().wrapping_add(bytes);
+        let is_alone = self.alone.get() != 0;
+        if site.epoch.get() != process.peak_epoch.get() as u32 {
+            settle(process, site, is_alone);
         }
-        let mut live = site.live_bytes.get();
-        if self.alone.get() == 0 {
+        site.total_count.set(total);
+        site.total_bytes.add(bytes);
+        site.live_bytes.set(live);
+        if largest > site.largest_bytes.get() {
+            site.largest_bytes.set(largest);
+        }
+        if !is_alone {
             live = live.wrapping_sub(site.foreign_bytes.get());
         }
         if live > site.peak_bytes.get() {
             site.peak_bytes.set(live);
-            site.peak_count.set(site.live_count.get().wrapping_sub(site.foreign_count.get()));
+            site.peak_count.set(total.wrapping_sub(site.freed_count.get()).wrapping_sub(site.foreign_count.get()));
         }
-        body.record.allocations.add(1);
-        body.record.allocated_bytes.add(bytes);
-        self.hand_over(body, bytes as i64);
-    }
-
-    /// Counts a block out; the site may be another thread's.
-    #[inline(always)]
-    pub fn count_out(&self, body: &mut Body, site: &Site, bytes: u64, address: u64) {
-        self.settle(site);
-        if site.thread.get() == body.slot {
-            site.live_count.sub(1);
-            site.live_bytes.sub(bytes);
-            if body.last_block == address {
-                site.temporary_count.add(1);
-            }
-        } else {
-            site.foreign_count.fetch_add(1);
-            site.foreign_bytes.fetch_add(bytes);
-        }
-        body.record.frees.add(1);
-        body.record.freed_bytes.add(bytes);
-        self.hand_over(body, (bytes as i64).wrapping_neg());
-    }
-
-    /// The live bytes of the process go up again: a realloc that failed.
-    pub fn hand_back(&self, body: &mut Body, bytes: u64) {
-        self.hand_over(body, bytes as i64);
-    }
-
-    /// Before a site's live bytes change: keeps them if the whole process stood at its high since the last change.
-    #[inline(always)]
-    pub fn settle(&self, site: &Site) {
-        let Some(process) = self.store.process() else { return };
-        let epoch = process.peak_epoch.get();
-        if site.epoch.get() != epoch {
-            self.settle_now(site, epoch);
-        }
-    }
-
-    #[inline(always)]
-    fn settle_now(&self, site: &Site, epoch: u64) {
-        if self.alone.get() != 0 {
-            site.at_peak_bytes.set(site.live_bytes.get().wrapping_sub(site.foreign_bytes.get()));
-            site.at_peak_count.set(site.live_count.get().wrapping_sub(site.foreign_count.get()));
-            site.epoch.set(epoch);
-            return;
-        }
-        // The owner and a thread that frees may come here together: one of them keeps the numbers.
-        let before = site.epoch.get();
-        let (bytes, count) = (
-            site.live_bytes.get().wrapping_sub(site.foreign_bytes.get()),
-            site.live_count.get().wrapping_sub(site.foreign_count.get()),
-        );
-        if before != epoch && site.epoch.replace(before, epoch) {
-            site.at_peak_bytes.set(bytes);
-            site.at_peak_count.set(count);
-        }
-    }
-
-    /// Adds to the live bytes of the process: at once while there is one thread, else now and then.
-    #[inline(always)]
-    fn hand_over(&self, body: &mut Body, bytes: i64) {
-        let Some(process) = self.store.process() else { return };
-        if self.alone.get() != 0 {
-            let live = process.live_bytes.get().wrapping_add(bytes as u64);
+        if is_alone {
+            let live = process.live_bytes.get().wrapping_add(bytes);
             process.live_bytes.set(live);
             if live as i64 > process.peak_bytes.get() as i64 {
                 process.peak_bytes.set(live);
                 process.peak_epoch.add(1);
             }
-            return;
+        } else {
+            hand_over(body, bytes as i64);
         }
-        body.pending_bytes = body.pending_bytes.wrapping_add(bytes);
-        if body.pending_bytes.unsigned_abs() >= SLACK_BYTES {
-            let pending = core::mem::take(&mut body.pending_bytes);
-            let live = process.live_bytes.fetch_add(pending as u64).wrapping_add(pending as u64);
-            if live as i64 > process.peak_bytes.get() as i64 {
-                process.peak_bytes.fetch_max(live);
-                process.peak_epoch.fetch_add(1);
+    }
+
+    /// Counts a block out; the site may be another thread's.
+    #[inline(always)]
+    pub fn count_out(&self, body: &mut Body, site: &Site, weight: Weight, address: u64) {
+        let Weight { count, bytes } = weight;
+        let process = body.process;
+        let is_alone = self.alone.get() != 0;
+        if site.epoch.get() != process.peak_epoch.get() as u32 {
+            settle(process, site, is_alone);
+        }
+        if site.thread.get() == body.slot {
+            site.freed_count.add(count);
+            site.live_bytes.sub(bytes);
+            if body.last_block == address {
+                site.temporary_count.add(count);
             }
+        } else {
+            count_out_foreign(body, site, weight);
         }
+        if is_alone {
+            process.live_bytes.sub(bytes);
+        } else {
+            hand_over(body, (bytes as i64).wrapping_neg());
+        }
+    }
+
+    /// The live bytes of the process go up again: a realloc that failed.
+    pub fn hand_back(&self, body: &mut Body, bytes: u64) {
+        if self.alone.get() == 0 {
+            return hand_over(body, bytes as i64);
+        }
+        body.process.live_bytes.add(bytes);
+    }
+
+    /// Before a site's live bytes change: keeps them if the whole process stood at its high since the last change.
+    pub fn settle(&self, body: &Body, site: &Site) {
+        if site.epoch.get() != body.process.peak_epoch.get() as u32 {
+            settle(body.process, site, self.alone.get() != 0);
+        }
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn count_out_foreign(body: &mut Body, site: &Site, weight: Weight) {
+    site.foreign_count.fetch_add(weight.count);
+    site.foreign_bytes.fetch_add(weight.bytes);
+    body.record.foreign_frees.add(weight.count);
+    body.record.foreign_freed_bytes.add(weight.bytes);
+}
+
+/// Keeps what a site held at the high.
+#[inline(always)]
+fn settle(process: &ProcessHeader, site: &Site, is_alone: bool) {
+    let epoch = process.peak_epoch.get() as u32;
+    let before = site.epoch.get();
+    let (bytes, count) = (
+        site.live_bytes.get().wrapping_sub(site.foreign_bytes.get()),
+        site.live_count().wrapping_sub(site.foreign_count.get()),
+    );
+    if is_alone {
+        site.epoch.set(epoch);
+    } else if before == epoch || !site.epoch.replace(before, epoch) {
+        // The owner and a thread that frees may come here together: one of them keeps the numbers.
+        return;
+    }
+    site.at_peak_bytes.set(bytes);
+    site.at_peak_count.set(count);
+}
+
+/// Adds to the live bytes of a process with several threads: now and then.
+#[inline(always)]
+fn hand_over(body: &mut Body, bytes: i64) {
+    body.pending_bytes = body.pending_bytes.wrapping_add(bytes);
+    if body.pending_bytes.unsigned_abs() >= SLACK_BYTES {
+        hand_over_now(body);
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn hand_over_now(body: &mut Body) {
+    let process = body.process;
+    let pending = core::mem::take(&mut body.pending_bytes);
+    let live = process.live_bytes.fetch_add(pending as u64).wrapping_add(pending as u64);
+    if live as i64 > process.peak_bytes.get() as i64 {
+        process.peak_bytes.fetch_max(live);
+        process.peak_epoch.fetch_add(1);
     }
 }
 

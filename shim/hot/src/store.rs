@@ -355,14 +355,13 @@ mod tests {
     use crate::Hot;
     use crate::live::{Block, Inserted};
     use crate::store::Source;
-    use memtrace_wire::layout::Family;
     use std::boxed::Box;
 
     #[test]
     fn a_hook_that_interrupted_another_does_not_wait_for_its_locks() {
         let hot = Box::leak(Box::new(Hot::new()));
         assert!(hot.store.open(Source::Private) && hot.start());
-        let block = Block { address: 0x7f00_0000_0010, bytes: 8, site: 1, family: Family::Malloc };
+        let block = Block { address: 0x7f00_0000_0010, bytes: 8, site: 1 };
         let interrupted = hot.store.grow.enter();
         assert_eq!(hot.insert(block, false), Inserted::Dropped);
         drop(interrupted);

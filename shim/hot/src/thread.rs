@@ -12,28 +12,31 @@ use memtrace_wire::sys;
 
 use crate::Hot;
 use crate::lock::Lock;
+use crate::site::Sites;
 use crate::unwind::cfi::Scratch;
 use crate::unwind::chain::Chain;
 use crate::unwind::memo::Memo;
+use crate::unwind::paths::Paths;
 use crate::unwind::stack::Stacks;
+use crate::unwind::steps::Steps;
 
 /// The state of one thread. Its own thread alone looks inside; others read the gate.
 #[repr(C)]
 pub struct Thread {
-    /// `READY` once registered in this process; 0 after a fork.
-    pub ready: U32,
-    /// 1 while the thread is in memtrace's tables.
-    pub inside: U32,
-    /// Stack pointer of the hook that is inside.
-    pub inside_sp: U64,
+    /// Bytes to its next sample; as a signed number.
+    pub left: U64,
+    /// `IDLE`, or the stack pointer of the hook that is inside; 0: not registered in this process, as fork left it.
+    pub state: U64,
+    /// The block that an operator delete has taken out of the tables and is about to free; 0: none.
+    pub deleting: U64,
     body: UnsafeCell<Body>,
 }
 
 // SAFETY: the body is reached through `enter` only, by its own thread, once at a time.
 unsafe impl Sync for Thread {}
 
-/// Sites of a thread that it finds without the index: 4 KiB.
-pub const SITES_CACHED: usize = 512;
+/// `Thread::state`: registered, and not in memtrace's tables.
+pub const IDLE: u64 = 1;
 
 /// What only the thread itself uses, from inside.
 #[repr(C)]
@@ -50,20 +53,28 @@ pub struct Body {
     pub last_block: u64,
     /// Live bytes that were not handed over to the process's sum.
     pub pending_bytes: i64,
-    /// Stacks that were walked, up to the largest number.
-    pub walks: u32,
+    /// Where its random numbers are.
+    pub random: u64,
+    /// Mean distance of the samples that its sites are for.
+    pub mean: u64,
     /// Its counters.
     pub record: &'static layout::Thread,
+    /// The process's.
+    pub process: &'static layout::ProcessHeader,
     /// The stacks it runs on.
     pub stacks: Stacks,
-    /// (node, site) by node.
-    pub sites: [(u32, u32); SITES_CACHED],
     /// Room for the unwinder.
     pub scratch: Scratch,
+    /// Sites that it used lately.
+    pub sites: Sites,
+    /// Steps of the trie that it took lately.
+    pub known: Steps,
+    /// Paths of it.
+    pub paths: Paths,
+    /// Ways to the last stack.
+    pub memo: Memo,
     /// The last stack.
     pub chain: Chain,
-    /// Ways to it.
-    pub memo: Memo,
 }
 
 /// See `Body::pending`.
@@ -75,6 +86,8 @@ pub struct Pending {
     pub op: layout::Op,
     /// Bytes asked for: the allocation below may be rounded up.
     pub bytes: u64,
+    /// Bytes to the next sample then: they tell whether malloc was called since.
+    pub left: u64,
 }
 
 /// The way into the tables: only `enter` makes one, and leaving is dropping it.
@@ -84,45 +97,67 @@ pub struct Inside<'a> {
     pub body: &'a mut Body,
 }
 
+impl Inside<'_> {
+    /// See `Thread::passes`.
+    pub fn passes(&self, bytes: u64) -> bool {
+        self.thread.passes(bytes)
+    }
+
+    /// Bytes to the next sample; as a signed number.
+    pub fn left(&self) -> &U64 {
+        &self.thread.left
+    }
+}
+
 impl Drop for Inside<'_> {
     #[inline(always)]
     fn drop(&mut self) {
         compiler_fence(Ordering::Release);
-        self.thread.inside.set(0);
+        self.thread.state.set(IDLE);
     }
 }
-
-const READY: u32 = 0x7ead_0001;
 
 impl Thread {
     /// Whether the state belongs to this process, or fork has wiped it.
     #[inline(always)]
     pub fn is_ready(&self) -> bool {
-        self.ready.get() == READY
+        self.state.get() != 0
     }
 
-    /// Goes inside. `None`: this hook interrupted another one of the same thread.
+    /// Goes inside if nothing is in the way: registered, and no other hook is at work.
+    #[inline(always)]
+    pub fn enter_idle(&self, sp: u64) -> Option<Inside<'_>> {
+        if self.state.get() != IDLE {
+            return None;
+        }
+        self.state.set(sp);
+        compiler_fence(Ordering::Acquire);
+        // SAFETY: the thread was idle, so no other reference is in use.
+        Some(Inside { thread: self, body: unsafe { &mut *self.body.get() } })
+    }
+
+    /// Goes inside; the thread is registered. `None`: this hook interrupted another one of the same thread.
     #[inline(always)]
     pub fn enter(&self, hot: &Hot, sp: u64) -> Option<Inside<'_>> {
-        let abandoned = if self.inside.get() != 0 {
-            // A hook below us on the same stack is still at work; one that is above was jumped over.
-            if sp <= self.inside_sp.get() {
-                return None;
-            }
-            true
-        } else {
-            false
-        };
-        self.inside.set(1);
-        self.inside_sp.set(sp);
-        compiler_fence(Ordering::Acquire);
-        // SAFETY: `inside` was 0, or its holder was abandoned by a jump: no other reference is in use.
-        let body = unsafe { &mut *self.body.get() };
-        if abandoned {
-            hot.store.lose(Loss::Abandoned);
-            body.chain.reset(0, 0);
-            body.memo.clear();
+        match self.enter_idle(sp) {
+            None => self.enter_anew(hot, sp),
+            inside => inside,
         }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn enter_anew(&self, hot: &Hot, sp: u64) -> Option<Inside<'_>> {
+        // A hook below us on the same stack is still at work; one that is above was jumped over.
+        if sp <= self.state.get() {
+            return None;
+        }
+        self.state.set(sp);
+        compiler_fence(Ordering::Acquire);
+        // SAFETY: the holder was abandoned by a jump: no other reference is in use.
+        let body = unsafe { &mut *self.body.get() };
+        hot.store.lose(Loss::Abandoned);
+        body.chain.reset(0, 0);
         Some(Inside { thread: self, body })
     }
 }
@@ -214,7 +249,7 @@ impl Hot {
             kept => kept as *mut Thread,
         };
         // SAFETY: fresh or a dead thread's memory, large enough; page aligned.
-        unsafe { self.prepare(thread, slot, record, top, place.thread.get() != 0) };
+        unsafe { self.prepare(thread, slot, record, process, top, place.thread.get() != 0) };
         // SAFETY: just prepared, and never unmapped.
         let thread = unsafe { &*thread };
         place.tls.set(tls);
@@ -231,13 +266,22 @@ impl Hot {
         } else if self.alone.get() != 0 {
             self.end_of_solitude();
         }
-        process.own_bytes.add(size_of::<Thread>() as u64);
+        process.own_bytes.fetch_add(size_of::<Thread>() as u64);
+        self.mind();
         Some(thread)
     }
 
     /// # Safety
     /// `thread` is mapped memory of this size that no other thread uses.
-    unsafe fn prepare(&self, thread: *mut Thread, slot: u32, record: &'static layout::Thread, top: u64, used: bool) {
+    unsafe fn prepare(
+        &self,
+        thread: *mut Thread,
+        slot: u32,
+        record: &'static layout::Thread,
+        process: &'static layout::ProcessHeader,
+        top: u64,
+        used: bool,
+    ) {
         // SAFETY: by this function's contract. The large arrays are left as they are, zeroed or from the thread
         // before: what is read of them was set by `reset` or written before, and zeroes are valid for all.
         unsafe {
@@ -248,17 +292,21 @@ impl Hot {
             (&raw mut (*body).deleting).write(0);
             (&raw mut (*body).last_block).write(0);
             (&raw mut (*body).pending_bytes).write(0);
-            (&raw mut (*body).walks).write(0);
+            (*thread).left.set(0);
+            (&raw mut (*body).random).write(sys::now_ns() ^ u64::from(sys::tid()) << 40 ^ u64::from(slot) << 20);
+            (&raw mut (*body).mean).write(0);
             (&raw mut (*body).record).write(record);
+            (&raw mut (*body).process).write(process);
             if used {
-                (*body).sites.fill((0, 0));
-                (*body).memo.clear();
+                (*body).sites.forget();
+                (*body).known.forget();
+                (*body).memo.forget();
+                (*body).paths.forget();
             }
             (*body).stacks.start(top);
             (*body).chain.generation = self.generation.acquire();
             (*body).chain.reset(0, 0);
-            (*thread).inside.set(0);
-            (*thread).ready.publish(READY);
+            (*thread).state.publish(IDLE);
         }
     }
 
@@ -300,7 +348,7 @@ impl Hot {
         let Some(first) = (unsafe { first.as_ref() }) else { return };
         // It sees the change when it enters again; what it is in the middle of takes nanoseconds.
         for _ in 0..SOLITUDE_SPINS_MAX {
-            if first.inside.acquire() == 0 {
+            if first.state.acquire() <= IDLE {
                 if !fenced {
                     self.store.lose(Loss::LateThread);
                 }

@@ -50,6 +50,7 @@ impl Hot {
         if !self.node_index.insert(hash, short) {
             self.store.lose(Loss::WindowRefused);
         }
+        self.mind();
         short
     }
 

@@ -78,11 +78,10 @@ impl Hot {
         }
         // Not each time, so that kept stacks grow old.
         if checked % 8 == 7 {
-            let kept = (body.chain.generation, body.chain.top);
+            let kept = body.chain.generation;
             body.chain.reset(0, 0);
-            body.memo.clear();
-            let (whole, _) = self.capture(body, entry);
-            if whole != node && kept.0 == body.chain.generation {
+            let whole = self.capture(body, entry, memtrace_wire::layout::Op::Malloc).node();
+            if whole != node && kept == body.chain.generation {
                 process.check_walk_differs.fetch_add(1);
             }
         }

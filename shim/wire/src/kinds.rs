@@ -40,6 +40,8 @@ numbers! {
         Sides = 8,
         /// More `Window`s.
         Directory = 9,
+        /// Cells of the live table (`dense`).
+        Dense = 10,
     }
 
     /// How the process, or this image of it, came to its end.
@@ -167,6 +169,8 @@ pub mod frame {
     pub const CUT_UNWIND: u64 = CUT << KIND_SHIFT | 2;
     /// The next frame would lie outside the stack.
     pub const CUT_BOUNDS: u64 = CUT << KIND_SHIFT | 3;
+    /// Only the innermost frames are kept, because memtrace's own memory is near its limit.
+    pub const CUT_MEMORY: u64 = CUT << KIND_SHIFT | 4;
 
     /// The kind's place.
     pub const KIND_SHIFT: u32 = 56;

@@ -51,8 +51,12 @@ pub const SIDE_PER_WINDOW: u64 = 1 << 14;
 pub const LEAF_SHIFT: u32 = 22;
 /// Address space of one cell of a leaf, as a shift: 32 bytes, glibc's smallest chunk.
 pub const GRANULE_SHIFT: u32 = 5;
+/// Granules of one leaf.
+pub const LEAF_GRANULES: u64 = 1 << (LEAF_SHIFT - GRANULE_SHIFT);
 /// Bytes of one leaf: a 64-bit cell for each granule.
-pub const LEAF_BYTES: u64 = (1 << (LEAF_SHIFT - GRANULE_SHIFT)) * 8;
+pub const LEAF_BYTES: u64 = LEAF_GRANULES * 8;
+/// Bytes of one dense leaf: a 32-bit cell for each granule, and a page for the one behind the last.
+pub const DENSE_BYTES: u64 = LEAF_GRANULES * 4 + PAGE_BYTES;
 
 macro_rules! records {
     ($($(#[$doc:meta])* pub struct $name:ident = $bytes:literal { $($(#[$field_doc:meta])* pub $field:ident: $ty:ty,)* })*) => {
@@ -167,8 +171,12 @@ records! {
         pub check_differs: U64,
         /// Self-check build: stacks that a walk without the kept stack gave differently.
         pub check_walk_differs: U64,
+        /// MEMTRACE_SAMPLE, or what took its place; 0: every allocation is recorded.
+        pub sample_bytes: U64,
+        /// How near memtrace came to MEMTRACE_MAX_MEMORY: 0 to 3, as in `Loss::Memory*`.
+        pub memory_level: U64,
         /// Not used yet.
-        pub spare: [U64; 55],
+        pub spare: [U64; 53],
         /// What was lost, by `Loss`.
         pub losses: [U64; 40],
     }
@@ -205,7 +213,8 @@ records! {
         pub site: U32,
     }
 
-    /// Everything about one stack in one thread. Owner: that thread; `foreign_*`: all others.
+    /// Everything about one stack in one thread. Owner: that thread; `foreign_*`: all others. What every call
+    /// changes stands in the first of its two cache lines.
     pub struct Site = 128 {
         /// Allocations.
         pub total_count: U64,
@@ -213,22 +222,28 @@ records! {
         pub total_bytes: U64,
         /// Live bytes, not counting `foreign_bytes`.
         pub live_bytes: U64,
-        /// Live blocks, not counting `foreign_count`.
-        pub live_count: U64,
+        /// Blocks that the site's own thread freed.
+        pub freed_count: U64,
         /// Highest live bytes of this site.
         pub peak_bytes: U64,
-        /// Live bytes of this site when the whole process stood highest, if `epoch` is `peak_epoch`; else see `live`.
-        pub at_peak_bytes: U64,
         /// Largest block.
         pub largest_bytes: U64,
-        /// Value of `peak_epoch` for which `at_peak_*` holds: set at the first change after each new high.
-        pub epoch: U64,
+        /// Low half of the `peak_epoch` for which `at_peak_*` holds: set at the first change after each new high.
+        pub epoch: U32,
+        /// `LOADER_BLOCKS`, `SAMPLED`.
+        pub flags: U32,
+        /// The stack.
+        pub node: U32,
+        /// The thread's number.
+        pub thread: U32,
         /// Blocks that other threads freed.
         pub foreign_count: U64,
         /// Their bytes.
         pub foreign_bytes: U64,
         /// Live blocks when `peak_bytes` was set.
         pub peak_count: U64,
+        /// Live bytes of this site when the whole process stood highest, if `epoch` is `peak_epoch`; else see `live`.
+        pub at_peak_bytes: U64,
         /// Live blocks at the whole process's high; as `at_peak_bytes`.
         pub at_peak_count: U64,
         /// Blocks that their own thread freed by its next allocator call.
@@ -237,17 +252,13 @@ records! {
         pub realloc_count: U32,
         /// As above.
         pub realloc_moved: U32,
-        /// The stack.
-        pub node: U32,
-        /// The thread's number.
-        pub thread: U32,
         /// An `Op`: the function that was called first at this site.
         pub op: U32,
-        /// Not used yet.
-        pub flags: U32,
+        /// One allocation in about so many bytes was recorded, and what is counted here are estimates of all. 0: all.
+        pub sample_bytes: U32,
     }
 
-    /// One slot for threads, one after the other; its counters go on.
+    /// One slot for threads, one after the other; its counters go on. What its sites count is not counted again.
     pub struct Thread = 256 {
         /// Kernel thread id of the latest.
         pub tid: U32,
@@ -255,14 +266,10 @@ records! {
         pub uses: U32,
         /// Name of the latest, as the kernel has it (prctl(2), PR_GET_NAME).
         pub name: [U64; 2],
-        /// Successful allocation calls; a realloc of a block is one, and a free.
-        pub allocations: U64,
-        /// Bytes asked for by them.
-        pub allocated_bytes: U64,
-        /// Blocks given back, whoever allocated them.
-        pub frees: U64,
+        /// Blocks of other threads' sites that it gave back.
+        pub foreign_frees: U64,
         /// Their bytes.
-        pub freed_bytes: U64,
+        pub foreign_freed_bytes: U64,
         /// Reallocs of a block.
         pub reallocs: U64,
         /// Calls of the real allocator that gave NULL.
@@ -270,7 +277,7 @@ records! {
         /// Frees of blocks that we do not know.
         pub unknown_frees: U64,
         /// Not used yet.
-        pub spare: [U64; 22],
+        pub spare: [U64; 24],
     }
 
     /// A module, from when it was first seen on a stack to when it was unloaded.
@@ -323,9 +330,29 @@ records! {
         pub bytes: U64,
         /// Site.
         pub site: U32,
-        /// A `Family`.
-        pub family: U32,
         /// Not used yet.
+        pub unused: U32,
+        /// Next in its chain.
         pub spare: U64,
+    }
+}
+
+/// `Site::flags`: the dynamic loader's own blocks.
+pub const LOADER_BLOCKS: u32 = 1;
+/// `Site::flags`: `sample_bytes` is not 0.
+pub const SAMPLED: u32 = 2;
+
+impl Site {
+    /// Live blocks, not counting those that other threads freed.
+    pub fn live_count(&self) -> u64 {
+        self.total_count.get().wrapping_sub(self.freed_count.get())
+    }
+
+    /// Which function may free the blocks of this site: a stack has a site for each.
+    pub fn family(&self) -> Family {
+        match Op::from_number(self.op.get()) {
+            Some(op) if self.flags.get() & LOADER_BLOCKS == 0 => op.family(),
+            _ => Family::Other,
+        }
     }
 }

@@ -19,6 +19,7 @@
 #[cfg(test)]
 extern crate std;
 
+pub mod dense;
 pub mod kinds;
 pub mod layout;
 pub mod live;

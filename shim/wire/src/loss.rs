@@ -36,6 +36,9 @@ losses! {
     Inherited = 13, "inherited", "processes that began as a fork, so that blocks of the parent are unknown";
     Abandoned = 14, "abandoned", "records abandoned by a jump out of a signal handler";
     LateThread = 15, "late_thread", "threads that began unseen while another was recording";
+    MemoryShort = 16, "memory_short", "stacks cut at 8 frames near MEMTRACE_MAX_MEMORY";
+    MemorySampled = 17, "memory_sampled", "allocations met while only samples were recorded near MEMTRACE_MAX_MEMORY";
+    MemoryCounted = 18, "memory_counted", "allocations counted only, at MEMTRACE_MAX_MEMORY";
 }
 
 const _: () = assert!(LOSSES.len() <= 40);

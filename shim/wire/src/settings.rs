@@ -18,6 +18,8 @@ pub enum Shape {
     CountOrAll,
     /// A whole number of seconds.
     Seconds,
+    /// A whole number of bytes, or of KiB, MiB, GiB with K, M, G behind it.
+    Bytes,
     /// A path with `%p` (pid), `%e` (program), `%t` (time, seconds), `%%`; or `none`.
     Pattern,
     /// A pattern for a program's name: `*` and `?`.
@@ -87,6 +89,18 @@ pub const ROWS: &[Row] = &[
     ),
     row("MEMTRACE_DEADLINE", "10", Shape::Seconds, "The longest that the report may hold up the end of the target."),
     row(
+        "MEMTRACE_SAMPLE",
+        "0",
+        Shape::Bytes,
+        "Record one allocation in about so many bytes, for estimates at hardly any cost; `0`: every one.",
+    ),
+    row(
+        "MEMTRACE_MAX_MEMORY",
+        "0",
+        Shape::Bytes,
+        "Memory that memtrace may take itself: near it stacks become short, then blocks are sampled, then only counted.",
+    ),
+    row(
         "MALLOC_FAIL_AFTER",
         "",
         Shape::FailAfter,
@@ -131,6 +145,10 @@ pub struct Settings<'a> {
     pub cli: &'a [u8],
     /// MEMTRACE_DEADLINE.
     pub deadline_s: u64,
+    /// MEMTRACE_SAMPLE; 0: every allocation.
+    pub sample_bytes: u32,
+    /// MEMTRACE_MAX_MEMORY; 0: no limit.
+    pub memory_bytes_max: u64,
     /// The MALLOC_FAIL_* rows together.
     pub plan: Plan,
     /// Rows whose value was not understood, as a bit set over `ROWS`.
@@ -155,6 +173,8 @@ pub fn parse<'a>(variables: impl Iterator<Item = &'a [u8]> + Clone) -> Settings<
         exe: b"",
         cli: b"",
         deadline_s: 10,
+        sample_bytes: 0,
+        memory_bytes_max: 0,
         plan: Plan::NONE,
         wrong: 0,
         fail_at_beats_after: false,
@@ -189,6 +209,8 @@ fn set<'a>(settings: &mut Settings<'a>, fail: &mut Fail, row: &Row, value: &'a [
         "MEMTRACE_EXE" => settings.exe = value,
         "MEMTRACE_CLI" => settings.cli = value,
         "MEMTRACE_DEADLINE" => settings.deadline_s = number(value).filter(|&seconds| seconds <= 86_400)?,
+        "MEMTRACE_SAMPLE" => settings.sample_bytes = u32::try_from(bytes(value)?).ok()?,
+        "MEMTRACE_MAX_MEMORY" => settings.memory_bytes_max = bytes(value)?,
         "MALLOC_FAIL_AFTER" => fail.after = fail_after(value)?,
         "MALLOC_FAIL_COUNT" => fail.count = Some(count(value)?),
         "MALLOC_FAIL_AT" => fail.at = Some(fail_at(value)?),
@@ -222,6 +244,17 @@ pub fn number(value: &[u8]) -> Option<u64> {
         let digit = digit.checked_sub(b'0').filter(|&digit| digit <= 9)?;
         sum.checked_mul(10)?.checked_add(u64::from(digit))
     })
+}
+
+/// A number of bytes, with K, M or G for the binary multiples.
+fn bytes(value: &[u8]) -> Option<u64> {
+    let (digits, unit) = match value.split_last()? {
+        (b'K' | b'k', digits) => (digits, 1 << 10),
+        (b'M' | b'm', digits) => (digits, 1 << 20),
+        (b'G' | b'g', digits) => (digits, 1 << 30),
+        _ => (value, 1),
+    };
+    number(digits)?.checked_mul(unit)
 }
 
 /// A pattern is taken if each `%` is followed by a letter that we know.
@@ -301,7 +334,7 @@ mod tests {
             let text = std::format!("MALLOC_FAIL_AFTER={value}").leak();
             let variables = [&*text];
             let settings = read(&variables);
-            assert_eq!((settings.plan, settings.wrong), (Plan::NONE, 1 << 8), "{value}");
+            assert_eq!((settings.plan, settings.wrong), (Plan::NONE, 1 << 10), "{value}");
         }
     }
 
@@ -321,6 +354,15 @@ mod tests {
             assert_eq!(read(&[&*text]).wrong, 0, "{}", row.name);
         }
         assert!(ROWS.len() <= 64);
+    }
+
+    #[test]
+    fn bytes_have_binary_multiples() {
+        assert_eq!(read(&["MEMTRACE_SAMPLE=512K"]).sample_bytes, 512 << 10);
+        assert_eq!(read(&["MEMTRACE_MAX_MEMORY=3G"]).memory_bytes_max, 3 << 30);
+        for wrong in ["MEMTRACE_SAMPLE=4G", "MEMTRACE_SAMPLE=K", "MEMTRACE_MAX_MEMORY=1T", "MEMTRACE_SAMPLE=-1"] {
+            assert_ne!(read(&[wrong]).wrong, 0, "{wrong}");
+        }
     }
 
     #[test]

@@ -7,54 +7,54 @@
 //! Exact: a walk from the entry reads only these words until it stands at the join, so if all of them are
 //! unchanged and the join is still on the chain, with every word below it unchanged, the stack is the remembered one.
 
-use super::Entry;
-use super::chain::{Chain, PAD, Word};
+use super::chain::{Chain, Frame, Fresh, at_or_above};
+use super::rule::{BY_BP, RETURN_AT};
+use super::rules::Rules;
+use super::{Entry, word};
+use crate::site::Known;
+use memtrace_wire::layout::Op;
 
-/// Words that a remembered way may have: the way of ten frames.
-const WORDS_MAX: usize = 10;
-/// Ways that a thread remembers; 192 KiB, touched as they come.
+/// Words that a remembered way may have: a way is two cache lines.
+const WORDS_MAX: usize = 7;
+/// Ways that a thread remembers: 128 KiB, touched as they come.
 const WAYS: usize = 1 << WAY_BITS;
 const WAY_BITS: u32 = 10;
-
-/// Claims after which an unused way makes room.
-const CLAIMS: u32 = 8;
+/// Others that want the place of a way before it makes room.
+const CLAIMS: u8 = 8;
 
 /// One way. All zeroes: none.
 #[derive(Clone, Copy)]
 #[repr(C, align(64))]
-pub struct Way {
+struct Way {
     pc: u64,
     sp: u64,
     bp: u64,
-    join_sp: u64,
     join_bp: u64,
+    site: Known,
     join_node: u32,
-    node: u32,
+    /// Distance of the join's stack pointer.
+    join_at: u32,
     /// Words in use, times two; plus one if the way depends on the entry's bp.
-    words: u32,
+    words: u8,
     /// Others that wanted the place since the way was last used.
-    claims: u32,
-    /// The memo's when the way was kept.
-    epoch: u32,
-    spare: u32,
+    claims: u8,
+    /// Distances of the words from `sp`, in units of 8 bytes.
+    places: [u16; WORDS_MAX],
     values: [u64; WORDS_MAX],
-    offsets: [i32; WORDS_MAX],
 }
 
-const _: () = assert!(size_of::<Way>() == 192);
+const _: () = assert!(size_of::<Way>() == 128);
 
 /// The ways of one thread.
 #[repr(C)]
 pub struct Memo {
-    /// Ways of other epochs do not count.
-    epoch: u32,
     ways: [Way; WAYS],
 }
 
 impl Memo {
-    /// Forgets all ways, without touching them.
-    pub fn clear(&mut self) {
-        self.epoch = self.epoch.wrapping_add(1);
+    /// Forgets all ways.
+    pub fn forget(&mut self) {
+        self.ways.iter_mut().filter(|way| way.sp != 0).for_each(|way| way.sp = 0);
     }
 
     #[inline(always)]
@@ -64,76 +64,105 @@ impl Memo {
         unsafe { self.ways.get_unchecked_mut(place as usize) }
     }
 
-    /// The node of the stack at `entry`, if its way is remembered and still holds. The chain is cut to the join.
+    /// The site of the stack at `entry`, if its way is remembered and still holds. The chain is cut to the join.
     #[inline(always)]
-    pub fn find(&mut self, chain: &mut Chain, pc: u64, entry: Entry) -> Option<u32> {
-        let epoch = self.epoch;
+    pub fn find(&mut self, chain: &mut Chain, pc: u64, entry: Entry, op: Op) -> Option<Known> {
         let way = self.way(pc, entry.sp);
-        if way.pc != pc || way.sp != entry.sp || way.epoch != epoch || (way.bp != entry.bp && way.words & 1 != 0) {
+        if way.pc != pc || way.sp != entry.sp || (way.bp != entry.bp && way.words & 1 != 0) {
             return None;
         }
         // Innermost first: it is the one that differs most often.
-        for place in (0..(way.words >> 1) as usize).rev() {
+        for place in (0..usize::from(way.words >> 1)).rev() {
             // SAFETY: at most WORDS_MAX words were kept, at places of this stack above its pointer, between the
-            // entry and the join, which `capture` has shown to be readable.
+            // entry and the join, which a walk has shown to be readable.
             let same = unsafe {
-                let address = entry.sp.wrapping_add(*way.offsets.get_unchecked(place) as i64 as u64);
-                super::word(address) == *way.values.get_unchecked(place)
+                let distance = u64::from(*way.places.get_unchecked(place)) * 8;
+                word(entry.sp + distance) == *way.values.get_unchecked(place)
             };
             if !same {
                 return None;
             }
         }
-        let at = chain.at_or_above(way.join_sp);
-        let join = chain.frame(at);
-        let same =
-            join.sp == way.join_sp && join.node == way.join_node && (join.bp == way.join_bp || join.words & 1 == 0);
+        let join_sp = entry.sp + u64::from(way.join_at);
+        // SAFETY: a frame of the chain.
+        let (at, join) = unsafe {
+            let at = at_or_above(chain.top, join_sp);
+            (at, &*at)
+        };
+        let same = join.sp == join_sp && join.node == way.join_node && (join.bp == way.join_bp || join.words & 1 == 0);
         if !same || chain.changed(join.words >> 1) != 0 {
+            return None;
+        }
+        if !way.site.is(way.site.node(), op) {
             return None;
         }
         chain.top = at;
         way.claims = 0;
-        Some(way.node)
+        Some(way.site)
     }
 
-    /// Remembers the way from `entry` to the frame `at` of the chain, whose top is the entry's stack.
+    /// Remembers the way from `entry` over the frames that were walked, innermost first, to a frame of the chain.
     #[inline(always)]
-    pub fn keep(&mut self, chain: &Chain, at: usize, entry: Entry) {
-        let (leaf, join) = (*chain.frame(chain.top), *chain.frame(at));
-        let (first, last) = (((join.words >> 1) as usize).max(PAD), (leaf.words >> 1) as usize);
-        let count = last.wrapping_sub(first);
-        if at == 0 || count > WORDS_MAX {
+    pub fn keep(&mut self, entry: Entry, walked: &[Fresh], join: &Frame, site: Known, rules: &Rules) {
+        let Some(first) = walked.first() else { return };
+        if walked.len() > WORDS_MAX {
             return;
         }
-        let epoch = self.epoch;
-        let way = self.way(leaf.pc, entry.sp);
+        let way = self.way(first.pc, entry.sp);
         // Where many stacks share a caller, keeping each of them would cost more than a hit saves.
-        if way.sp != 0 && way.epoch == epoch && way.claims < CLAIMS {
+        if way.sp != 0 && way.claims < CLAIMS {
             way.claims += 1;
             return;
         }
-        way.claims = 0;
+        way.keep(entry, walked, join, site, rules);
+    }
+}
+
+impl Way {
+    #[inline(never)]
+    fn keep(&mut self, entry: Entry, walked: &[Fresh], join: &Frame, site: Known, rules: &Rules) {
         // Not found by `find` until it is whole.
-        way.sp = 0;
-        for place in 0..count {
-            let Some(&Word { address, value }) = chain.words.get(first + place) else { return };
-            let offset = address.wrapping_sub(entry.sp) as i64;
-            let (Ok(short), Some(to), Some(kept)) =
-                (i32::try_from(offset), way.offsets.get_mut(place), way.values.get_mut(place))
+        self.sp = 0;
+        let mut count = 0;
+        let mut add = |address: u64, value: u64| {
+            let distance = address.wrapping_sub(entry.sp);
+            let (Ok(short), Some(place), Some(kept)) =
+                (u16::try_from(distance / 8), self.places.get_mut(count), self.values.get_mut(count))
             else {
-                return;
+                return false;
             };
-            *to = short;
-            *kept = value;
+            (*place, *kept) = (short, value);
+            count += 1;
+            distance.is_multiple_of(8)
+        };
+        let mut outer = (join.sp, join.pc, join.bp);
+        // Whether the frames outside depend on this one's rbp.
+        let mut needs_bp = join.words & 1 != 0;
+        for frame in walked.iter().rev() {
+            // A frame that realigned its stack is left to the walk.
+            let rule = rules.whole(frame.rule);
+            let (sp, pc, bp) = outer;
+            if !rule.is_plain() || !add(sp - RETURN_AT, pc) {
+                return;
+            }
+            if rule.saved() != RETURN_AT {
+                if needs_bp && !add(sp - rule.saved(), bp) {
+                    return;
+                }
+                needs_bp = false;
+            }
+            needs_bp |= rule.form() == BY_BP;
+            outer = (frame.sp, frame.pc, frame.bp);
         }
-        way.pc = leaf.pc;
-        way.bp = leaf.bp;
-        way.join_sp = join.sp;
-        way.join_bp = join.bp;
-        way.join_node = join.node;
-        way.node = leaf.node;
-        way.words = (count as u32) << 1 | leaf.words & 1;
-        way.epoch = epoch;
-        way.sp = entry.sp;
+        let (Some(first), Ok(join_at)) = (walked.first(), u32::try_from(join.sp - entry.sp)) else { return };
+        self.pc = first.pc;
+        self.bp = entry.bp;
+        self.join_bp = join.bp;
+        self.join_node = join.node;
+        self.join_at = join_at;
+        self.site = site;
+        self.words = (count as u8) << 1 | u8::from(needs_bp);
+        self.claims = 0;
+        self.sp = entry.sp;
     }
 }

@@ -17,9 +17,12 @@ pub mod chain;
 pub mod cursor;
 pub mod memo;
 pub mod object;
+pub mod paths;
 pub mod rule;
+pub mod rules;
 pub mod slow;
 pub mod stack;
+pub mod steps;
 pub mod walk;
 
 /// Where a hook was entered: the caller's return address is at `[sp]`.
@@ -29,6 +32,14 @@ pub struct Entry {
     pub sp: u64,
     /// rbp there.
     pub bp: u64,
+}
+
+impl Entry {
+    /// The return address.
+    pub fn caller(self) -> u64 {
+        // SAFETY: an entry is made by a hook, of its own stack pointer.
+        unsafe { word(self.sp) }
+    }
 }
 
 /// Frames of one stack that are kept; the outermost beyond are cut. Real programs stay under 400; a full walk of

@@ -9,8 +9,9 @@ use memtrace_wire::layout::frame;
 use memtrace_wire::loss::Loss;
 
 use super::cfi::{self, Cfa, Place, RBP, REGISTERS, RETURN, RSP};
-use super::chain::Frame;
+use super::chain::Fresh;
 use super::cursor::{Cursor, Expression};
+use super::rules::Short;
 use super::walk::Stop;
 use super::{Entry, FRAMES_MAX, word};
 use crate::Hot;
@@ -47,11 +48,10 @@ impl Hot {
             if pc == 0 {
                 break Stop::End;
             }
-            let Some(place) = body.chain.fresh.get_mut(fresh) else {
-                break Stop::Cut(frame::CUT_DEPTH, Loss::CutDepth);
-            };
+            let limit = self.budget.frames_max.get() as usize;
+            let Some(place) = body.chain.fresh.get_mut(fresh).filter(|_| fresh < limit) else { break self.cut() };
             let word = if exact { pc | frame::EXACT } else { pc };
-            *place = Frame { sp: 0, pc: word, bp: 0, node: 0, words: 0 };
+            *place = Fresh { sp: 0, pc: word, bp: 0, rule: Short::UNKNOWN };
             fresh += 1;
             match self.step(body, &mut registers, exact) {
                 Ok(next_exact) => exact = next_exact,

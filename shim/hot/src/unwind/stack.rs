@@ -16,12 +16,18 @@ pub struct Range {
 }
 
 impl Range {
-    const NONE: Range = Range { low: 0, high: 0 };
+    const NONE: Range = Range { low: u64::MAX, high: 8 };
+
+    /// Where the last eight bytes stand.
+    #[inline(always)]
+    pub const fn last(self) -> u64 {
+        self.high.wrapping_sub(8)
+    }
 
     /// Whether eight bytes at an address are inside.
     #[inline(always)]
     pub const fn holds(self, address: u64) -> bool {
-        address.wrapping_sub(self.low) < self.high.wrapping_sub(self.low).saturating_sub(7)
+        address >= self.low && address <= self.last()
     }
 }
 

@@ -1,12 +1,15 @@
 //! Captures the stack of a hook: new frames by their rules, the rest by verifying the last stack.
 
-use memtrace_wire::layout::frame;
+use memtrace_wire::layout::{Op, frame};
 use memtrace_wire::loss::Loss;
 
-use super::chain::{Chain, Frame, Word};
-use super::rule::{self, BY_SP, NONE, REALIGNED, Rule};
+use super::chain::{Chain, Frame, Fresh, Word, at_or_above};
+use super::rule::{self, BY_SP, NONE, REALIGNED, RETURN_AT, Rule};
+use super::rules::Short;
+use super::steps::Steps;
 use super::{Entry, word};
 use crate::Hot;
+use crate::site::Known;
 use crate::thread::Body;
 
 /// Why a walk stopped without meeting the last stack.
@@ -20,38 +23,35 @@ pub enum Stop {
     Long,
 }
 
-const CUT_DEPTH: Stop = Stop::Cut(frame::CUT_DEPTH, Loss::CutDepth);
 const CUT_UNWIND: Stop = Stop::Cut(frame::CUT_UNWIND, Loss::CutUnwind);
 const CUT_BOUNDS: Stop = Stop::Cut(frame::CUT_BOUNDS, Loss::CutBounds);
 
-/// Walks before a thread begins to remember ways: most threads allocate little, and the memo's pages would be most
-/// of what they cost.
-const MEMO_FROM: u32 = 64;
-
 impl Hot {
-    /// The node of the stack at a hook's entry, and the return address there. Node 0: it could not be interned.
+    /// The site of the stack at a hook's entry. Node 0: it could not be interned.
     #[inline(always)]
-    pub fn capture(&self, body: &mut Body, entry: Entry) -> (u32, u64) {
+    pub fn capture(&self, body: &mut Body, entry: Entry, op: Op) -> Known {
         let generation = self.generation.acquire();
         if !body.stacks.current.holds(entry.sp) || body.chain.generation != generation {
             self.begin_anew(body, entry, generation);
         }
-        // SAFETY: the current range holds entry.sp, now at the latest.
-        let pc = unsafe { word(entry.sp) };
         let chain = &mut body.chain;
-        let at = chain.at_or_above(entry.sp + 8);
-        let kept = *chain.frame(at);
-        let same = kept.sp == entry.sp + 8 && kept.pc == pc && (kept.bp == entry.bp || kept.words & 1 == 0);
-        if same && chain.changed(kept.words >> 1) == 0 {
-            chain.top = at;
-            return (kept.node, pc);
-        }
-        if body.walks >= MEMO_FROM
-            && let Some(node) = body.memo.find(chain, pc, entry)
+        let sp = entry.sp + 8;
+        // SAFETY: the current range holds entry.sp, now at the latest; `top` is a frame of the chain.
+        let (pc, at) = unsafe { (word(entry.sp), at_or_above(chain.top, sp)) };
+        // SAFETY: a frame of the chain.
+        let kept = unsafe { &*at };
+        if kept.sp == sp
+            && kept.pc == pc
+            && (kept.bp == entry.bp || kept.words & 1 == 0)
+            && chain.changed(kept.words >> 1) == 0
         {
-            return (node, pc);
+            chain.top = at;
+            return self.site_for(&mut body.sites, body.slot, kept.node, op);
         }
-        (self.walk(body, entry, pc), pc)
+        if let Some(known) = body.memo.find(chain, pc, entry, op) {
+            return known;
+        }
+        self.walk(body, entry, pc, op)
     }
 
     /// The thread is on another stack than last time, or further down on it; or a module went.
@@ -59,109 +59,174 @@ impl Hot {
     #[inline(never)]
     fn begin_anew(&self, body: &mut Body, entry: Entry, generation: u64) {
         let switched = !body.stacks.current.holds(entry.sp) && body.stacks.switch(entry.sp);
+        if body.chain.generation != generation {
+            body.known.forget();
+            body.memo.forget();
+            body.paths.forget();
+        }
         if switched || body.chain.generation != generation {
             body.chain.generation = generation;
             body.chain.reset(0, 0);
-            body.memo.clear();
         }
     }
 
     #[inline(never)]
-    fn walk(&self, body: &mut Body, entry: Entry, caller: u64) -> u32 {
-        let Body { chain, stacks, scratch, memo, walks, .. } = body;
-        *walks = walks.saturating_add(1);
+    fn walk(&self, body: &mut Body, entry: Entry, caller: u64, op: Op) -> Known {
+        let Body { chain, stacks, scratch, known, paths, memo, sites, slot, .. } = body;
+        let slot = *slot;
         let (mut pc, mut sp, mut bp) = (caller, entry.sp + 8, entry.bp);
         let mut at = chain.top;
         // Frames above this one are known to have changed.
         let mut good = at;
-        let mut fresh = 0;
-        let mut range = stacks.current;
+        let first = chain.fresh.as_mut_ptr();
+        // SAFETY: at most one past the end.
+        let full = unsafe { first.add(self.budget.frames_max.get() as usize) };
+        let mut fresh = first;
+        let mut last = stacks.current.last();
+        let mut hash = 0u64;
+        let rules = self.rules.view();
         let stop = loop {
-            at = chain.at_or_above_from(at, sp);
-            let kept = *chain.frame(at);
-            if kept.sp == sp {
-                if kept.pc == pc && at <= good && (kept.bp == bp || kept.words & 1 == 0) {
-                    let changed = chain.changed(kept.words >> 1);
-                    if changed == 0 {
-                        break None;
+            // SAFETY: `at` is a frame of the chain: it comes from `top` downwards, and frames[0] has no stack pointer
+            // that is met.
+            unsafe {
+                at = at_or_above(at, sp);
+                let kept = &*at;
+                if kept.sp == sp {
+                    if kept.pc == pc && at <= good && (kept.bp == bp || kept.words & 1 == 0) {
+                        let changed = chain.changed(kept.words >> 1);
+                        if changed == 0 {
+                            break None;
+                        }
+                        good = chain.last_unchanged(at, changed);
                     }
-                    good = chain.last_unchanged(at, changed);
+                    at = at.sub(1);
                 }
-                // frames[0] has no stack pointer that is met, so `at` is not 0 here.
-                at = at.saturating_sub(1);
             }
-            let rule = match self.rules.get(pc) {
+            let rule = match rules.get(pc) {
                 Some(rule) => rule,
                 None => self.rule(scratch, pc),
             };
-            let Some(place) = chain.fresh.get_mut(fresh) else { break Some(CUT_DEPTH) };
-            *place = Frame { sp, pc, bp, node: rule.0, words: 0 };
-            fresh += 1;
-            let base = if rule.form() == BY_SP { sp } else { bp };
-            let mut cfa = base.wrapping_add(rule.offset());
-            if rule.form() == NONE {
-                break Some(match rule {
-                    Rule::END => Stop::End,
-                    Rule::LONG => Stop::Long,
-                    _ => CUT_UNWIND,
-                });
+            if fresh == full {
+                break Some(self.cut());
             }
-            if rule.form() == REALIGNED {
-                if !(range.holds(cfa) && range.holds(bp)) {
-                    break Some(CUT_BOUNDS);
+            // SAFETY: below `full`.
+            unsafe {
+                fresh.write(Fresh { sp, pc, bp, rule });
+                fresh = fresh.add(1);
+            }
+            hash = hash.rotate_left(9) ^ pc;
+            let (cfa, saved);
+            if rule.is_plain() {
+                cfa = (if rule.is_by_bp() { bp } else { sp }).wrapping_add(rule.offset());
+                saved = rule.saved();
+            } else {
+                let rule = self.rules.whole(rule);
+                saved = rule.saved();
+                let base = if rule.form() == BY_SP { sp } else { bp };
+                let place = base.wrapping_add(rule.offset());
+                match rule.form() {
+                    NONE => {
+                        break Some(match rule {
+                            Rule::END => Stop::End,
+                            Rule::LONG => Stop::Long,
+                            _ => CUT_UNWIND,
+                        });
+                    }
+                    REALIGNED => {
+                        if !(stacks.current.holds(place) && stacks.current.holds(bp)) {
+                            break Some(CUT_BOUNDS);
+                        }
+                        // SAFETY: both were shown to be readable.
+                        (cfa, bp) = unsafe { (word(place), word(bp)) };
+                    }
+                    _ => cfa = place,
                 }
-                // SAFETY: both were shown to be readable.
-                (cfa, bp) = unsafe { (word(cfa), word(bp)) };
             }
-            // A caller's frame is above its callee's, and its words are on the same stack.
-            let saved = cfa.wrapping_sub(rule.saved());
-            let back = cfa.wrapping_sub(8);
-            if !range.holds(back) {
+            // A caller's frame is above its callee's, with all that the callee saved in between, on the same stack.
+            let back = cfa.wrapping_sub(RETURN_AT);
+            if back > last {
                 if !stacks.grow_to(back) {
                     break Some(CUT_BOUNDS);
                 }
-                range = stacks.current;
+                last = stacks.current.last();
             }
-            if cfa <= sp || saved < range.low {
+            if back < sp || saved > cfa - sp {
                 break Some(CUT_BOUNDS);
             }
-            if rule.saved() != 0 {
-                // SAFETY: between the range's low end and `back`, which is in the range.
-                bp = unsafe { word(saved) };
+            // SAFETY: from `sp`, which is in the range, to `back`, which was shown to be readable.
+            unsafe {
+                if saved != RETURN_AT {
+                    bp = word(cfa - saved);
+                }
+                pc = word(back);
             }
-            // SAFETY: shown to be readable.
-            pc = unsafe { word(back) };
             sp = cfa;
-            if pc == 0 {
-                break Some(Stop::End);
+            // The rules are found by 48 bits, and code is below 47.
+            if pc.wrapping_sub(1) >> 47 != 0 {
+                break Some(if pc == 0 { Stop::End } else { CUT_UNWIND });
             }
         };
+        // SAFETY: both are in `fresh`.
+        let count = unsafe { fresh.offset_from(first) } as usize;
         match stop {
-            None if at + fresh <= super::FRAMES_MAX && !self.is_cut_by_depth(chain) => {
-                chain.top = at;
-                let node = self.push(chain, fresh);
-                if *walks >= MEMO_FROM {
-                    memo.keep(chain, at, entry);
-                }
-                node
+            None if !self.is_cut_by_depth(chain) => {
+                // SAFETY: a frame of the chain, which what is pushed on it leaves as it is, and the frames of this walk.
+                let (join, walked) = unsafe { (&*at, core::slice::from_raw_parts(first, count)) };
+                let known_path = paths.find(join.node, walked, hash, op);
+                let site = match known_path.filter(|site| !paths.is_streak(site.number)) {
+                    Some(site) => {
+                        chain.top = at;
+                        site
+                    }
+                    None if chain.depth(at) + count > super::FRAMES_MAX => {
+                        return self.walk_whole(body, entry, caller, op);
+                    }
+                    None => {
+                        chain.top = at;
+                        let node = self.push(chain, known, count);
+                        let site = self.site_for(sites, slot, node, op);
+                        paths.keep(join.node, walked, hash, site);
+                        site
+                    }
+                };
+                memo.keep(entry, walked, join, site, &self.rules);
+                site
             }
-            None => {
-                // Too deep to be joined: the outermost frames are others.
-                chain.reset(0, 0);
-                self.walk(body, entry, caller)
+            None => self.walk_whole(body, entry, caller, op),
+            Some(Stop::Long) => {
+                let node = self.capture_slowly(body, entry);
+                self.site_for(&mut body.sites, slot, node, op)
             }
-            Some(Stop::Long) => self.capture_slowly(body, entry),
             Some(Stop::End) => {
                 chain.reset(0, 0);
-                self.push(chain, fresh)
+                let node = self.push(chain, known, count);
+                self.site_for(sites, slot, node, op)
             }
             Some(Stop::Cut(mark, loss)) => {
                 self.store.lose(loss);
                 let (node, hash) = self.mark(mark);
                 chain.reset(node, hash);
-                self.push(chain, fresh)
+                let node = self.push(chain, known, count);
+                self.site_for(sites, slot, node, op)
             }
         }
+    }
+
+    /// Why a stack ends after so many frames.
+    #[cold]
+    pub fn cut(&self) -> Stop {
+        if self.budget.level.get() == 0 {
+            return Stop::Cut(frame::CUT_DEPTH, Loss::CutDepth);
+        }
+        Stop::Cut(frame::CUT_MEMORY, Loss::MemoryShort)
+    }
+
+    /// Where the kept stack cannot be joined: too deep, or its outermost frames are not those of this one.
+    #[cold]
+    #[inline(never)]
+    fn walk_whole(&self, body: &mut Body, entry: Entry, caller: u64, op: Op) -> Known {
+        body.chain.reset(0, 0);
+        self.walk(body, entry, caller, op)
     }
 
     /// The node and path hash of a mark at the outer end of a stack.
@@ -173,66 +238,92 @@ impl Hot {
 
     /// Whether the kept stack's outer end is not its real one, so that deeper or shallower stacks have another.
     #[inline(always)]
-    fn is_cut_by_depth(&self, chain: &Chain) -> bool {
-        let end = chain.frame(0);
-        end.node != 0 && self.nodes.get(u64::from(end.node)).is_none_or(|node| node.frame.get() == frame::CUT_DEPTH)
+    fn is_cut_by_depth(&self, chain: &mut Chain) -> bool {
+        // SAFETY: the first frame is always there.
+        let node = unsafe { (*chain.end()).node };
+        node != 0 && self.nodes.get(u64::from(node)).is_none_or(|node| node.frame.get() == frame::CUT_DEPTH)
     }
 
-    /// Puts the fresh frames on top of the kept ones, outermost first, and interns each.
+    /// Puts the first `count` fresh frames on top of the kept ones, outermost first, and interns each. Together they
+    /// are at most FRAMES_MAX.
     #[inline(always)]
-    fn push(&self, chain: &mut Chain, fresh: usize) -> u32 {
-        let mut outer = *chain.frame(chain.top);
-        let mut hash = chain.hashes.get(chain.top).copied().unwrap_or(0);
-        for place in (0..fresh).rev() {
-            let Some(&frame) = chain.fresh.get(place) else { return 0 };
-            let rule = Rule(frame.node);
-            hash = crate::trie::roll(hash, frame.pc);
-            let node = self.child(outer.node, frame.pc, hash);
-            let mut words = (outer.words >> 1) as usize;
-            if chain.top != 0 {
-                let mut keep = |address: u64, value: u64| {
-                    if let Some(word) = chain.words.get_mut(words) {
-                        *word = Word { address, value };
-                        words += 1;
-                    }
+    fn push(&self, chain: &mut Chain, known: &mut Steps, count: usize) -> u32 {
+        let end = chain.end();
+        let mut top = chain.top;
+        // SAFETY: `top` is a frame of the chain, which has room for `count` more and for their words; `fresh` holds
+        // as many.
+        unsafe {
+            let mut outer = *top;
+            let first = chain.fresh.as_mut_ptr();
+            let mut fresh = first.add(count);
+            let mut words = chain.word_at((outer.words >> 1) as usize);
+            let start = chain.word_at(0);
+            while fresh != first {
+                fresh = fresh.sub(1);
+                let frame = *fresh;
+                let rule = frame.rule;
+                let hash = crate::trie::roll(outer.hash, frame.pc);
+                let node = match known.find(outer.node, frame.pc, hash) {
+                    0 => known.keep(outer.node, frame.pc, hash, self.child(outer.node, frame.pc, hash)),
+                    node => node,
                 };
-                keep(outer.sp - 8, outer.pc);
-                if rule.form() == REALIGNED {
-                    keep(frame.bp.wrapping_add(rule.offset()), outer.sp);
-                    keep(frame.bp, outer.bp);
-                } else if rule.saved() != 0 && outer.words & 1 != 0 {
-                    keep(outer.sp - rule.saved(), outer.bp);
+                if top != end {
+                    words.write(Word { address: outer.sp - RETURN_AT, value: outer.pc });
+                    words = words.add(1);
                 }
+                // The callers depend on this frame's rbp if its rule uses it, or if it hands it on unchanged.
+                let depends;
+                if rule.is_plain() {
+                    if rule.saved() != RETURN_AT && outer.words & 1 != 0 && top != end {
+                        words.write(Word { address: outer.sp - rule.saved(), value: outer.bp });
+                        words = words.add(1);
+                    }
+                    depends = u32::from(rule.is_by_bp()) | outer.words & u32::from(rule.saved() == RETURN_AT);
+                } else {
+                    let rule = self.rules.whole(rule);
+                    if top != end {
+                        let mut add = |address, value| {
+                            words.write(Word { address, value });
+                            words = words.add(1);
+                        };
+                        if rule.form() == REALIGNED {
+                            add(frame.bp.wrapping_add(rule.offset()), outer.sp);
+                            add(frame.bp, outer.bp);
+                        } else if rule.saved() != RETURN_AT && outer.words & 1 != 0 {
+                            add(outer.sp - rule.saved(), outer.bp);
+                        }
+                    }
+                    depends = match rule.form() {
+                        BY_SP => outer.words & u32::from(rule.saved() == RETURN_AT),
+                        form => u32::from(form != NONE),
+                    };
+                }
+                let number = words.offset_from(start) as u32;
+                outer =
+                    Frame { sp: frame.sp, pc: frame.pc, bp: frame.bp, hash, node, words: number << 1 | depends & 1 };
+                top = top.add(1);
+                top.write(outer);
             }
-            // The callers depend on this frame's rbp if its rule uses it, or if it hands it on unchanged.
-            let depends = match rule.form() {
-                BY_SP => rule.saved() == 0 && outer.words & 1 != 0,
-                form => form != NONE,
-            };
-            outer = Frame { node, words: (words as u32) << 1 | u32::from(depends), ..frame };
-            if !chain.push(outer, hash) {
-                return outer.node;
-            }
+            chain.top = top;
+            outer.node
         }
-        outer.node
     }
 
     /// The rule for a return address that the cache does not have.
     #[cold]
     #[inline(never)]
-    fn rule(&self, scratch: &mut super::cfi::Scratch, pc: u64) -> Rule {
+    fn rule(&self, scratch: &mut super::cfi::Scratch, pc: u64) -> Short {
         if !(4096..1 << 47).contains(&pc) {
-            return Rule::UNKNOWN;
+            return Short::UNKNOWN;
         }
         // Not kept for code outside all modules: one may be loaded there later.
-        let Some(object) = self.objects.find(pc - 1) else { return Rule::UNKNOWN };
+        let Some(object) = self.objects.find(pc - 1) else { return Short::UNKNOWN };
         self.notice(&object);
         let rule = match rule::compile(&object, pc, scratch) {
             // The loader's first instructions have no unwind data, and no caller.
             Rule::UNKNOWN if self.objects.is_loader(pc) => Rule::END,
             rule => rule,
         };
-        self.rules.set(pc, rule);
-        rule
+        self.rules.set(pc, rule)
     }
 }
