@@ -35,6 +35,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("flate2", &["report/src/names/content.rs"]),
     ("gimli", &["report/src/names/lines.rs", "report/src/names/units.rs"]),
     ("jsonschema", &["report/src/profile/tests.rs", "tests/tests/endings.rs"]),
+    ("libm", &["shim/hot/src/sample.rs"]),
     ("object", &["report/src/names/elf.rs", "tests/tests/binary.rs"]),
     ("parking_lot", &["report/src/names.rs"]),
     ("proptest", &["report/src/names/demangle.rs"]),

@@ -18,7 +18,7 @@ const TOOLS: &[&str] =
     &["/usr/libexec/valgrind/callgrind-amd64-linux", "/usr/lib/x86_64-linux-gnu/valgrind/callgrind-amd64-linux"];
 
 /// More may not be added at depth 20 with 1,000 sites. The slack is for compilers and libcs that differ.
-pub const INSTRUCTIONS_A_PAIR_MAX: f64 = 1_600.0;
+pub const INSTRUCTIONS_A_PAIR_MAX: f64 = 950.0;
 
 /// What a way adds to a pair of this row. The error is what the cell says.
 pub fn added(kit: &Kit<'_>, place: &Place, tools: &Tools, row: &Row, way: Way) -> Result<f64, String> {
