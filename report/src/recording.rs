@@ -209,9 +209,9 @@ mod tests {
     #[test]
     fn foreign_and_newer_files_are_refused() {
         let mut bytes = recording(&two());
-        bytes[8] = 2;
+        bytes[8] = 9;
         let error = read(&bytes).err().unwrap().to_string();
-        assert_eq!(error, "cannot read recording `x`: version 2, this memtrace reads up to 1");
+        assert_eq!(error, format!("cannot read recording `x`: version 9, this memtrace reads up to {VERSION}"));
         bytes[0] = b'X';
         assert!(read(&bytes).err().unwrap().to_string().contains("does not begin with `MEMTRACE`"));
         assert!(read(b"").is_err());

@@ -74,10 +74,11 @@ impl Place {
         path
     }
 
-    /// A command in the directory.
+    /// A command in the directory. Signals are as a terminal leaves them: what started the tests may have been told
+    /// to ignore some, as nohup and a shell's background are.
     pub fn command(&self, program: &str) -> Command {
-        let mut command = Command::new(program);
-        command.current_dir(&self.0).stdin(Stdio::null());
+        let mut command = Command::new("env");
+        command.args(["--default-signal", program]).current_dir(&self.0).stdin(Stdio::null());
         command
     }
 

@@ -272,6 +272,7 @@ impl Hot {
             Inserted::Replaced(old) => self.count_out_blindly(old),
             Inserted::Dropped => return self.store.lose(Loss::BlockDropped),
         }
+        self.sample.mark(address, true);
         self.count_unknown(bytes);
     }
 
@@ -326,6 +327,7 @@ impl Hot {
     fn replaced(&self, body: &mut Body, old: Block) {
         self.store.lose(Loss::Replaced);
         if let Some(site) = self.sites.get(u64::from(old.site)) {
+            self.sample.mark(old.address, false);
             self.count_out(body, site, Weight::of(site, old.address, old.bytes), 0);
         }
     }

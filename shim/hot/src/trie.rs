@@ -18,14 +18,19 @@ impl Hot {
     /// The node for a frame below `parent`, made if it is new. 0: no memory; the stack cannot be told from others.
     #[inline(always)]
     pub fn child(&self, parent: u32, frame: u64, hash: u64) -> u32 {
-        let next = parent.wrapping_add(1);
-        if parent != 0 && self.is_node(next, parent, frame) {
-            return next;
+        if self.is_next(parent, frame) {
+            return parent + 1;
         }
         match self.node_index.find(hash, |node| self.is_node(node, parent, frame)) {
             Some(node) => node,
             None => self.new_child(parent, frame, hash),
         }
+    }
+
+    /// Whether the node after the caller's is this frame's.
+    #[inline(always)]
+    pub fn is_next(&self, parent: u32, frame: u64) -> bool {
+        parent != 0 && self.is_node(parent.wrapping_add(1), parent, frame)
     }
 
     #[inline(always)]

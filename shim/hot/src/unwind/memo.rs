@@ -71,10 +71,19 @@ impl Memo {
         if way.pc != pc || way.sp != entry.sp || (way.bp != entry.bp && way.words & 1 != 0) {
             return None;
         }
+        let join_sp = entry.sp + u64::from(way.join_at);
+        // SAFETY: a frame of the chain.
+        let (at, join) = unsafe {
+            let at = at_or_above(chain.top, join_sp);
+            (at, &*at)
+        };
+        if join.sp != join_sp || join.node != way.join_node || (join.bp != way.join_bp && join.words & 1 != 0) {
+            return None;
+        }
         // Innermost first: it is the one that differs most often.
         for place in (0..usize::from(way.words >> 1)).rev() {
-            // SAFETY: at most WORDS_MAX words were kept, at places of this stack above its pointer, between the
-            // entry and the join, which a walk has shown to be readable.
+            // SAFETY: at most WORDS_MAX words were kept, at places between the entry and the join. Both are on the
+            // stack in use, which was shown to be readable in between: the chain holds frames of no other.
             let same = unsafe {
                 let distance = u64::from(*way.places.get_unchecked(place)) * 8;
                 word(entry.sp + distance) == *way.values.get_unchecked(place)
@@ -83,14 +92,7 @@ impl Memo {
                 return None;
             }
         }
-        let join_sp = entry.sp + u64::from(way.join_at);
-        // SAFETY: a frame of the chain.
-        let (at, join) = unsafe {
-            let at = at_or_above(chain.top, join_sp);
-            (at, &*at)
-        };
-        let same = join.sp == join_sp && join.node == way.join_node && (join.bp == way.join_bp || join.words & 1 == 0);
-        if !same || chain.changed(join.words >> 1) != 0 {
+        if chain.changed(join.words >> 1) != 0 {
             return None;
         }
         if !way.site.is(way.site.node(), op) {

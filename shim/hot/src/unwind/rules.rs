@@ -14,7 +14,7 @@ use core::sync::atomic::{AtomicPtr, Ordering};
 use memtrace_wire::map::{U32, U64};
 use memtrace_wire::sys;
 
-use super::rule::{BY_BP, NONE, Rule};
+use super::rule::{BY_BP, BY_SP, NONE, Rule};
 use crate::lock::Lock;
 
 /// The short form of a rule, without its address: plain, or a number.
@@ -34,7 +34,7 @@ impl Short {
     /// Whether the CFA is found by rbp.
     #[inline(always)]
     pub const fn is_by_bp(self) -> bool {
-        self.0 & 3 == BY_BP
+        self.0 & BY_BP & !BY_SP != 0
     }
 
     /// Distance of the CFA from rsp or rbp.
@@ -87,7 +87,8 @@ pub struct View {
 }
 
 impl View {
-    /// The rule of a return address, if it is kept.
+    /// The rule of a return address, if it is kept. `Short::UNKNOWN` for 0; the high 16 bits are not looked at, which
+    /// are zero in every address of code.
     #[inline(always)]
     pub fn get(self, pc: u64) -> Option<Short> {
         let key = pc << 16;

@@ -34,17 +34,18 @@ impl Steps {
         unsafe { self.steps.get_unchecked_mut((hash >> (64 - STEP_BITS)) as usize) }
     }
 
-    /// The node for `pc` below `parent`; 0: not known. `hash`: of the path, as in the trie.
+    /// The node for `pc` below `parent`. `hash`: of the path, as in the trie.
     #[inline(always)]
-    pub fn find(&mut self, parent: u32, pc: u64, hash: u64) -> u32 {
-        let step = *self.step(hash);
-        if step.pc == pc && step.parent == parent { step.node } else { 0 }
+    pub fn find(&mut self, parent: u32, pc: u64, hash: u64) -> Option<u32> {
+        let step = self.step(hash);
+        if step.pc != pc || step.parent != parent {
+            return None;
+        }
+        Some(step.node)
     }
 
-    /// Remembers a step, and gives its node.
-    #[inline(always)]
-    pub fn keep(&mut self, parent: u32, pc: u64, hash: u64, node: u32) -> u32 {
+    /// Remembers a step.
+    pub fn keep(&mut self, parent: u32, pc: u64, hash: u64, node: u32) {
         *self.step(hash) = Step { pc, parent, node };
-        node
     }
 }

@@ -26,6 +26,9 @@ pub enum Stop {
 const CUT_UNWIND: Stop = Stop::Cut(frame::CUT_UNWIND, Loss::CutUnwind);
 const CUT_BOUNDS: Stop = Stop::Cut(frame::CUT_BOUNDS, Loss::CutBounds);
 
+/// Frames of a walk from which on their nodes are looked for in a row first.
+const IN_ORDER_MIN: usize = 4;
+
 impl Hot {
     /// The site of the stack at a hook's entry. Node 0: it could not be interned.
     #[inline(always)]
@@ -82,7 +85,7 @@ impl Hot {
         // SAFETY: at most one past the end.
         let full = unsafe { first.add(self.budget.frames_max.get() as usize) };
         let mut fresh = first;
-        let mut last = stacks.current.last();
+        let mut high = stacks.current.high;
         let mut hash = 0u64;
         let rules = self.rules.view();
         let stop = loop {
@@ -127,6 +130,12 @@ impl Hot {
                 match rule.form() {
                     NONE => {
                         break Some(match rule {
+                            // Not a return address: nobody called the frame below, or that cannot be known.
+                            _ if pc.wrapping_sub(1) >> 47 != 0 => {
+                                // SAFETY: written above.
+                                fresh = unsafe { fresh.sub(1) };
+                                if pc == 0 { Stop::End } else { CUT_UNWIND }
+                            }
                             Rule::END => Stop::End,
                             Rule::LONG => Stop::Long,
                             _ => CUT_UNWIND,
@@ -143,28 +152,24 @@ impl Hot {
                 }
             }
             // A caller's frame is above its callee's, with all that the callee saved in between, on the same stack.
-            let back = cfa.wrapping_sub(RETURN_AT);
-            if back > last {
-                if !stacks.grow_to(back) {
+            if cfa > high {
+                if !stacks.grow_to(cfa - RETURN_AT) {
                     break Some(CUT_BOUNDS);
                 }
-                last = stacks.current.last();
+                high = stacks.current.high;
             }
-            if back < sp || saved > cfa - sp {
+            // What is saved is 8 bytes and more below the CFA.
+            if (cfa.wrapping_sub(sp) as i64) < saved as i64 {
                 break Some(CUT_BOUNDS);
             }
-            // SAFETY: from `sp`, which is in the range, to `back`, which was shown to be readable.
+            // SAFETY: from `sp`, which is in the range, up to the CFA, below which it was shown to be readable.
             unsafe {
                 if saved != RETURN_AT {
                     bp = word(cfa - saved);
                 }
-                pc = word(back);
+                pc = word(cfa - RETURN_AT);
             }
             sp = cfa;
-            // The rules are found by 48 bits, and code is below 47.
-            if pc.wrapping_sub(1) >> 47 != 0 {
-                break Some(if pc == 0 { Stop::End } else { CUT_UNWIND });
-            }
         };
         // SAFETY: both are in `fresh`.
         let count = unsafe { fresh.offset_from(first) } as usize;
@@ -245,68 +250,106 @@ impl Hot {
     }
 
     /// Puts the first `count` fresh frames on top of the kept ones, outermost first, and interns each. Together they
-    /// are at most FRAMES_MAX.
-    #[inline(always)]
-    fn push(&self, chain: &mut Chain, known: &mut Steps, count: usize) -> u32 {
-        let end = chain.end();
+    /// are at most FRAMES_MAX. Not inlined: the walk needs its registers.
+    #[inline(never)]
+    fn push(&self, chain: &mut Chain, steps: &mut Steps, count: usize) -> u32 {
         let mut top = chain.top;
         // SAFETY: `top` is a frame of the chain, which has room for `count` more and for their words; `fresh` holds
-        // as many.
+        // as many. The outer frame is kept in registers: read back at once, what was just stored would be waited for.
         unsafe {
-            let mut outer = *top;
-            let first = chain.fresh.as_mut_ptr();
-            let mut fresh = first.add(count);
-            let mut words = chain.word_at((outer.words >> 1) as usize);
+            let Frame { mut sp, mut pc, mut bp, mut hash, mut node, words: end } = *top;
+            let first = chain.fresh.as_ptr();
             let start = chain.word_at(0);
+            let mut words = start.add((end >> 1) as usize);
+            let mut depends = end & 1;
+            // The outermost frame is derived from nothing.
+            let mut is_outermost = top == chain.end();
+            // A path that was new as a whole has its nodes in a row.
+            let mut in_order = count > IN_ORDER_MIN;
+            let mut fresh = first.add(count);
             while fresh != first {
                 fresh = fresh.sub(1);
-                let frame = *fresh;
-                let rule = frame.rule;
-                let hash = crate::trie::roll(outer.hash, frame.pc);
-                let node = match known.find(outer.node, frame.pc, hash) {
-                    0 => known.keep(outer.node, frame.pc, hash, self.child(outer.node, frame.pc, hash)),
-                    node => node,
-                };
-                if top != end {
-                    words.write(Word { address: outer.sp - RETURN_AT, value: outer.pc });
+                let rule = (*fresh).rule;
+                if !is_outermost {
+                    words.write(Word { address: sp - RETURN_AT, value: pc });
                     words = words.add(1);
                 }
-                // The callers depend on this frame's rbp if its rule uses it, or if it hands it on unchanged.
-                let depends;
                 if rule.is_plain() {
-                    if rule.saved() != RETURN_AT && outer.words & 1 != 0 && top != end {
-                        words.write(Word { address: outer.sp - rule.saved(), value: outer.bp });
-                        words = words.add(1);
-                    }
-                    depends = u32::from(rule.is_by_bp()) | outer.words & u32::from(rule.saved() == RETURN_AT);
-                } else {
-                    let rule = self.rules.whole(rule);
-                    if top != end {
-                        let mut add = |address, value| {
-                            words.write(Word { address, value });
+                    // The callers depend on this frame's rbp if its rule uses it, or if it hands it on unchanged.
+                    if rule.saved() != RETURN_AT {
+                        if depends != 0 && !is_outermost {
+                            words.write(Word { address: sp - rule.saved(), value: bp });
                             words = words.add(1);
-                        };
-                        if rule.form() == REALIGNED {
-                            add(frame.bp.wrapping_add(rule.offset()), outer.sp);
-                            add(frame.bp, outer.bp);
-                        } else if rule.saved() != RETURN_AT && outer.words & 1 != 0 {
-                            add(outer.sp - rule.saved(), outer.bp);
                         }
+                        depends = 0;
                     }
-                    depends = match rule.form() {
-                        BY_SP => outer.words & u32::from(rule.saved() == RETURN_AT),
-                        form => u32::from(form != NONE),
-                    };
+                    depends |= u32::from(rule.is_by_bp());
+                } else if !is_outermost {
+                    (words, depends) = self.words_of(&*fresh, (sp, bp, depends), words);
                 }
-                let number = words.offset_from(start) as u32;
-                outer =
-                    Frame { sp: frame.sp, pc: frame.pc, bp: frame.bp, hash, node, words: number << 1 | depends & 1 };
+                is_outermost = false;
+                (sp, pc, bp) = ((*fresh).sp, (*fresh).pc, (*fresh).bp);
+                hash = crate::trie::roll(hash, pc);
+                let outer = node;
+                node = if in_order && self.is_next(outer, pc) {
+                    outer + 1
+                } else {
+                    match steps.find(outer, pc, hash) {
+                        Some(node) => node,
+                        None => self.intern_slowly(steps, outer, pc, hash),
+                    }
+                };
+                in_order = node == outer + 1;
                 top = top.add(1);
-                top.write(outer);
+                (*top).sp = sp;
+                (*top).pc = pc;
+                (*top).bp = bp;
+                (*top).hash = hash;
+                (*top).node = node;
+                (*top).words = (words.offset_from(start) as u32) << 1 | depends;
             }
             chain.top = top;
-            outer.node
+            node
         }
+    }
+
+    /// The node of a step that the thread does not know.
+    #[cold]
+    #[inline(never)]
+    fn intern_slowly(&self, steps: &mut Steps, parent: u32, pc: u64, hash: u64) -> u32 {
+        let node = self.child(parent, pc, hash);
+        steps.keep(parent, pc, hash, node);
+        node
+    }
+
+    /// The words and the dependence on rbp of a frame whose rule is not plain. `outer`: sp and rbp of its caller, and
+    /// whether the callers beyond depend on that.
+    ///
+    /// # Safety
+    /// There is room for two words at `words`.
+    #[cold]
+    #[inline(never)]
+    unsafe fn words_of(&self, frame: &Fresh, outer: (u64, u64, u32), mut words: *mut Word) -> (*mut Word, u32) {
+        let (sp, bp, depends) = outer;
+        let rule = self.rules.whole(frame.rule);
+        let mut add = |address, value| {
+            // SAFETY: by this function's contract; at most two are added.
+            unsafe {
+                words.write(Word { address, value });
+                words = words.add(1);
+            }
+        };
+        if rule.form() == REALIGNED {
+            add(frame.bp.wrapping_add(rule.offset()), sp);
+            add(frame.bp, bp);
+        } else if rule.saved() != RETURN_AT && depends != 0 {
+            add(sp - rule.saved(), bp);
+        }
+        let depends = match rule.form() {
+            BY_SP => depends & u32::from(rule.saved() == RETURN_AT),
+            form => u32::from(form != NONE),
+        };
+        (words, depends)
     }
 
     /// The rule for a return address that the cache does not have.
