@@ -132,38 +132,40 @@ const SITES: &str = r#"
 fn near_its_limit_memtrace_gives_up_in_steps_and_names_them() {
     let place = Place::new();
     let program = place.c("sites", SITES, &["-fno-builtin", "-O1", "-fno-optimize-sibling-calls"]);
-    let run = |limit: &str| {
+    let run = |limit: u64| {
         let ended = place
             .job(How::Bare, &program)
             .env("MEMTRACE_SUMMARY", "1")
             .env("MEMTRACE_TOP", "5")
-            .env("MEMTRACE_MAX_MEMORY", limit)
+            .env("MEMTRACE_MAX_MEMORY", limit.to_string())
             .record();
         assert_eq!((ended.code(), ended.stdout.trim()), (Some(0), "60000"), "{limit}");
         let process: &Process = ended.process();
         let own = process.summary("own_bytes");
         (process.summary("memory_level"), process.losses(), own, process.summary("allocations"))
     };
-    let (level, losses, without, allocations) = run("4G");
+    let (level, losses, without, allocations) = run(4 << 30);
     assert_eq!((level, losses.len(), allocations >= 120_000), (0, 0, true), "{losses:?}");
-    let (level, losses, own, _) = run("20M");
+    let (level, losses, own, _) = run(without * 5 / 4);
     assert!(level == 1 && losses.contains_key("memory_short") && own < without, "{level} {losses:?} {own} {without}");
-    let (level, losses, own, _) = run("4M");
-    assert!(level == 2 && losses.contains_key("memory_sampled") && own <= 4 << 20, "{level} {losses:?} {own}");
-    let (level, losses, own, _) = run("1M");
-    assert!(level == 3 && losses.contains_key("memory_counted"), "{level} {losses:?}");
     // What the start takes is beyond the limit already, and nothing is added.
-    assert!(own <= 7 << 20, "{own}");
+    let (level, losses, least, _) = run(1 << 20);
+    assert!(level == 3 && losses.contains_key("memory_counted") && least < 7 << 20, "{level} {losses:?} {least}");
+    let limit = least * 6 / 5;
+    let (level, losses, own, _) = run(limit);
+    assert!(level == 2 && losses.contains_key("memory_sampled") && own <= limit, "{level} {losses:?} {own}");
 }
 
 #[test]
 fn what_was_recorded_before_the_limit_and_what_was_sampled_near_it_add_up() {
     let place = Place::new();
-    let ended = blocks(&place, How::Bare, &[("MEMTRACE_MAX_MEMORY", "29M")]);
+    let without = blocks(&place, How::Bare, &[]).process().summary("own_bytes");
+    let limit = without * 6 / 5;
+    let ended = blocks(&place, How::Bare, &[("MEMTRACE_MAX_MEMORY", &limit.to_string())]);
     let process = ended.process();
     assert_eq!(process.summary("memory_level"), 2, "{:?}", process.losses());
     assert_eq!(process.summary("sample_bytes"), 512 << 10);
     near(process.sum("small", "total_blocks"), 1_200_000, 20);
     near(process.sum("large", "live_bytes"), 70_000_000, 60);
-    assert!(process.summary("own_bytes") <= 29 << 20);
+    assert!(process.summary("own_bytes") <= limit);
 }
