@@ -6,7 +6,7 @@
 use core::cell::UnsafeCell;
 use core::ffi::{CStr, c_char};
 use core::sync::atomic::{AtomicU64, Ordering};
-use memtrace_hot::mode::{ACTIVE, PASSIVE, STARTING, UNSTARTED};
+use memtrace_hot::mode::{PASSIVE, STARTING, UNSTARTED};
 use memtrace_hot::store::Source;
 use memtrace_hot::text::Buffer;
 use memtrace_hot::thread::Thread;
@@ -63,9 +63,8 @@ fn executable() -> &'static [u8] {
 pub fn once() -> bool {
     if HOT.mode.replace(UNSTARTED, STARTING) {
         // The thread that starts must not wait for itself when a constructor's code calls a hook.
-        let mode = if start() { ACTIVE } else { PASSIVE };
+        let mode = if start() { HOT.recording_mode() } else { PASSIVE };
         HOT.mode.publish(mode);
-        HOT.choose_mode();
     }
     while HOT.mode.acquire() == STARTING {
         sys::give_way();

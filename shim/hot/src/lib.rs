@@ -186,16 +186,21 @@ impl Hot {
         if !matches!(now, mode::ACTIVE | mode::SAMPLING | mode::CAREFUL) {
             return;
         }
-        let next = if self.fault.armed.get() != 0 || self.budget.level.get() != 0 {
+        let next = self.recording_mode();
+        self.mode.replace(now, next);
+        if next != mode::SAMPLING {
+            self.operator.deletes.iter().for_each(|delete| delete.publish(0));
+        }
+    }
+
+    /// What the hooks of a process that records do now.
+    pub fn recording_mode(&self) -> u32 {
+        if self.fault.armed.get() != 0 || self.budget.level.get() != 0 {
             mode::CAREFUL
         } else if self.sample.mean.get() != 0 {
             mode::SAMPLING
         } else {
             mode::ACTIVE
-        };
-        self.mode.replace(now, next);
-        if next != mode::SAMPLING {
-            self.operator.deletes.iter().for_each(|delete| delete.publish(0));
         }
     }
 
