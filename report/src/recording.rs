@@ -221,11 +221,12 @@ mod tests {
     fn live_blocks_are_read_from_cells_and_from_the_side_table() {
         let mut target = Target::new(1, "app");
         let granule = 0x7f00_0000_0040u64;
-        let cell = live::pack(granule + 8, 24, 2).unwrap() | live::CROWDED;
         let place = (granule >> 5) as usize & 0x1ffff;
-        // The second granule has no block of its own: what it once had is gone, its neighbours stand in the side table.
-        target.leaves.push((granule >> LEAF_SHIFT, vec![(place, cell), (place + 1, live::CROWDED)]));
-        for (address, bytes) in [(granule + 16, 8), (0, 0), (1, 0), (0x1000, 1 << 40)] {
+        let cells = [live::cell(granule, 2, 24), live::cell(granule + 48, 2, live::NEXT), live::size_cell(1000)];
+        let large = live::cell(granule + 96, 3, live::BESIDE);
+        let cells = cells.into_iter().chain([large]).enumerate().map(|(at, cell)| (place + at, cell));
+        target.leaves.push((granule >> LEAF_SHIFT, cells.collect()));
+        for (address, bytes) in [(granule + 8, 8), (0, 0), (1, 0), (granule + 96, 1 << 40)] {
             let side: Side = zero();
             side.address.set(address);
             side.bytes.set(bytes);
@@ -235,7 +236,12 @@ mod tests {
         let recording = read(&recording(&[target])).unwrap();
         let blocks = recording.processes[0].live_blocks().unwrap();
         let block = |address, bytes, site| LiveBlock { address, bytes, site };
-        let expected = [block(0x1000, 1 << 40, 3), block(granule + 8, 24, 2), block(granule + 16, 8, 3)];
+        let expected = [
+            block(granule, 24, 2),
+            block(granule + 8, 8, 3),
+            block(granule + 48, 1000, 2),
+            block(granule + 96, 1 << 40, 3),
+        ];
         assert_eq!(blocks, expected);
     }
 

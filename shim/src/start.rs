@@ -12,6 +12,7 @@ use memtrace_hot::text::Buffer;
 use memtrace_hot::thread::Thread;
 use memtrace_hot::unwind::object::link_maps;
 use memtrace_wire::layout::{Passive, SETTINGS_AT, SETTINGS_BYTES};
+use memtrace_wire::live::Spacing;
 use memtrace_wire::loss::Loss;
 use memtrace_wire::map::{Region, U32, U64};
 use memtrace_wire::settings;
@@ -82,7 +83,7 @@ fn start() -> bool {
     HOT.loaded.own.set(once as *const () as u64);
     // SAFETY: one thread starts, and nobody reads yet.
     memtrace_hot::modules::executable(unsafe { &mut *EXECUTABLE.0.get() });
-    HOT.apart.set(u32::from(is_glibc()));
+    HOT.live.spaced(if is_glibc() { Spacing::Apart } else { Spacing::Close });
     let reason = passive_reason();
     read_origin();
     // A passive process opens a recording too, to say why it is passive; a set-id one touches nothing.

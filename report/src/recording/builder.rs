@@ -5,10 +5,11 @@ use std::io::{Seek, Write};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use memtrace_wire::layout::{
-    DIRECTORY_AT, Fault, FileHeader, LEAF_BYTES, MAGIC, Module, Node, Op, PAGE_BYTES, PROCESS_MAGIC, ProcessHeader,
-    ROOT_BYTES, SETTINGS_AT, Side, Site, TextAt, Thread, VERSION, Window, WindowKind,
+    DIRECTORY_AT, Fault, FileHeader, MAGIC, Module, Node, Op, PAGE_BYTES, PROCESS_MAGIC, ProcessHeader, ROOT_BYTES,
+    SETTINGS_AT, Side, Site, TextAt, Thread, VERSION, Window, WindowKind,
 };
-use memtrace_wire::map::{self, Record, U32, U64};
+use memtrace_wire::live::Spacing;
+use memtrace_wire::map::{self, Record, U32};
 
 /// One process to be written.
 pub struct Target {
@@ -25,7 +26,7 @@ pub struct Target {
     /// Faults.
     pub faults: Vec<Fault>,
     /// Leaves of the live table: index, and cells by granule.
-    pub leaves: Vec<(u64, Vec<(usize, u64)>)>,
+    pub leaves: Vec<(u64, Vec<(usize, u32)>)>,
     /// The side table.
     pub sides: Vec<Side>,
     /// `NAME=VALUE`.
@@ -162,11 +163,11 @@ pub fn recording(targets: &[Target]) -> Vec<u8> {
         window(WindowKind::Sides, 0, bytes_of(&target.sides));
         window(WindowKind::Text, 0, target.text.clone());
         for (index, cells) in &target.leaves {
-            let mut leaf = vec![0; LEAF_BYTES as usize];
+            let mut leaf = vec![0; Spacing::Apart.leaf_bytes() as usize];
             for &(granule, cell) in cells {
-                leaf[granule * 8..][..8].copy_from_slice(map::bytes_of(&U64::new(cell)));
+                leaf[granule * 4..][..4].copy_from_slice(map::bytes_of(&U32::new(cell)));
             }
-            window(WindowKind::Live, *index, leaf);
+            window(Spacing::Apart.kind(), *index, leaf);
         }
         let process = &target.header;
         process.magic.set(PROCESS_MAGIC);

@@ -71,7 +71,7 @@ fn windows(hot: &Hot) -> impl Iterator<Item = (Region, &'static Window, u64)> + 
             WindowKind::Threads => (hot.threads.region(index)?, table(process.thread_count.get(), 256)),
             WindowKind::Faults => (hot.faults.region(index)?, u64::MAX),
             WindowKind::Directory => (hot.store.directory(index)?, u64::MAX),
-            WindowKind::Live | WindowKind::Dense | WindowKind::Sides => return None,
+            WindowKind::Live16 | WindowKind::Live32 | WindowKind::Sides => return None,
         };
         Some((region, window, used))
     })

@@ -15,7 +15,7 @@
 extern crate std;
 
 pub mod budget;
-pub mod dense;
+pub mod cells;
 pub mod fault;
 pub mod index;
 pub mod live;
@@ -125,8 +125,6 @@ pub struct Hot {
     pub mode: U32,
     /// 1 while one thread has recorded: its counters are exact at every moment.
     pub alone: U32,
-    /// 1: blocks are at least 32 bytes apart (glibc), so that no two threads ever share a cell.
-    pub apart: U32,
 }
 
 impl Hot {
@@ -157,7 +155,6 @@ impl Hot {
             budget: budget::Budget::new(),
             mode: U32::new(mode::UNSTARTED),
             alone: U32::new(0),
-            apart: U32::new(0),
         }
     }
 

@@ -6,19 +6,17 @@
 //!            4,096 places  8,192       131,072 cells, one for 32 bytes of heap: a leaf, in the recording
 //! ```
 //!
-//! glibc's blocks are at least 32 bytes apart, so a cell of 4 bytes is written by the thread that owns the block,
-//! and plain moves are enough (`dense`). Under other allocators cells have 8 bytes, and two blocks may share one:
-//! the second goes to the side table.
+//! A cell is written by the thread that owns the block, so plain moves are enough: `cells`. Under allocators other
+//! than glibc's a cell is for 16 bytes of heap.
 
 use core::sync::atomic::{AtomicPtr, Ordering};
-use memtrace_wire::dense::{SHORT_MAX, address as dense_address, is_block};
-use memtrace_wire::layout::{DENSE_BYTES, GRANULE_SHIFT, LEAF_BYTES, LEAF_GRANULES, LEAF_SHIFT, WindowKind};
-use memtrace_wire::live::{self, CROWDED};
-use memtrace_wire::map::U64;
+use memtrace_wire::layout::LEAF_SHIFT;
+use memtrace_wire::live::{self, Spacing, is_block};
+use memtrace_wire::map::U32;
 use memtrace_wire::sys;
 
 use crate::Hot;
-use crate::dense::{self, Cells};
+use crate::cells::{self, Cells};
 use crate::lock::Lock;
 
 /// A live block.
@@ -38,6 +36,8 @@ const MIDDLES: usize = 1 << (TOP_SHIFT - LEAF_SHIFT);
 
 /// The upper levels; leaves are windows of the recording.
 pub struct Live {
+    granule_shift: U32,
+    short_max: U32,
     tops: [AtomicPtr<AtomicPtr<u8>>; TOPS],
     grow: Lock,
 }
@@ -54,9 +54,27 @@ pub enum Inserted {
 }
 
 impl Live {
-    /// Empty.
+    /// Empty, for any allocator.
     pub const fn new() -> Self {
-        Self { tops: [const { AtomicPtr::new(core::ptr::null_mut()) }; TOPS], grow: Lock::new() }
+        Self {
+            granule_shift: U32::new(Spacing::Close.granule_shift()),
+            short_max: U32::new(Spacing::Close.short_max() as u32),
+            tops: [const { AtomicPtr::new(core::ptr::null_mut()) }; TOPS],
+            grow: Lock::new(),
+        }
+    }
+
+    /// Says how far apart the allocator's blocks are, before the first is recorded.
+    pub fn spaced(&self, spacing: Spacing) {
+        self.granule_shift.set(spacing.granule_shift());
+        self.short_max.set(spacing.short_max() as u32);
+    }
+
+    fn spacing(&self) -> Spacing {
+        match self.granule_shift.get() == Spacing::Apart.granule_shift() {
+            true => Spacing::Apart,
+            false => Spacing::Close,
+        }
     }
 
     #[inline(always)]
@@ -70,31 +88,33 @@ impl Live {
         (!leaf.is_null()).then_some(leaf.cast_const())
     }
 
-    /// The cell for an address, if anything near it was ever live; not in a process of dense leaves.
-    fn cell(&self, address: u64) -> Option<&'static U64> {
-        // SAFETY: a leaf has a cell for every granule that these bits can name.
-        Some(unsafe { &*self.leaf(address)?.cast::<U64>().add(place(address)) })
-    }
-
-    /// The same in a process of dense leaves.
+    /// The cells for an address, if anything near it was ever live.
     #[inline(always)]
-    fn dense(&self, address: u64) -> Option<&'static Cells> {
+    fn cells(&self, address: u64) -> Option<&'static Cells> {
+        let granule = (address & ((1 << LEAF_SHIFT) - 1)) >> self.granule_shift.get();
         // SAFETY: a leaf has a cell for every granule that these bits can name, and one behind the last.
-        Some(unsafe { &*self.leaf(address)?.cast::<u32>().add(place(address)).cast() })
+        Some(unsafe { &*self.leaf(address)?.cast::<u32>().add(granule as usize).cast() })
     }
 
-    /// Address of a block, in a process of dense leaves, that stands where another one now is.
+    #[inline(always)]
+    fn put(&self, cells: &Cells, block: Block) -> bool {
+        cells::put(cells, block, u64::from(self.short_max.get()))
+    }
+
+    /// Address of a block that stands where another one now is.
     fn stale(&self, block: Block) -> Option<u64> {
-        let granule = block.address & !31;
-        let [own, next] = self.dense(block.address)?;
+        let bytes = 1 << self.granule_shift.get();
+        let granule = block.address & !(bytes - 1);
+        let [own, next] = self.cells(block.address)?;
         if own.get() & 1 != 0 {
-            let [before, _] = self.dense(granule - 32)?;
-            return Some(dense_address(before.get(), granule - 32));
+            let [before, _] = self.cells(granule - bytes)?;
+            return Some(live::address(before.get(), granule - bytes));
         }
         if own.get() != 0 {
-            return Some(dense_address(own.get(), granule));
+            return Some(live::address(own.get(), granule));
         }
-        (block.bytes > SHORT_MAX && is_block(next.get())).then(|| dense_address(next.get(), granule + 32))
+        let is_long = block.bytes > u64::from(self.short_max.get());
+        (is_long && is_block(next.get())).then(|| live::address(next.get(), granule + bytes))
     }
 
     #[cold]
@@ -111,11 +131,9 @@ impl Live {
         // SAFETY: as in `leaf`.
         let leaf = unsafe { &*middle.add((address >> LEAF_SHIFT) as usize & (MIDDLES - 1)) };
         if leaf.load(Ordering::Acquire).is_null() {
-            let (kind, bytes) = match hot.apart.get() {
-                0 => (WindowKind::Live, LEAF_BYTES),
-                _ => (WindowKind::Dense, DENSE_BYTES),
-            };
-            let region = hot.store.window(kind, address >> LEAF_SHIFT, bytes, may_wait)?;
+            let spacing = self.spacing();
+            let index = address >> LEAF_SHIFT;
+            let region = hot.store.window(spacing.kind(), index, spacing.leaf_bytes(), may_wait)?;
             leaf.store(region.base(), Ordering::Release);
         }
         Some(())
@@ -147,9 +165,8 @@ impl Hot {
     /// Enters a block. `may_wait`: false in a hook that interrupted another.
     #[inline(always)]
     pub fn insert(&self, block: Block, may_wait: bool) -> Inserted {
-        if self.apart.get() != 0
-            && let Some(cell) = self.live.dense(block.address)
-            && dense::put(cell, block)
+        if let Some(cells) = self.live.cells(block.address)
+            && self.live.put(cells, block)
         {
             return Inserted::New;
         }
@@ -159,130 +176,60 @@ impl Hot {
     #[cold]
     #[inline(never)]
     fn insert_slowly(&self, block: Block, may_wait: bool) -> Inserted {
+        if block.address & 15 != 0 {
+            return self.insert_beside(block, may_wait);
+        }
         if self.live.leaf(block.address).is_none() {
             if self.live.make(self, block.address, may_wait).is_none() {
                 return Inserted::Dropped;
             }
             self.mind();
         }
-        if self.apart.get() != 0 {
-            return self.insert_dense(block, may_wait);
-        }
-        let Some(cell) = self.live.cell(block.address) else { return Inserted::Dropped };
-        match live::pack(block.address, block.bytes, block.site) {
-            Some(packed) => self.insert_shared(cell, block, packed, may_wait),
-            None => self.insert_beside(cell, block, may_wait),
-        }
-    }
-
-    fn insert_dense(&self, block: Block, may_wait: bool) -> Inserted {
-        let Some(cell) = self.live.dense(block.address) else { return Inserted::Dropped };
+        let Some(cells) = self.live.cells(block.address) else { return Inserted::Dropped };
         // What stands where the block now is was freed past us.
-        let stale = self.live.stale(block).map(|address| self.take_dense(address, may_wait));
-        if !dense::put(cell, block) {
-            dense::put_beside(cell, block);
-            if !self.sides.insert(&self.store, block, may_wait) {
+        let stale = self.live.stale(block).map(|address| self.take(address, may_wait));
+        if !self.live.put(cells, block) {
+            cells::put_beside(cells, block);
+            if self.insert_beside(block, may_wait) == Inserted::Dropped {
                 return Inserted::Dropped;
             }
         }
         stale.flatten().map_or(Inserted::New, Inserted::Replaced)
     }
 
-    fn insert_shared(&self, cell: &U64, block: Block, packed: u64, may_wait: bool) -> Inserted {
-        loop {
-            let old = cell.acquire();
-            if old & !CROWDED == 0 {
-                if cell.replace(old, packed | old & CROWDED) {
-                    let beside = if old & CROWDED != 0 { self.sides.take(block.address, may_wait) } else { None };
-                    return beside.map_or(Inserted::New, Inserted::Replaced);
-                }
-            } else if live::is_at(old, block.address) {
-                if cell.replace(old, packed | old & CROWDED) {
-                    return Inserted::Replaced(unpack(old, block.address));
-                }
-            } else {
-                return self.insert_beside(cell, block, may_wait);
-            }
-        }
-    }
-
-    fn insert_beside(&self, cell: &U64, block: Block, may_wait: bool) -> Inserted {
-        let mut replaced = None;
-        loop {
-            let old = cell.acquire();
-            let cleared = if live::is_at(old, block.address) {
-                replaced = Some(unpack(old, block.address));
-                0
-            } else {
-                old
-            };
-            if cell.replace(old, cleared | CROWDED) {
-                break;
-            }
-        }
-        let beside = self.sides.take(block.address, may_wait);
+    fn insert_beside(&self, block: Block, may_wait: bool) -> Inserted {
+        let old = self.sides.take(block.address, may_wait);
         if !self.sides.insert(&self.store, block, may_wait) {
             return Inserted::Dropped;
         }
-        replaced.or(beside).map_or(Inserted::New, Inserted::Replaced)
+        old.map_or(Inserted::New, Inserted::Replaced)
     }
 
-    /// Takes a block out, if that needs plain moves only: its site and size. `None`: see `take`.
+    /// Takes a block out, if it has a cell: its site and size. `None`: see `take`.
     #[inline(always)]
     pub fn take_own(&self, address: u64) -> Option<(u32, u64)> {
-        if self.apart.get() == 0 {
-            return None;
-        }
-        dense::take(self.live.dense(address)?, address)
+        cells::take(self.live.cells(address)?, address)
     }
 
     /// Takes a block out. `None`: we do not know it.
     pub fn take(&self, address: u64, may_wait: bool) -> Option<Block> {
-        if self.apart.get() != 0 {
-            return self.take_dense(address, may_wait);
-        }
-        let cell = self.live.cell(address)?;
-        loop {
-            let old = cell.acquire();
-            if !live::is_at(old, address) {
-                return if old & CROWDED != 0 { self.sides.take(address, may_wait) } else { None };
+        if address & 15 == 0 {
+            let cells = self.live.cells(address)?;
+            if let Some((site, bytes)) = cells::take(cells, address) {
+                return Some(Block { address, bytes, site });
             }
-            if cell.replace(old, old & CROWDED) {
-                return Some(unpack(old, address));
+            if !cells::take_beside(cells, address) {
+                return None;
             }
-        }
-    }
-
-    fn take_dense(&self, address: u64, may_wait: bool) -> Option<Block> {
-        let cell = self.live.dense(address)?;
-        if let Some((site, bytes)) = dense::take(cell, address) {
-            return Some(Block { address, bytes, site });
-        }
-        if !dense::take_beside(cell, address) {
-            return None;
         }
         self.sides.take(address, may_wait)
     }
 
-    /// The block at an address, if it has a cell of its own.
+    /// The block at an address, if it has a cell.
     pub fn peek(&self, address: u64) -> Option<Block> {
-        if self.apart.get() != 0 {
-            let (site, bytes) = dense::peek(self.live.dense(address)?, address)?;
-            return Some(Block { address, bytes, site });
-        }
-        let cell = self.live.cell(address)?.get();
-        live::is_at(cell, address).then(|| unpack(cell, address))
+        let (site, bytes) = cells::peek(self.live.cells(address)?, address)?;
+        Some(Block { address, bytes, site })
     }
-}
-
-/// The granule's number in its leaf.
-#[inline(always)]
-const fn place(address: u64) -> usize {
-    (address >> GRANULE_SHIFT & (LEAF_GRANULES - 1)) as usize
-}
-
-fn unpack(cell: u64, address: u64) -> Block {
-    Block { address, bytes: live::bytes(cell), site: live::site(cell) }
 }
 
 #[cfg(test)]
@@ -294,22 +241,27 @@ mod tests {
 
     #[test]
     fn the_live_table_answers_like_a_hash_map() {
-        for (seed, apart) in [(1u64, 0u32), (2, 0), (3, 1)] {
+        for (seed, spacing, apart, longest) in [
+            (1u64, Spacing::Close, 8, 7),
+            (2, Spacing::Close, 16, 15),
+            (3, Spacing::Close, 32, 0xfff),
+            (4, Spacing::Apart, 32, 31),
+            (5, Spacing::Apart, 64, 0xfff),
+        ] {
             let hot = Box::leak(Box::new(Hot::new()));
             assert!(hot.store.open(Source::Private) && hot.start());
-            hot.apart.set(apart);
-            let spacing = if apart == 0 { 8 } else { 64 };
+            hot.live.spaced(spacing);
             let mut model: HashMap<u64, Block> = HashMap::new();
             let mut state = seed;
             for step in 0..100_000u64 {
                 state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-                let address = 0x7f12_3400_0010 + (state >> 50) * spacing;
-                let large = if step % 1000 == 0 { 1 << 33 } else { 0 };
+                let address = 0x7f12_3400_0010 + (state >> 50) * apart;
+                let large = if longest == 0xfff && step % 1000 == 0 { 1 << 33 } else { 0 };
                 if state >> 20 & 1 == 0 {
                     assert_eq!(hot.take(address, true), model.remove(&address), "seed {seed} step {step}");
                 } else {
                     let block =
-                        Block { address, bytes: (state >> 30 & 0xfff) + large, site: (state >> 10) as u32 & 0x7ff };
+                        Block { address, bytes: (state >> 30 & longest) + large, site: (state >> 10) as u32 & 0x7ff };
                     let block = Block { site: block.site + 1, ..block };
                     let expected = model.insert(address, block).map_or(Inserted::New, Inserted::Replaced);
                     assert_eq!(hot.insert(block, true), expected, "seed {seed} step {step}");
@@ -326,7 +278,7 @@ mod tests {
     fn a_block_whose_free_went_past_us_makes_room_for_what_stands_there_now() {
         let hot = Box::leak(Box::new(Hot::new()));
         assert!(hot.store.open(Source::Private) && hot.start());
-        hot.apart.set(1);
+        hot.live.spaced(Spacing::Apart);
         let block = |address: u64, bytes| Block { address: 0x7f12_3440_0000 + address, bytes, site: 7 };
         let huge = 1 << 40;
         for (old, new) in [

@@ -139,7 +139,7 @@ impl Hot {
         let body = &mut *inside.body;
         let Some((site, bytes)) = taken else {
             // The free that an operator delete ends in: that took the block out.
-            if body.deleting == address && self.apart.get() != 0 {
+            if body.deleting == address {
                 body.last_block = 0;
                 return;
             }

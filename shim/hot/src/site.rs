@@ -135,7 +135,7 @@ impl Hot {
     fn new_site(&self, slot: u32, node: u32, op: Op, hash: u64) -> Option<u32> {
         let process = self.store.process()?;
         let number = process.site_count.get();
-        if number > u64::from(memtrace_wire::dense::SITE_MAX) {
+        if number > u64::from(memtrace_wire::live::SITE_MAX) {
             return None;
         }
         let site = self.sites.make(&self.store, number)?;

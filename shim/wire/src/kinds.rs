@@ -26,8 +26,8 @@ numbers! {
         Nodes = 1,
         /// `Site`s.
         Sites = 2,
-        /// Cells of the live table (`live`).
-        Live = 3,
+        /// Cells of the live table (`live`), each for 16 bytes of heap.
+        Live16 = 3,
         /// `Module`s.
         Modules = 4,
         /// Bytes.
@@ -40,8 +40,8 @@ numbers! {
         Sides = 8,
         /// More `Window`s.
         Directory = 9,
-        /// Cells of the live table (`dense`).
-        Dense = 10,
+        /// The same, each for 32 bytes.
+        Live32 = 10,
     }
 
     /// How the process, or this image of it, came to its end.

@@ -14,7 +14,7 @@ pub const MAGIC: u64 = u64::from_le_bytes(*b"MEMTRACE");
 /// First eight bytes of every process root.
 pub const PROCESS_MAGIC: u64 = u64::from_le_bytes(*b"MTPROCES");
 /// Raised whenever a record below changes.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 
 /// Windows start and end on pages.
 pub const PAGE_BYTES: u64 = 4096;
@@ -49,14 +49,6 @@ pub const FAULTS_PER_WINDOW: u64 = 1 << 10;
 pub const SIDE_PER_WINDOW: u64 = 1 << 14;
 /// Address space that one leaf of the live table covers, as a shift.
 pub const LEAF_SHIFT: u32 = 22;
-/// Address space of one cell of a leaf, as a shift: 32 bytes, glibc's smallest chunk.
-pub const GRANULE_SHIFT: u32 = 5;
-/// Granules of one leaf.
-pub const LEAF_GRANULES: u64 = 1 << (LEAF_SHIFT - GRANULE_SHIFT);
-/// Bytes of one leaf: a 64-bit cell for each granule.
-pub const LEAF_BYTES: u64 = LEAF_GRANULES * 8;
-/// Bytes of one dense leaf: a 32-bit cell for each granule, and a page for the one behind the last.
-pub const DENSE_BYTES: u64 = LEAF_GRANULES * 4 + PAGE_BYTES;
 
 macro_rules! records {
     ($($(#[$doc:meta])* pub struct $name:ident = $bytes:literal { $($(#[$field_doc:meta])* pub $field:ident: $ty:ty,)* })*) => {

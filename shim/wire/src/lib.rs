@@ -19,7 +19,6 @@
 #[cfg(test)]
 extern crate std;
 
-pub mod dense;
 pub mod kinds;
 pub mod layout;
 pub mod live;

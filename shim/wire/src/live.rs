@@ -1,53 +1,123 @@
-//! One live block in one 64-bit cell.
+//! One live block in one or two 32-bit cells.
 //!
 //! ```text
-//!  63      62          36 35                     2 1    0
-//! ┌───────┬──────────────┬────────────────────────┬──────┐
-//! │crowded│ site, 27 bit │      size, 34 bit      │ slot │   0 = no block
-//! └───────┴──────────────┴────────────────────────┴──────┘
+//!  31            8 7      2   1     0
+//! ┌───────────────┬────────┬──────┬───┐
+//! │ site, 24 bit  │  code  │ slot │ 0 │   the cell of the block's granule; 0 = no block
+//! └───────────────┴────────┴──────┴───┘
+//! ┌─────────────────────────────┬───┐
+//! │        size, 31 bit         │ 1 │   the cell behind it, if the code is NEXT
+//! └─────────────────────────────┴───┘
 //! ```
 //!
-//! `slot` is the block's place in its granule, in units of 8 bytes. `crowded` says that the side table has
-//! more blocks of this granule.
+//! `slot` is bit 4 of the address. A small block's code is its size; a larger one reaches into the next granule, so
+//! that this one's cell is its own too. Blocks whose address is no multiple of 16 stand in the side table, and
+//! no cell knows of them.
+
+use crate::layout::{LEAF_SHIFT, PAGE_BYTES, WindowKind};
 
 /// Sites that fit a cell.
-pub const SITE_MAX: u32 = (1 << 27) - 1;
+pub const SITE_MAX: u32 = (1 << 24) - 1;
 /// Sizes from here on stand in the side table.
-pub const SIZE_MAX: u64 = (1 << 34) - 1;
-/// The granule has further blocks in the side table.
-pub const CROWDED: u64 = 1 << 63;
+pub const SIZE_MAX: u64 = (1 << 31) - 1;
+/// Codes up to here are sizes.
+pub const SHORT_MAX: u64 = 40;
+/// Code: the size stands in the next cell.
+pub const NEXT: u32 = 63;
+/// Code: the size stands in the side table.
+pub const BESIDE: u32 = 62;
 
-/// A block's own cell; the crowded bit is not set. `None`: it does not fit, and belongs in the side table.
-#[inline(always)]
-pub const fn pack(address: u64, bytes: u64, site: u32) -> Option<u64> {
-    if bytes > SIZE_MAX || site > SITE_MAX || address & 7 != 0 {
-        return None;
+/// How far apart an allocator's blocks are.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Spacing {
+    /// Any: a cell for 16 bytes of heap.
+    Close,
+    /// 32 bytes at least, glibc's smallest chunk: a cell for 32 bytes of heap. A block of more than 40 bytes takes 64.
+    Apart,
+}
+
+impl Spacing {
+    /// The windows of cells for this spacing.
+    pub const fn kind(self) -> WindowKind {
+        match self {
+            Self::Close => WindowKind::Live16,
+            Self::Apart => WindowKind::Live32,
+        }
     }
-    Some((site as u64) << 36 | bytes << 2 | (address >> 3 & 3))
+
+    /// Address space of one cell, as a shift.
+    pub const fn granule_shift(self) -> u32 {
+        match self {
+            Self::Close => 4,
+            Self::Apart => 5,
+        }
+    }
+
+    /// The largest block that may end before the next granule does.
+    pub const fn short_max(self) -> u64 {
+        match self {
+            Self::Close => 16,
+            Self::Apart => SHORT_MAX,
+        }
+    }
+
+    /// Cells of one leaf.
+    pub const fn leaf_granules(self) -> u64 {
+        1 << (LEAF_SHIFT - self.granule_shift())
+    }
+
+    /// Bytes of one leaf: its cells, and a page for the one behind the last.
+    pub const fn leaf_bytes(self) -> u64 {
+        self.leaf_granules() * 4 + PAGE_BYTES
+    }
 }
 
-/// Whether the cell holds the block at this address.
+/// A block's own cell.
 #[inline(always)]
-pub const fn is_at(cell: u64, address: u64) -> bool {
-    cell & !CROWDED != 0 && cell & 3 == address >> 3 & 3 && address & 7 == 0
+pub const fn cell(address: u64, site: u32, code: u32) -> u32 {
+    site << 8 | code << 2 | (address >> 3 & 2) as u32
 }
 
-/// Bytes asked for.
+/// The cell of its size.
 #[inline(always)]
-pub const fn bytes(cell: u64) -> u64 {
-    cell >> 2 & SIZE_MAX
+pub const fn size_cell(bytes: u64) -> u32 {
+    (bytes as u32) << 1 | 1
+}
+
+/// Whether a cell begins a block.
+#[inline(always)]
+pub const fn is_block(cell: u32) -> bool {
+    cell & 1 == 0 && cell != 0
+}
+
+/// Whether a cell begins the block at this address.
+#[inline(always)]
+pub const fn is_at(cell: u32, address: u64) -> bool {
+    is_block(cell) && (cell & 2) as u64 == address >> 3 & 2 && address & 15 == 0
+}
+
+/// What tells the size.
+#[inline(always)]
+pub const fn code(cell: u32) -> u32 {
+    cell >> 2 & 63
 }
 
 /// The site's number.
 #[inline(always)]
-pub const fn site(cell: u64) -> u32 {
-    (cell >> 36) as u32 & SITE_MAX
+pub const fn site(cell: u32) -> u32 {
+    cell >> 8
 }
 
-/// The address within the granule that starts at `granule`.
+/// The size in the cell behind.
 #[inline(always)]
-pub const fn address(cell: u64, granule: u64) -> u64 {
-    granule + (cell & 3) * 8
+pub const fn size(next: u32) -> u64 {
+    (next >> 1) as u64
+}
+
+/// The block's address; its granule starts at `granule`.
+#[inline(always)]
+pub const fn address(cell: u32, granule: u64) -> u64 {
+    (granule & !31) + (cell as u64 & 2) * 8
 }
 
 #[cfg(test)]
@@ -56,20 +126,14 @@ mod tests {
 
     #[test]
     fn a_cell_gives_back_what_was_packed() {
-        for (at, size, number) in
-            [(0x7f00_0000_0010, 0, 1), (0x7f00_0000_0008, SIZE_MAX, SITE_MAX), (0x7f00_0000_0018, 4321, 77)]
-        {
-            let cell = pack(at, size, number).unwrap();
-            assert!(is_at(cell, at) && !is_at(cell, at ^ 8));
-            assert_eq!((bytes(cell), site(cell)), (size, number));
-            assert_eq!(address(cell, at & !31), at);
+        for (at, site_number, code_number) in [(0x7f00_0000_0010, 1, 0), (0x7f00_0000_0020, SITE_MAX, NEXT)] {
+            let packed = cell(at, site_number, code_number);
+            assert!(is_at(packed, at) && !is_at(packed, at ^ 16) && !is_at(packed, at ^ 8));
+            assert_eq!((site(packed), code(packed)), (site_number, code_number));
+            assert_eq!((address(packed, at & !31), address(packed, at)), (at, at));
         }
-    }
-
-    #[test]
-    fn what_does_not_fit_is_refused() {
-        assert!(pack(0x1000, SIZE_MAX + 1, 1).is_none());
-        assert!(pack(0x1004, 1, 1).is_none());
-        assert!(pack(0x1000, 1, SITE_MAX + 1).is_none());
+        for bytes in [41, SIZE_MAX] {
+            assert!(!is_block(size_cell(bytes)) && size(size_cell(bytes)) == bytes);
+        }
     }
 }
