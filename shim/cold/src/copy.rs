@@ -72,6 +72,9 @@ fn windows(hot: &Hot) -> impl Iterator<Item = (Region, &'static Window, u64)> + 
             WindowKind::Faults => (hot.faults.region(index)?, u64::MAX),
             WindowKind::Directory => (hot.store.directory(index)?, u64::MAX),
             WindowKind::Live16 | WindowKind::Live32 | WindowKind::Sides => return None,
+            WindowKind::Checks | WindowKind::Lost | WindowKind::Edges | WindowKind::Held | WindowKind::Steps => {
+                return None;
+            }
         };
         Some((region, window, used))
     })

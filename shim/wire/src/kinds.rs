@@ -42,6 +42,16 @@ numbers! {
         Directory = 9,
         /// The same, each for 32 bytes.
         Live32 = 10,
+        /// `Check`s.
+        Checks = 11,
+        /// `Lost` blocks.
+        Lost = 12,
+        /// `Edge`s.
+        Edges = 13,
+        /// `Held` sites.
+        Held = 14,
+        /// `Step`s.
+        Steps = 15,
     }
 
     /// How the process, or this image of it, came to its end.
@@ -106,6 +116,82 @@ numbers! {
         New = 10,
         /// operator new[].
         NewArray = 11,
+    }
+
+    /// What asked for a check.
+    pub enum Cause {
+        /// The end of the process.
+        End = 1,
+        /// The program itself, by a function.
+        Program = 2,
+        /// The command `memtrace leaks`.
+        Command = 3,
+        /// A round of `--every`.
+        Round = 4,
+        /// The launcher, at a death by signal.
+        Death = 5,
+    }
+
+    /// How a check knew what the threads held: the best first.
+    pub enum Rung {
+        /// There was one thread, and it was the one that checked.
+        Alone = 1,
+        /// All threads stood still, and their registers were read.
+        Stopped = 2,
+        /// Stack pointers of waiting threads came from the kernel; no registers; stacks of running ones were read whole.
+        Waiting = 3,
+        /// Nothing was classified.
+        None = 4,
+    }
+
+    /// Why a check came no higher, or classified nothing.
+    pub enum Hindrance {
+        /// It did not have to.
+        None = 0,
+        /// ptrace(2) was refused (Yama, a seccomp filter, a debugger is attached).
+        Ptrace = 1,
+        /// No copy of the process could be made.
+        Copy = 2,
+        /// The deadline passed.
+        Deadline = 3,
+        /// No memory for the tables.
+        Memory = 4,
+        /// The copy came to a bad end.
+        Broken = 5,
+        /// The process is behind a filter of system calls.
+        Sealed = 6,
+        /// The process ended without running any code of ours.
+        Death = 7,
+        /// The list of mappings could not be read.
+        Maps = 8,
+    }
+
+    /// What holds a block.
+    pub enum Holder {
+        /// A block.
+        Block = 0,
+        /// Writable data of a module.
+        Global = 1,
+        /// A thread's stack.
+        Stack = 2,
+        /// A thread's register.
+        Register = 3,
+        /// A thread's static TLS, its control block and its thread-specific data.
+        Tls = 4,
+        /// A mapping of the program's own.
+        Mapping = 5,
+        /// An alternate signal stack.
+        SignalStack = 6,
+        /// Memory that the program announced as a root.
+        Announced = 7,
+        /// A block that the program told us to ignore.
+        Ignored = 8,
+        /// Memory of the heap whose blocks are not known.
+        UnknownHeap = 9,
+        /// A block of the dynamic loader's.
+        Loader = 10,
+        /// A block that a thread has its stack in.
+        StackBlock = 11,
     }
 
     /// Which function may free a block.

@@ -27,3 +27,4 @@ pub mod map;
 pub mod plan;
 pub mod settings;
 pub mod sys;
+pub mod verdict;
