@@ -1,20 +1,23 @@
 //! The end: noticed when it begins, told to cold when the last handler has run.
 
 use core::ffi::{c_int, c_void};
-use memtrace_cold::Ending;
+use memtrace_cold::{Ending, Own};
 use memtrace_wire::layout::{End, Passive, ProcessHeader};
-use memtrace_wire::map::U32;
+use memtrace_wire::map::{U32, U64};
 use memtrace_wire::settings;
 use memtrace_wire::sys;
 
 use crate::inside::HOT;
-use crate::{real, start};
+use crate::{real, start, tls};
 
 /// A copy of stderr, made when the end began; programs close theirs before the last handler. `NO_FD`: none.
 static STDERR: U32 = U32::new(NO_FD);
 const NO_FD: u32 = u32::MAX;
 /// 1: the end was told to cold.
 static FINISHED: U32 = U32::new(0);
+/// Stack pointer, rbx, rbp and r12 to r15 as they were when the function was called that ends the process: what lies
+/// below is dead.
+pub static LAST: [U64; 7] = [const { U64::new(0) }; 7];
 
 /// This process's header, if the process is the one that opened the recording: no fork child that has not begun
 /// anew, and no vfork child.
@@ -114,19 +117,44 @@ pub fn finish() {
         return;
     }
     process.end_ns.set(sys::now_ns());
-    if HOT.store.is_shared() || process.passive.get() == Passive::Excluded as u32 {
+    if process.passive.get() == Passive::Excluded as u32 {
         return;
+    }
+    let settings = settings::parse(start::own_variables());
+    if HOT.store.is_shared() {
+        return memtrace_cold::classify(&ending(&settings, None));
     }
     let copy = STDERR.swap(NO_FD);
     // Where no descriptor was left for a copy, stderr itself may still be there.
     let stderr = if copy != NO_FD { Some(copy as i32) } else { is_first_stderr().then_some(2) };
-    memtrace_cold::report(&Ending {
-        hot: &HOT,
-        settings: &settings::parse(start::own_variables()),
-        stderr,
-        library: finish as *const () as u64,
-    });
+    let has_leaks = memtrace_cold::report(&ending(&settings, stderr));
     if copy != NO_FD {
         sys::close(copy as i32);
     }
+    if has_leaks && settings.exit_code != 0 {
+        leave(settings.exit_code.into());
+    }
+}
+
+fn ending<'a>(settings: &'a settings::Settings<'a>, stderr: Option<i32>) -> Ending<'a> {
+    let [sp, registers @ ..] = &LAST;
+    let here = core::ptr::from_ref(&stderr) as u64;
+    // A thread that ends the process without one of these functions: the last of all has returned.
+    let own = match sp.get() {
+        0 => Own { sp: here, registers: [0; 6] },
+        sp => Own { sp, registers: registers.each_ref().map(U64::get) },
+    };
+    Ending { hot: &HOT, settings, stderr, library: finish as *const () as u64, own, tls: tls::pointer() }
+}
+
+/// MEMTRACE_EXITCODE: what the target has in its buffers comes out first, as exit would see to.
+fn leave(status: usize) {
+    let address = real::FFLUSH.get();
+    if address != 0 {
+        // SAFETY: the C library's function of this name has this type; null means all files (C11 7.21.5.2).
+        let flush: extern "C" fn(*mut c_void) -> c_int = unsafe { core::mem::transmute(address) };
+        flush(core::ptr::null_mut());
+    }
+    // SAFETY: ends the process.
+    unsafe { sys::call(libc::SYS_exit_group, status, 0, 0, 0) };
 }

@@ -12,55 +12,76 @@ use memtrace_wire::sys;
 use crate::inside::{self, HOT, is_active};
 use crate::{end, real, tls};
 
-/// A function that is noted and then continued at the real one, as if we were not there.
+/// A function that is noted and then continued at the real one, as if we were not there. `$extra`: lines of assembly
+/// that come first.
 macro_rules! passage {
     ($($(#[$doc:meta])* $name:ident, $note:ident;)*) => {
-        $(
-            $(#[$doc])*
-            ///
-            /// # Safety
-            /// As the C library's function of this name.
-            #[unsafe(naked)]
-            #[unsafe(no_mangle)]
-            pub unsafe extern "C" fn $name() {
-                core::arch::naked_asm!(
-                    ".cfi_startproc",
-                    "push rdi",
-                    ".cfi_adjust_cfa_offset 8",
-                    "push rsi",
-                    ".cfi_adjust_cfa_offset 8",
-                    "push rdx",
-                    ".cfi_adjust_cfa_offset 8",
-                    "push rcx",
-                    ".cfi_adjust_cfa_offset 8",
-                    "push r8",
-                    ".cfi_adjust_cfa_offset 8",
-                    "push r9",
-                    ".cfi_adjust_cfa_offset 8",
-                    "push rax",
-                    ".cfi_adjust_cfa_offset 8",
-                    "call {note}",
-                    "mov r11, rax",
-                    "pop rax",
-                    ".cfi_adjust_cfa_offset -8",
-                    "pop r9",
-                    ".cfi_adjust_cfa_offset -8",
-                    "pop r8",
-                    ".cfi_adjust_cfa_offset -8",
-                    "pop rcx",
-                    ".cfi_adjust_cfa_offset -8",
-                    "pop rdx",
-                    ".cfi_adjust_cfa_offset -8",
-                    "pop rsi",
-                    ".cfi_adjust_cfa_offset -8",
-                    "pop rdi",
-                    ".cfi_adjust_cfa_offset -8",
-                    "jmp r11",
-                    ".cfi_endproc",
-                    note = sym $note,
-                )
-            }
-        )*
+        $(passage!(@make $(#[$doc])* $name, $note, "");)*
+    };
+    (@make $(#[$doc:meta])* $name:ident, $note:ident, $($extra:literal),+ $(, $place:ident)?) => {
+        $(#[$doc])*
+        ///
+        /// # Safety
+        /// As the C library's function of this name.
+        #[unsafe(naked)]
+        #[unsafe(no_mangle)]
+        pub unsafe extern "C" fn $name() {
+            core::arch::naked_asm!(
+                ".cfi_startproc",
+                $($extra,)+
+                "push rdi",
+                ".cfi_adjust_cfa_offset 8",
+                "push rsi",
+                ".cfi_adjust_cfa_offset 8",
+                "push rdx",
+                ".cfi_adjust_cfa_offset 8",
+                "push rcx",
+                ".cfi_adjust_cfa_offset 8",
+                "push r8",
+                ".cfi_adjust_cfa_offset 8",
+                "push r9",
+                ".cfi_adjust_cfa_offset 8",
+                "push rax",
+                ".cfi_adjust_cfa_offset 8",
+                "call {note}",
+                "mov r11, rax",
+                "pop rax",
+                ".cfi_adjust_cfa_offset -8",
+                "pop r9",
+                ".cfi_adjust_cfa_offset -8",
+                "pop r8",
+                ".cfi_adjust_cfa_offset -8",
+                "pop rcx",
+                ".cfi_adjust_cfa_offset -8",
+                "pop rdx",
+                ".cfi_adjust_cfa_offset -8",
+                "pop rsi",
+                ".cfi_adjust_cfa_offset -8",
+                "pop rdi",
+                ".cfi_adjust_cfa_offset -8",
+                "jmp r11",
+                ".cfi_endproc",
+                note = sym $note,
+                $($place = sym end::$place,)?
+            )
+        }
+    };
+}
+
+/// The same for a function that ends the process, or its image: where the stack stands, and what the registers
+/// hold that a function keeps, is kept first.
+macro_rules! last_passage {
+    ($($(#[$doc:meta])* $name:ident, $note:ident;)*) => {
+        $(passage!(@make $(#[$doc])* $name, $note,
+            "lea r11, [rip + {LAST}]",
+            "mov [r11], rsp",
+            "mov [r11 + 8], rbx",
+            "mov [r11 + 16], rbp",
+            "mov [r11 + 24], r12",
+            "mov [r11 + 32], r13",
+            "mov [r11 + 40], r14",
+            "mov [r11 + 48], r15",
+            LAST);)*
     };
 }
 
@@ -189,6 +210,21 @@ passage! {
     _Fork, note_raw_fork;
     /// See vfork(2): the child shares our memory and touches nothing.
     vfork, note_vfork;
+    /// See posix_spawn(3).
+    posix_spawn, note_spawn;
+    /// See posix_spawn(3).
+    posix_spawnp, note_spawnp;
+    /// See pthread_create(3): starts memtrace before the second thread.
+    pthread_create, note_pthread_create;
+    /// See prctl(2).
+    prctl, note_prctl;
+    /// See syscall(2): the other way to seccomp.
+    syscall, note_syscall;
+    /// See pthread_setname_np(3).
+    pthread_setname_np, note_setname;
+}
+
+last_passage! {
     /// See execve(2).
     execve, note_execve;
     /// See exec(3).
@@ -207,18 +243,6 @@ passage! {
     fexecve, note_fexecve;
     /// See execveat(2).
     execveat, note_execveat;
-    /// See posix_spawn(3).
-    posix_spawn, note_spawn;
-    /// See posix_spawn(3).
-    posix_spawnp, note_spawnp;
-    /// See pthread_create(3): starts memtrace before the second thread.
-    pthread_create, note_pthread_create;
-    /// See prctl(2).
-    prctl, note_prctl;
-    /// See syscall(2): the other way to seccomp.
-    syscall, note_syscall;
-    /// See pthread_setname_np(3).
-    pthread_setname_np, note_setname;
     /// See exit(3): handlers run next, which may close stderr.
     exit, note_exit;
     /// See _exit(2): no handler runs.
@@ -280,6 +304,14 @@ unsafe extern "C" fn main_here() {
         "call rax",
         "mov [rsp], rax",
         "mov rdi, rax",
+        "lea r11, [rip + {last}]",
+        "mov [r11], rsp",
+        "mov [r11 + 8], rbx",
+        "mov [r11 + 16], rbp",
+        "mov [r11 + 24], r12",
+        "mov [r11 + 32], r13",
+        "mov [r11 + 40], r14",
+        "mov [r11 + 48], r15",
         "call {returned}",
         "mov rax, [rsp]",
         "add rsp, 24",
@@ -288,6 +320,7 @@ unsafe extern "C" fn main_here() {
         ".cfi_endproc",
         arrived = sym arrived,
         returned = sym returned,
+        last = sym end::LAST,
     )
 }
 

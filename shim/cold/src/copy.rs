@@ -2,24 +2,19 @@
 
 use memtrace_hot::Hot;
 use memtrace_wire::layout::{
-    FILE_HEADER_BYTES, FileHeader, MAGIC, Node, ROOT_BYTES, Site, VERSION, Window, WindowKind,
+    Edge, FILE_HEADER_BYTES, FileHeader, Held, Lost, MAGIC, Node, ROOT_BYTES, Site, Step, VERSION, Window, WindowKind,
 };
 use memtrace_wire::map::{Region, U64, bytes_of};
 use memtrace_wire::sys;
 
 use crate::file;
 
-/// A memory file with the recording; `None`: refused.
-pub fn to_memory_file(hot: &Hot) -> Option<i32> {
+/// An empty memory file; `None`: refused.
+pub fn memory_file() -> Option<i32> {
     // SAFETY: the name ends in a NUL.
     let fd =
         unsafe { sys::call(libc::SYS_memfd_create, c"memtrace".as_ptr() as usize, libc::MFD_CLOEXEC as usize, 0, 0) };
-    let fd = i32::try_from(fd).ok().filter(|&fd| fd >= 0)?;
-    if to_file(hot, fd) {
-        return Some(fd);
-    }
-    sys::close(fd);
-    None
+    i32::try_from(fd).ok().filter(|&fd| fd >= 0)
 }
 
 /// Writes header, root and all windows but the live leaves, whose sums stand in the sites.
@@ -71,10 +66,12 @@ fn windows(hot: &Hot) -> impl Iterator<Item = (Region, &'static Window, u64)> + 
             WindowKind::Threads => (hot.threads.region(index)?, table(process.thread_count.get(), 256)),
             WindowKind::Faults => (hot.faults.region(index)?, u64::MAX),
             WindowKind::Directory => (hot.store.directory(index)?, u64::MAX),
+            WindowKind::Checks => (hot.checks.rows.region(index)?, u64::MAX),
+            WindowKind::Lost => (hot.checks.lost.region(index)?, table(process.lost_count.get(), size_of::<Lost>())),
+            WindowKind::Edges => (hot.checks.edges.region(index)?, table(process.edge_count.get(), size_of::<Edge>())),
+            WindowKind::Held => (hot.checks.held.region(index)?, table(process.held_count.get(), size_of::<Held>())),
+            WindowKind::Steps => (hot.checks.steps.region(index)?, table(process.step_count.get(), size_of::<Step>())),
             WindowKind::Live16 | WindowKind::Live32 | WindowKind::Sides => return None,
-            WindowKind::Checks | WindowKind::Lost | WindowKind::Edges | WindowKind::Held | WindowKind::Steps => {
-                return None;
-            }
         };
         Some((region, window, used))
     })

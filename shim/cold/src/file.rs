@@ -1,7 +1,14 @@
 //! Descriptors and signals, by raw system calls.
 
 use core::ffi::CStr;
+use memtrace_wire::map::Record;
 use memtrace_wire::sys;
+
+/// A record of zeroes.
+pub fn zeroed<T: Record>() -> T {
+    // SAFETY: every bit pattern is a T (`Record`).
+    unsafe { core::mem::zeroed() }
+}
 
 /// All signals blocked; the mask before.
 pub fn block_signals() -> u64 {

@@ -2,10 +2,14 @@
 
 use memtrace_hot::Hot;
 use memtrace_wire::layout::Passive;
+use memtrace_wire::leaks::Kinds;
 use memtrace_wire::settings::Settings;
+use memtrace_wire::verdict::Verdict;
+
+use crate::check::Sums;
 
 /// Sums over all sites, and what else asks for a report.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Findings {
     /// Live blocks.
     pub live_blocks: u64,
@@ -19,6 +23,8 @@ pub struct Findings {
     pub never_fired: bool,
     /// Settings that were not understood, or that contradict.
     pub warnings: bool,
+    /// What a check found, if blocks were classified.
+    pub lost: Option<Sums>,
     /// Why nothing was recorded, as a `Passive`; 0: it was.
     pub passive: u32,
 }
@@ -42,6 +48,15 @@ impl Findings {
             }
         }
         findings
+    }
+
+    /// Whether there may be something to say once blocks were classified.
+    pub fn any_shown(&self, show: Kinds) -> bool {
+        let quiet = match self.lost {
+            Some(lost) => lost.lost_blocks == 0 && !show.has(Verdict::Reachable),
+            None => false,
+        };
+        Findings { live_blocks: if quiet { 0 } else { self.live_blocks }, ..*self }.any()
     }
 
     /// Whether a process that was not asked for a summary says anything.

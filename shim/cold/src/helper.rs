@@ -19,18 +19,29 @@ const ANSWER: usize = 5;
 /// Descriptors are moved up here first, so that none of the three is in another's way.
 const ABOVE: usize = 16;
 
-/// Has the recording printed. False: no command to do it, or no answer before the deadline.
-pub fn tell(ending: &Ending<'_>, recording: i32, deadline_ns: u64) -> bool {
+/// What the command answered.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Told {
+    /// No command to print it, or no answer before the deadline.
+    Nothing,
+    /// It was printed, if there was anything to print; no definite or possible leaks.
+    Clean,
+    /// It was printed, and there are leaks.
+    Leaks,
+}
+
+/// Has the recording printed.
+pub fn tell(ending: &Ending<'_>, recording: i32, deadline_ns: u64) -> Told {
     let mut path = Path::new();
     if !find(ending, &mut path) {
-        return false;
+        return Told::Nothing;
     }
-    let Some(command) = path.as_c_str() else { return false };
+    let Some(command) = path.as_c_str() else { return Told::Nothing };
     let mut ends = [0i32; 2];
     // SAFETY: the kernel writes two descriptors.
     let made = unsafe { sys::call(libc::SYS_pipe2, ends.as_mut_ptr() as usize, libc::O_CLOEXEC as usize, 0, 0) };
     if made != 0 {
-        return false;
+        return Told::Nothing;
     }
     let [ours, theirs] = ends;
     let between = fork();
@@ -44,18 +55,24 @@ pub fn tell(ending: &Ending<'_>, recording: i32, deadline_ns: u64) -> bool {
         leave(0);
     }
     sys::close(theirs);
-    let mut answered = false;
+    let mut told = Told::Nothing;
     if between > 0 {
         let mut answer = [0u8; 1];
-        answered = file::ready(ours, libc::POLLIN, deadline_ns) && sys::read(ours, &mut answer) == 1 && answer == *b"k";
-        if !answered {
+        if file::ready(ours, libc::POLLIN, deadline_ns) && sys::read(ours, &mut answer) == 1 {
+            told = match answer {
+                [b'k'] => Told::Clean,
+                [b'l'] => Told::Leaks,
+                _ => Told::Nothing,
+            };
+        }
+        if told == Told::Nothing {
             // SAFETY: our own child; the helper dies with it (PR_SET_PDEATHSIG).
             unsafe { sys::call(libc::SYS_kill, between as usize, libc::SIGKILL as usize, 0, 0) };
         }
         wait(between);
     }
     sys::close(ours);
-    answered
+    told
 }
 
 /// Waits for a child without an exit signal, which takes __WALL.

@@ -13,18 +13,26 @@
 #[cfg(test)]
 extern crate std;
 
+mod check;
 mod copy;
 mod file;
 mod findings;
+mod freeze;
 mod helper;
 mod short;
+mod snapshot;
+mod threads;
 
+use check::Rules;
+use helper::Told;
 use memtrace_hot::Hot;
-use memtrace_wire::layout::Passive;
+use memtrace_wire::layout::{Cause, Passive};
 use memtrace_wire::settings::Settings;
 use memtrace_wire::sys;
 
 pub use findings::Findings;
+use snapshot::{Outcome, Request};
+pub use threads::Own;
 
 /// What cold needs to know about the end.
 pub struct Ending<'a> {
@@ -36,30 +44,97 @@ pub struct Ending<'a> {
     pub stderr: Option<i32>,
     /// An address in the library: the command is looked for beside its file.
     pub library: u64,
+    /// What the thread that ends the process holds.
+    pub own: Own,
+    /// Its thread pointer.
+    pub tls: u64,
 }
 
-/// Reports the process's recording, unless there is nothing to say.
-pub fn report(ending: &Ending<'_>) {
-    let settings = ending.settings;
-    let findings = Findings::of(ending.hot, settings);
-    if settings.quiet || !(findings.any() || settings.summary || !settings.json.is_empty()) {
-        return;
+impl Ending<'_> {
+    fn deadline_ns(&self) -> u64 {
+        sys::monotonic_ns().saturating_add(self.settings.deadline_s.saturating_mul(1_000_000_000))
     }
-    let nowhere = ending.stderr.is_none() && settings.out.is_empty() && settings.json.is_empty();
-    if nowhere || (settings.out == b"none" && settings.json.is_empty()) {
+
+    /// Checks for leaks, where that was not switched off. `into`: see `Request`.
+    fn check(&self, into: Option<i32>, deadline_ns: u64) -> Option<Outcome> {
+        let Settings { leaks, heuristics, tags, .. } = *self.settings;
+        let rules = Rules { heuristics, low_bits: tags.low_bits, high_bits: tags.high_bits };
+        leaks.then(|| {
+            snapshot::check(&Request {
+                hot: self.hot,
+                cause: Cause::End,
+                rules,
+                own: self.own,
+                tls: self.tls,
+                library: self.library,
+                into,
+                deadline_ns,
+            })
+        })
+    }
+}
+
+/// Classifies what is live, for a launcher that reports it.
+pub fn classify(ending: &Ending<'_>) {
+    let findings = Findings::of(ending.hot, ending.settings);
+    if findings.live_blocks == 0 || findings.passive != Passive::No as u32 {
         return;
     }
     let mask = file::block_signals();
-    let deadline_ns = sys::monotonic_ns().saturating_add(settings.deadline_s.saturating_mul(1_000_000_000));
+    ending.check(None, ending.deadline_ns());
+    file::restore_signals(mask);
+}
+
+/// Reports the process's recording, unless there is nothing to say. True: there are leaks.
+pub fn report(ending: &Ending<'_>) -> bool {
+    let settings = ending.settings;
+    let mut findings = Findings::of(ending.hot, settings);
+    let is_asked = settings.summary || !settings.json.is_empty() || settings.exit_code != 0;
+    if settings.quiet || !(findings.any() || is_asked) {
+        return false;
+    }
+    let nowhere = ending.stderr.is_none() && settings.out.is_empty() && settings.json.is_empty();
+    if (nowhere || (settings.out == b"none" && settings.json.is_empty())) && settings.exit_code == 0 {
+        return false;
+    }
+    let mask = file::block_signals();
+    let deadline_ns = ending.deadline_ns();
     // Under valgrind each copy of the process, the helper's too, would flush the target's stdio again.
     let alone = findings.passive == Passive::Valgrind as u32;
-    let recording = if alone { None } else { copy::to_memory_file(ending.hot) };
-    let told = recording.is_some_and(|fd| helper::tell(ending, fd, deadline_ns));
-    if !told && settings.out != b"none" {
-        short::print(ending, &findings, recording);
+    let mut recording = if alone { None } else { copy::memory_file() };
+    let mut is_written = false;
+    if findings.live_blocks != 0
+        && findings.passive == Passive::No as u32
+        && recording.is_some()
+        && let Some(outcome) = ending.check(recording, deadline_ns)
+    {
+        is_written = outcome.is_written;
+        findings.lost = outcome.sums;
+    }
+    let mut has_leaks = false;
+    if findings.any_shown(settings.show) || is_asked {
+        if let Some(fd) = recording
+            && !is_written
+            && !copy::to_file(ending.hot, fd)
+        {
+            sys::close(fd);
+            recording = None;
+        }
+        let told = recording.map(|fd| helper::tell(ending, fd, deadline_ns)).unwrap_or(Told::Nothing);
+        has_leaks = match told {
+            Told::Leaks => true,
+            Told::Clean => false,
+            Told::Nothing => {
+                if settings.out != b"none" {
+                    short::print(ending, &findings, recording);
+                }
+                findings.lost.is_some_and(|lost| lost.lost_blocks != 0)
+            }
+        };
     }
     if let Some(fd) = recording {
         sys::close(fd);
     }
     file::restore_signals(mask);
+    has_leaks
 }

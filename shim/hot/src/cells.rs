@@ -3,7 +3,7 @@
 //! Each cell is written by the thread that owns the block, so plain moves are enough. The size is written before
 //! and cleared after the cell that points to it.
 
-use memtrace_wire::live::{self, BESIDE, NEXT, SHORT_MAX, SIZE_MAX};
+use memtrace_wire::live::{self, BESIDE, FREED, NEXT, SHORT_MAX, SIZE_MAX};
 use memtrace_wire::map::U32;
 
 use crate::live::Block;
@@ -16,14 +16,14 @@ pub type Cells = [U32; 2];
 #[inline(always)]
 pub fn put([own, next]: &Cells, block: Block, short_max: u64) -> bool {
     let Block { address, bytes, site } = block;
-    if own.get() != 0 || address & 15 != 0 {
+    if !live::is_free(own.get()) || address & 15 != 0 {
         return false;
     }
     if bytes <= short_max {
         own.publish(live::cell(address, site, bytes as u32));
         return true;
     }
-    if bytes > SIZE_MAX || next.get() != 0 {
+    if bytes > SIZE_MAX || !live::is_free(next.get()) {
         return false;
     }
     next.set(live::size_cell(bytes));
@@ -44,10 +44,10 @@ pub fn take([own, next]: &Cells, address: u64) -> Option<(u32, u64)> {
             return None;
         }
         bytes = live::size(next.get());
-        own.publish(0);
+        own.publish(FREED);
         next.publish(0);
     } else {
-        own.publish(0);
+        own.publish(FREED);
     }
     Some((live::site(cell), bytes))
 }
@@ -71,7 +71,7 @@ pub fn put_beside([own, _]: &Cells, block: Block) {
 pub fn take_beside([own, _]: &Cells, address: u64) -> bool {
     let is_beside = live::is_at(own.get(), address) && live::code(own.get()) == BESIDE;
     if is_beside {
-        own.publish(0);
+        own.publish(FREED);
     }
     is_beside
 }

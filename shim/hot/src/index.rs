@@ -50,7 +50,7 @@ impl Index {
         if table != 0 {
             let table = Table::of(table);
             // SAFETY: the child has one thread, and it is here.
-            unsafe { sys::unmap(table.region.base(), table.region.bytes()) };
+            unsafe { crate::own::unmap(table.region.base(), table.region.bytes()) };
         }
     }
 

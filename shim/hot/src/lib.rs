@@ -16,6 +16,7 @@ extern crate std;
 
 pub mod budget;
 pub mod cells;
+pub mod checks;
 pub mod fault;
 pub mod index;
 pub mod live;
@@ -24,6 +25,7 @@ pub mod map;
 pub mod maps;
 pub mod modules;
 pub mod operator;
+pub mod own;
 pub mod record;
 pub mod sample;
 pub mod side;
@@ -117,6 +119,8 @@ pub struct Hot {
     pub operator: operator::Operator,
     /// The plan of failures.
     pub fault: fault::Fault,
+    /// What checks for leaks have found.
+    pub checks: checks::Checks,
     /// Which allocations are recorded.
     pub sample: sample::Sample,
     /// How much memory may be taken.
@@ -139,6 +143,7 @@ impl Hot {
             text: map::Table::new(),
             faults: map::Table::new(),
             sides: side::Sides::new(),
+            checks: checks::Checks::new(),
             live: live::Live::new(),
             node_index: index::Index::new(),
             site_index: index::Index::new(),
@@ -210,6 +215,7 @@ impl Hot {
         self.modules.forget(shared);
         self.text.forget(shared);
         self.faults.forget(shared);
+        self.checks.forget(shared);
         self.sides.forget(shared);
         self.live.forget();
         self.node_index.forget();
@@ -221,6 +227,7 @@ impl Hot {
         self.budget.level.set(0);
         self.budget.frames_max.set(unwind::FRAMES_MAX as u32);
         self.store.forget();
+        own::forget(own::Use::Shared);
         self.generation.raise();
     }
 }

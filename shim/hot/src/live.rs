@@ -9,15 +9,14 @@
 //! A cell is written by the thread that owns the block, so plain moves are enough: `cells`. Under allocators other
 //! than glibc's a cell is for 16 bytes of heap.
 
+use crate::Hot;
+use crate::cells::{self, Cells};
+use crate::lock::Lock;
+use crate::own;
 use core::sync::atomic::{AtomicPtr, Ordering};
 use memtrace_wire::layout::LEAF_SHIFT;
 use memtrace_wire::live::{self, Spacing, is_block};
 use memtrace_wire::map::U32;
-use memtrace_wire::sys;
-
-use crate::Hot;
-use crate::cells::{self, Cells};
-use crate::lock::Lock;
 
 /// A live block.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -70,7 +69,8 @@ impl Live {
         self.short_max.set(spacing.short_max() as u32);
     }
 
-    fn spacing(&self) -> Spacing {
+    /// See `spaced`.
+    pub fn spacing(&self) -> Spacing {
         match self.granule_shift.get() == Spacing::Apart.granule_shift() {
             true => Spacing::Apart,
             false => Spacing::Close,
@@ -96,6 +96,30 @@ impl Live {
         Some(unsafe { &*self.leaf(address)?.cast::<u32>().add(granule as usize).cast() })
     }
 
+    /// The cell for an address: a block's beginning, `FREED`, or 0.
+    pub fn peek_cell(&self, address: u64) -> Option<u32> {
+        self.cells(address).map(|[own, _]| own.get())
+    }
+
+    /// All leaves, by address: the first address of each, and its cells.
+    pub fn leaves(&self) -> impl Iterator<Item = (u64, &'static [U32])> + '_ {
+        let count = self.spacing().leaf_granules() as usize;
+        let middles = self.tops.iter().enumerate().filter_map(|(top, middle)| {
+            let middle = middle.load(Ordering::Acquire);
+            (!middle.is_null()).then_some((top as u64, middle))
+        });
+        middles.flat_map(move |(top, middle)| {
+            (0..MIDDLES).filter_map(move |place| {
+                // SAFETY: a middle level has so many places.
+                let leaf = unsafe { &*middle.add(place) }.load(Ordering::Acquire);
+                let start = top << TOP_SHIFT | (place as u64) << LEAF_SHIFT;
+                // SAFETY: a leaf has so many cells, one more behind the last, and is never unmapped.
+                (!leaf.is_null())
+                    .then(|| (start, unsafe { core::slice::from_raw_parts(leaf.cast::<U32>(), count + 1) }))
+            })
+        })
+    }
+
     #[inline(always)]
     fn put(&self, cells: &Cells, block: Block) -> bool {
         cells::put(cells, block, u64::from(self.short_max.get()))
@@ -110,7 +134,7 @@ impl Live {
             let [before, _] = self.cells(granule - bytes)?;
             return Some(live::address(before.get(), granule - bytes));
         }
-        if own.get() != 0 {
+        if is_block(own.get()) {
             return Some(live::address(own.get(), granule));
         }
         let is_long = block.bytes > u64::from(self.short_max.get());
@@ -125,7 +149,7 @@ impl Live {
         guard.as_ref()?;
         let mut middle = top.load(Ordering::Acquire);
         if middle.is_null() {
-            middle = crate::map::map(MIDDLES * 8)?.base().cast();
+            middle = crate::map::map_window(MIDDLES * 8)?.base().cast();
             top.store(middle, Ordering::Release);
         }
         // SAFETY: as in `leaf`.
@@ -150,7 +174,7 @@ impl Live {
             // Fork wiped the middle levels, so the leaves' addresses are gone with them; private leaves are
             // wiped too, and their address space stays taken until the child ends or execs.
             // SAFETY: the child has one thread, and it is here.
-            unsafe { sys::unmap(middle.cast(), MIDDLES * 8) };
+            unsafe { own::unmap(middle.cast(), MIDDLES * 8) };
         }
     }
 }

@@ -8,14 +8,25 @@ use memtrace_wire::map::{Record, Region};
 use memtrace_wire::sys;
 
 use crate::lock::Lock;
+use crate::own::{self, Use};
 use crate::store::Store;
 
 /// Private memory that a fork child finds zeroed.
 pub fn map(bytes: usize) -> Option<Region> {
+    map_for(bytes, Use::Table)
+}
+
+/// The same, for what a copy of the process reads.
+pub fn map_window(bytes: usize) -> Option<Region> {
+    map_for(bytes, Use::Window)
+}
+
+fn map_for(bytes: usize, kind: Use) -> Option<Region> {
     let base = sys::map_private(bytes);
     if base.is_null() {
         return None;
     }
+    own::add(base, bytes, kind);
     // SAFETY: fresh memory; a kernel before 4.14 refuses the advice, and then the fork hook resets the child.
     unsafe { sys::advise(base, bytes, libc::MADV_WIPEONFORK) };
     // SAFETY: fresh memory, which only tables look at.
@@ -31,18 +42,23 @@ pub fn map_large(bytes: usize) -> Option<Region> {
     if bytes < HUGE {
         return map(bytes);
     }
-    let whole = map(bytes + HUGE)?;
-    let base = (whole.base() as usize).next_multiple_of(HUGE);
-    let before = base - whole.base() as usize;
+    let whole = sys::map_private(bytes + HUGE);
+    if whole.is_null() {
+        return None;
+    }
+    let base = (whole as usize).next_multiple_of(HUGE);
+    let before = base - whole as usize;
     // SAFETY: the ends of a mapping that nobody else knows.
     unsafe {
         if before != 0 {
-            sys::unmap(whole.base(), before);
+            sys::unmap(whole, before);
         }
         if HUGE != before {
             sys::unmap((base + bytes) as *mut u8, HUGE - before);
         }
+        sys::advise(base as *mut u8, bytes, libc::MADV_WIPEONFORK);
         sys::advise(base as *mut u8, bytes, libc::MADV_HUGEPAGE);
+        own::add(base as *mut u8, bytes, Use::Table);
         Some(Region::new(base as *mut u8, bytes))
     }
 }
@@ -109,7 +125,7 @@ impl<T: Record, const KIND: u32, const WINDOWS: usize, const SHIFT: u32> Table<T
             }
             if !shared {
                 // SAFETY: the child has one thread, and it holds no reference while it forgets.
-                unsafe { sys::unmap(base.cast(), size_of::<T>() << SHIFT) };
+                unsafe { own::unmap(base.cast(), size_of::<T>() << SHIFT) };
             }
         }
     }

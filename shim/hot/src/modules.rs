@@ -51,7 +51,7 @@ impl Loaded {
         let table = self.first.swap(core::ptr::null_mut(), Ordering::AcqRel);
         if !table.is_null() {
             // SAFETY: the child has one thread, and it is here.
-            unsafe { sys::unmap(table, MODULES_MAX * size_of::<Known>()) };
+            unsafe { crate::own::unmap(table, MODULES_MAX * size_of::<Known>()) };
         }
     }
 

@@ -4,7 +4,6 @@
 use core::sync::atomic::{AtomicPtr, Ordering};
 use memtrace_wire::layout::{SIDE_PER_WINDOW, Side, WindowKind};
 use memtrace_wire::map::{Region, U32, U64};
-use memtrace_wire::sys;
 
 use crate::live::Block;
 use crate::lock::Lock;
@@ -42,7 +41,7 @@ impl Sides {
         let heads = self.heads.swap(core::ptr::null_mut(), Ordering::AcqRel);
         if !heads.is_null() {
             // SAFETY: the child has one thread, and it is here.
-            unsafe { sys::unmap(heads, HEADS as usize * 4) };
+            unsafe { crate::own::unmap(heads, HEADS as usize * 4) };
         }
     }
 
@@ -86,6 +85,13 @@ impl Sides {
             at = record.spare.get() as u32;
         }
         None
+    }
+
+    /// All blocks.
+    pub fn blocks<'a>(&'a self, store: &'a Store) -> impl Iterator<Item = Block> + 'a {
+        let count = store.process().map_or(0, |process| process.side_count.acquire());
+        let used = (0..count).filter_map(|number| self.records.get(number)).filter(|record| record.address.get() > 1);
+        used.map(|record| Block { address: record.address.get(), bytes: record.bytes.get(), site: record.site.get() })
     }
 
     /// The window of records that starts with this number, as memory.

@@ -14,6 +14,7 @@ use memtrace_wire::map::{Record, Region, U32};
 use memtrace_wire::sys;
 
 use crate::lock::Lock;
+use crate::own::{self, Use};
 
 /// The recording of this process, once it is open.
 pub struct Store {
@@ -92,7 +93,7 @@ impl Store {
 
     fn open_private(&self) -> bool {
         self.shared.set(0);
-        let Some(region) = crate::map::map(FILE_HEADER_BYTES as usize) else { return false };
+        let Some(region) = crate::map::map_window(FILE_HEADER_BYTES as usize) else { return false };
         let Some(header) = region.at::<FileHeader>(0) else { return false };
         header.magic.set(memtrace_wire::layout::MAGIC);
         header.version.set(memtrace_wire::layout::VERSION);
@@ -123,6 +124,7 @@ impl Store {
                 && header.cookie.get() == cookie
         });
         if right {
+            own::add(base, FILE_HEADER_BYTES as usize, Use::Table);
             self.header.store(base, Ordering::Release);
         }
         right
@@ -230,7 +232,7 @@ impl Store {
             return None;
         }
         if !self.is_shared() {
-            return Some((offset, crate::map::map(bytes as usize)?));
+            return Some((offset, crate::map::map_window(bytes as usize)?));
         }
         let base = self.map_file(offset, bytes as usize);
         if base.is_null() {
@@ -240,6 +242,7 @@ impl Store {
         let region = unsafe { Region::new(base, bytes as usize) };
         // SAFETY: only this process's tables look at the window, and a fork child forgets them first.
         unsafe { sys::advise(base, bytes as usize, libc::MADV_DONTFORK) };
+        own::add(base, bytes as usize, Use::Shared);
         Some((offset, region))
     }
 

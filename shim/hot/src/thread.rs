@@ -216,8 +216,14 @@ impl Slots {
         let table = self.table.swap(core::ptr::null_mut(), Ordering::AcqRel);
         if !table.is_null() {
             // SAFETY: the child has one thread, and it is here.
-            unsafe { sys::unmap(table, SLOTS_MAX * size_of::<Slot>()) };
+            unsafe { crate::own::unmap(table, SLOTS_MAX * size_of::<Slot>()) };
         }
+    }
+
+    /// Threads that have registered and not been found dead: TLS address and kernel id of each.
+    pub fn known(&self) -> impl Iterator<Item = (u64, u32)> + '_ {
+        let slots = (0..SLOTS_MAX as u32).map_while(|slot| self.get(slot)).take_while(|slot| slot.thread.get() != 0);
+        slots.map(|slot| (slot.tls.get(), slot.tid.get()))
     }
 
     fn get(&self, slot: u32) -> Option<&'static Slot> {

@@ -21,10 +21,12 @@ extern crate std;
 
 pub mod kinds;
 pub mod layout;
+pub mod leaks;
 pub mod live;
 pub mod loss;
 pub mod map;
 pub mod plan;
+pub mod rows;
 pub mod settings;
 pub mod sys;
 pub mod verdict;

@@ -10,6 +10,8 @@
 //! └─────────────────────────────┴───┘
 //! ```
 //!
+//! A cell without a site says that nothing begins there, or that what began there was freed (`FREED`).
+//!
 //! `slot` is bit 4 of the address. A small block's code is its size; a larger one reaches into the next granule, so
 //! that this one's cell is its own too. Blocks whose address is no multiple of 16 stand in the side table, and
 //! no cell knows of them.
@@ -22,6 +24,8 @@ pub const SITE_MAX: u32 = (1 << 24) - 1;
 pub const SIZE_MAX: u64 = (1 << 31) - 1;
 /// Codes up to here are sizes.
 pub const SHORT_MAX: u64 = 40;
+/// The block that began here was freed, and none has begun here since: what is left of it is no root.
+pub const FREED: u32 = 4;
 /// Code: the size stands in the next cell.
 pub const NEXT: u32 = 63;
 /// Code: the size stands in the side table.
@@ -84,10 +88,16 @@ pub const fn size_cell(bytes: u64) -> u32 {
     (bytes as u32) << 1 | 1
 }
 
+/// Whether a cell says nothing of a live block.
+#[inline(always)]
+pub const fn is_free(cell: u32) -> bool {
+    cell & !FREED == 0
+}
+
 /// Whether a cell begins a block.
 #[inline(always)]
 pub const fn is_block(cell: u32) -> bool {
-    cell & 1 == 0 && cell != 0
+    cell & 1 == 0 && !is_free(cell)
 }
 
 /// Whether a cell begins the block at this address.

@@ -1,130 +1,13 @@
-//! Every setting: one row each. The parser, `--help`, the man page and the README read these rows.
+//! The settings of a process, from its rows' values.
 //!
 //! Settings are read from the environment of the process's start. A value that is not understood gives one
 //! warning in the report, and the default holds.
 
+use crate::leaks::{self, Kinds, Tags};
 use crate::plan::{Fail, count, fail_after, fail_at};
 
 pub use crate::plan::{Children, FAIL_RANGES_MAX, Plan};
-
-/// What a value looks like.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Shape {
-    /// `1` or `0`.
-    Switch,
-    /// A whole number.
-    Count,
-    /// A whole number or `all`.
-    CountOrAll,
-    /// A whole number of seconds.
-    Seconds,
-    /// A whole number of bytes, or of KiB, MiB, GiB with K, M, G behind it.
-    Bytes,
-    /// A path with `%p` (pid), `%e` (program), `%t` (time, seconds), `%%`; or `none`.
-    Pattern,
-    /// A pattern for a program's name: `*` and `?`.
-    Glob,
-    /// A path.
-    Path,
-    /// `N` or `N,M`: see `MALLOC_FAIL_AFTER`; -1 or nothing: off.
-    FailAfter,
-    /// A number; `inf` or 0: for ever.
-    FailCount,
-    /// `n`, `a-b`, separated by commas.
-    FailAt,
-    /// `no`, `same` or `all`.
-    Children,
-}
-
-/// One setting.
-#[derive(Debug)]
-pub struct Row {
-    /// Environment variable.
-    pub name: &'static str,
-    /// What holds when it is not set, as a user would write it.
-    pub default: &'static str,
-    /// What a value looks like.
-    pub shape: Shape,
-    /// One sentence.
-    pub text: &'static str,
-}
-
-const fn row(name: &'static str, default: &'static str, shape: Shape, text: &'static str) -> Row {
-    Row { name, default, shape, text }
-}
-
-/// All settings.
-pub const ROWS: &[Row] = &[
-    row(
-        "MEMTRACE_QUIET",
-        "0",
-        Shape::Switch,
-        "Print nothing at the end and start no helper; profiles are not written either.",
-    ),
-    row("MEMTRACE_SUMMARY", "0", Shape::Switch, "Print the summary of a process without findings too."),
-    row(
-        "MEMTRACE_OUT",
-        "",
-        Shape::Pattern,
-        "File for the report at the end instead of stderr: %p pid, %e program, %t time in seconds; `none`: no report.",
-    ),
-    row("MEMTRACE_JSON", "", Shape::Pattern, "File for the profile (JSON), named by the same pattern."),
-    row(
-        "MEMTRACE_TOP",
-        "100",
-        Shape::CountOrAll,
-        "Stacks printed in the report at the end, or `all`; the rest is counted in one line.",
-    ),
-    row(
-        "MEMTRACE_EXE",
-        "",
-        Shape::Glob,
-        "Record only programs with this name (`*` and `?` match); others run untouched.",
-    ),
-    row(
-        "MEMTRACE_CLI",
-        "",
-        Shape::Path,
-        "The `memtrace` command that prints the report, where it is neither beside the library nor in ../bin.",
-    ),
-    row("MEMTRACE_DEADLINE", "10", Shape::Seconds, "The longest that the report may hold up the end of the target."),
-    row(
-        "MEMTRACE_SAMPLE",
-        "0",
-        Shape::Bytes,
-        "Record one allocation in about so many bytes, for estimates at hardly any cost; `0`: every one.",
-    ),
-    row(
-        "MEMTRACE_MAX_MEMORY",
-        "0",
-        Shape::Bytes,
-        "Memory that memtrace may take itself: near it stacks become short, then blocks are sampled, then only counted.",
-    ),
-    row(
-        "MALLOC_FAIL_AFTER",
-        "",
-        Shape::FailAfter,
-        "N allocations succeed from `main` on, and the next one fails with ENOMEM; `N,M`: the next M fail.",
-    ),
-    row(
-        "MALLOC_FAIL_COUNT",
-        "1",
-        Shape::FailCount,
-        "How many allocations fail after MALLOC_FAIL_AFTER; `inf` or 0: all of them.",
-    ),
-    row(
-        "MALLOC_FAIL_AT",
-        "",
-        Shape::FailAt,
-        "Exactly these allocations fail, counted from 1: `3,10-12`; beats MALLOC_FAIL_AFTER.",
-    ),
-    row(
-        "MALLOC_FAIL_CHILDREN",
-        "no",
-        Shape::Children,
-        "Failures in fork children: `no`, `same` goes on counting, `all` counts from 0.",
-    ),
-];
+pub use crate::rows::{ROWS, Row, Shape, is_setting};
 
 /// The settings of one process. Texts point into memory that lives as long as the process.
 #[derive(Clone, Copy, Debug)]
@@ -145,6 +28,18 @@ pub struct Settings<'a> {
     pub cli: &'a [u8],
     /// MEMTRACE_DEADLINE.
     pub deadline_s: u64,
+    /// MEMTRACE_LEAKS.
+    pub leaks: bool,
+    /// MEMTRACE_SHOW.
+    pub show: Kinds,
+    /// MEMTRACE_EXITCODE; 0: the process's own.
+    pub exit_code: u8,
+    /// MEMTRACE_SUPPRESSIONS: paths with colons between them; empty: none.
+    pub suppressions: &'a [u8],
+    /// MEMTRACE_HEURISTICS: `leaks::heuristic` bits.
+    pub heuristics: u32,
+    /// MEMTRACE_TAGGED.
+    pub tags: Tags,
     /// MEMTRACE_SAMPLE; 0: every allocation.
     pub sample_bytes: u32,
     /// MEMTRACE_MAX_MEMORY; 0: no limit.
@@ -155,11 +50,6 @@ pub struct Settings<'a> {
     pub wrong: u64,
     /// MALLOC_FAIL_AT and MALLOC_FAIL_AFTER were both given.
     pub fail_at_beats_after: bool,
-}
-
-/// Whether the variable is one of ours.
-pub fn is_setting(name: &[u8]) -> bool {
-    ROWS.iter().any(|row| row.name.as_bytes() == name)
 }
 
 /// Reads settings from `NAME=VALUE` texts. The first of two equal names holds, as with getenv(3).
@@ -173,6 +63,12 @@ pub fn parse<'a>(variables: impl Iterator<Item = &'a [u8]> + Clone) -> Settings<
         exe: b"",
         cli: b"",
         deadline_s: 10,
+        leaks: true,
+        show: Kinds::DEFAULT,
+        exit_code: 0,
+        suppressions: b"",
+        heuristics: leaks::heuristic::ALL,
+        tags: Tags::NONE,
         sample_bytes: 0,
         memory_bytes_max: 0,
         plan: Plan::NONE,
@@ -209,6 +105,12 @@ fn set<'a>(settings: &mut Settings<'a>, fail: &mut Fail, row: &Row, value: &'a [
         "MEMTRACE_EXE" => settings.exe = value,
         "MEMTRACE_CLI" => settings.cli = value,
         "MEMTRACE_DEADLINE" => settings.deadline_s = number(value).filter(|&seconds| seconds <= 86_400)?,
+        "MEMTRACE_LEAKS" => settings.leaks = switch(value)?,
+        "MEMTRACE_SHOW" => settings.show = Kinds::parse(value)?,
+        "MEMTRACE_EXITCODE" => settings.exit_code = u8::try_from(number(value)?).ok()?,
+        "MEMTRACE_SUPPRESSIONS" => settings.suppressions = value,
+        "MEMTRACE_HEURISTICS" => settings.heuristics = leaks::heuristics(value)?,
+        "MEMTRACE_TAGGED" => settings.tags = Tags::parse(value)?,
         "MEMTRACE_SAMPLE" => settings.sample_bytes = u32::try_from(bytes(value)?).ok()?,
         "MEMTRACE_MAX_MEMORY" => settings.memory_bytes_max = bytes(value)?,
         "MALLOC_FAIL_AFTER" => fail.after = fail_after(value)?,
@@ -334,7 +236,8 @@ mod tests {
             let text = std::format!("MALLOC_FAIL_AFTER={value}").leak();
             let variables = [&*text];
             let settings = read(&variables);
-            assert_eq!((settings.plan, settings.wrong), (Plan::NONE, 1 << 10), "{value}");
+            let place = ROWS.iter().position(|row| row.name == "MALLOC_FAIL_AFTER").unwrap();
+            assert_eq!((settings.plan, settings.wrong), (Plan::NONE, 1 << place), "{value}");
         }
     }
 
@@ -354,6 +257,18 @@ mod tests {
             assert_eq!(read(&[&*text]).wrong, 0, "{}", row.name);
         }
         assert!(ROWS.len() <= 64);
+    }
+
+    #[test]
+    fn leaks_are_chosen_by_words() {
+        let settings = read(&["MEMTRACE_SHOW=all", "MEMTRACE_EXITCODE=9", "MEMTRACE_HEURISTICS=none"]);
+        assert_eq!((settings.show, settings.exit_code, settings.heuristics, settings.wrong), (Kinds::ALL, 9, 0, 0));
+        let settings = read(&["MEMTRACE_TAGGED=high:16,low:3", "MEMTRACE_LEAKS=0", "MEMTRACE_SUPPRESSIONS=a:b"]);
+        assert_eq!(settings.tags, Tags { low_bits: 3, high_bits: 16 });
+        assert_eq!((settings.leaks, settings.suppressions, settings.wrong), (false, &b"a:b"[..], 0));
+        for wrong in ["MEMTRACE_SHOW=lost", "MEMTRACE_EXITCODE=256", "MEMTRACE_HEURISTICS=x", "MEMTRACE_TAGGED=low:5"] {
+            assert_ne!(read(&[wrong]).wrong, 0, "{wrong}");
+        }
     }
 
     #[test]

@@ -250,7 +250,7 @@ impl Rules {
             self.mask.publish(0);
             self.base.store((&raw const EMPTY).cast_mut().cast(), Ordering::Release);
             // SAFETY: the child has one thread, and it is here.
-            unsafe { sys::unmap(view.base as *mut u8, (view.mask as usize + 1) * 8) };
+            unsafe { crate::own::unmap(view.base as *mut u8, (view.mask as usize + 1) * 8) };
         }
     }
 }

@@ -1,0 +1,111 @@
+//! Which live blocks can still be reached, found out in a copy of the process: see `mark`.
+//!
+//! ```text
+//!   live table ─▶ blocks ─────────────┐
+//!   /proc/…/maps, threads ─▶ roots ───┼─▶ mark ─▶ emit (rows of the recording)
+//!   chunks of the heap ─▶ heap ───────┘
+//! ```
+
+mod blocks;
+mod emit;
+mod heap;
+mod heuristics;
+mod mark;
+pub mod memory;
+mod ranges;
+mod roots;
+pub mod space;
+
+use memtrace_hot::Hot;
+use memtrace_wire::layout::{Check, Hindrance, Holder, check_flags};
+use memtrace_wire::live::Spacing;
+use memtrace_wire::sys;
+
+use crate::threads::Threads;
+use blocks::Blocks;
+pub use emit::Sums;
+use mark::Marks;
+pub use mark::Rules;
+use memory::Own;
+use roots::{Mappings, Plan};
+
+/// What a check is made with.
+pub struct Task<'a> {
+    /// The tables.
+    pub hot: &'a Hot,
+    /// How pointers are understood.
+    pub rules: Rules,
+    /// The threads.
+    pub threads: &'a Threads,
+    /// An address in the library.
+    pub library: u64,
+    /// Where it writes how it went.
+    pub check: &'a Check,
+    /// CLOCK_MONOTONIC, nanoseconds.
+    pub deadline_ns: u64,
+}
+
+/// Checks, in a copy of the process. `listed` is called when the live table has been read.
+pub fn run(task: &Task<'_>, listed: impl FnOnce()) -> Result<Sums, Hindrance> {
+    memory::catch_faults();
+    let blocks = Blocks::of(task.hot).ok_or(Hindrance::Memory)?;
+    listed();
+    let mappings = Mappings::read().ok_or(Hindrance::Maps)?;
+    let plan = Plan::new(&Own, &mappings, task.threads, task.library).ok_or(Hindrance::Memory)?;
+    let is_glibc = task.hot.live.spacing() == Spacing::Apart;
+    let heaps = if is_glibc { heap::glibc(&Own, &blocks, mappings.heap) } else { heap::other(task.hot, &blocks) };
+    let mut heaps = heaps.ok_or(Hindrance::Memory)?;
+    let roots = plan.pieces(&mappings, &heaps.regions, task.threads.count() + 16).ok_or(Hindrance::Memory)?;
+    roots.registers(task.threads);
+    let mut marks = Marks::new(&blocks, &Own, &mappings, task.rules).ok_or(Hindrance::Memory)?;
+    // Blocks in which a thread has its stack now.
+    for [sp, tid] in roots.strays.iter() {
+        if let Some(block) = blocks.find(sp) {
+            let number = roots.add(sp, sp, Holder::StackBlock, tid as u32);
+            marks.stacks.push([block as u64, sp]);
+            marks.hold(block, number);
+        }
+    }
+    let loader = roots.add(0, 0, Holder::Loader, 0);
+    for block in 0..blocks.count() {
+        if emit::is_loaders(task.hot, blocks.site(block)) {
+            marks.hold(block, loader);
+        }
+    }
+    for number in 0..roots.pieces.count() {
+        marks.root(&roots.pieces.get(number), number as u32);
+    }
+    let unknown = roots.add(0, 0, Holder::UnknownHeap, 0);
+    let mut unknown_bytes = 0;
+    if is_glibc {
+        heap::unknown(task.hot, &Own, &blocks, &mut heaps, |start, end| {
+            let piece = mark::Piece { start, end, holder: Holder::UnknownHeap, number: 0 };
+            unknown_bytes += end.saturating_sub(start);
+            marks.root(&piece, unknown);
+        });
+    } else if is_partial(task.hot) {
+        for region in heaps.regions.iter() {
+            unknown_bytes += region.end - region.start;
+            marks.root(&mark::Piece { holder: Holder::UnknownHeap, ..region }, unknown);
+        }
+        heaps.unknown_bytes = unknown_bytes;
+    }
+    if heaps.unknown_bytes != 0 {
+        task.check.flags.set(task.check.flags.get() | check_flags::UNKNOWN_BLOCKS);
+    }
+    let in_time = || sys::monotonic_ns() < task.deadline_ns;
+    if !marks.follow(in_time) {
+        return Err(Hindrance::Deadline);
+    }
+    let sums = emit::write(task.hot, task.check, &mut marks, &roots.pieces).ok_or(Hindrance::Memory)?;
+    task.check.root_bytes.set(roots.bytes + unknown_bytes);
+    task.check.unreadable_bytes.set(marks.unreadable);
+    task.check.work_bytes.set(blocks.work_bytes() + marks.work_bytes());
+    Ok(sums)
+}
+
+/// Whether there are blocks that no table knows: sampled ones, those from before a fork.
+fn is_partial(hot: &Hot) -> bool {
+    let Some(process) = hot.store.process() else { return true };
+    process.forked.get() != 0 || process.sample_bytes.get() != 0 || process.memory_level.get() >= 2
+}

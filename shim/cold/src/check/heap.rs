@@ -1,0 +1,179 @@
+//! Heap memory that is not known to be live: most of it is free and no root, but a chunk in use that memtrace never
+//! saw (allocated before the start, or past the hooks) may hold blocks, so it is one.
+//!
+//! glibc's chunks tell which they are (malloc/malloc.c): a chunk begins with the size of the one before, if that is
+//! free, and its own size with three bits, of which the lowest says whether the one before is in use. What lies in
+//! a thread's cache or in a fast bin looks as if it were in use; those were freed through the hooks, and the live
+//! table says so (`live::FREED`).
+
+use memtrace_hot::Hot;
+use memtrace_wire::layout::Holder;
+use memtrace_wire::live::{self, Spacing};
+
+use super::blocks::Blocks;
+use super::memory::Memory;
+use super::ranges::Ranges;
+
+const IN_USE: u64 = 1;
+const MAPPED: u64 = 2;
+const NOT_MAIN: u64 = 4;
+const CHUNK_MIN: u64 = 32;
+/// Heaps of threads begin at multiples of this (HEAP_MAX_SIZE).
+const HEAP_BYTES: u64 = 64 << 20;
+/// A chunk that malloc keeps for each thread's cache, in the versions of glibc from 2.26 on: no unknown block.
+const CACHES: [u64; 4] = [0x250, 0x290, 0x2f0, 0x310];
+
+/// What was found out about heaps.
+pub struct Heaps {
+    /// Memory that is heap as a whole: not to be read as a mapping.
+    pub regions: Ranges,
+    /// Bytes of chunks in use that memtrace does not know.
+    pub unknown_bytes: u64,
+}
+
+/// The heaps of glibc's malloc: `main` is where brk(2)'s heap lies.
+pub fn glibc(memory: &impl Memory, blocks: &Blocks, main: (u64, u64)) -> Option<Heaps> {
+    let mut mapped = 0usize;
+    let mut heaps = 0usize;
+    let mut last = 0;
+    for number in 0..blocks.count() {
+        match place(memory, blocks.address(number), main) {
+            Place::Main => {}
+            Place::Heap(start, _) => {
+                heaps += usize::from(start != last);
+                last = start;
+            }
+            Place::Alone => mapped += 1,
+        }
+    }
+    let regions = Ranges::new(mapped + heaps + 1)?;
+    regions.add(main.0, main.1, Holder::Block, 0);
+    last = 0;
+    for number in 0..blocks.count() {
+        let address = blocks.address(number);
+        match place(memory, address, main) {
+            Place::Main => {}
+            Place::Heap(start, end) if start != last => {
+                regions.add(start, end, Holder::Block, 1);
+                last = start;
+            }
+            Place::Heap(..) => {}
+            Place::Alone => {
+                regions.add(address - 16, (address + blocks.bytes(number)).next_multiple_of(16), Holder::Block, 2);
+            }
+        }
+    }
+    regions.settle();
+    Some(Heaps { regions, unknown_bytes: 0 })
+}
+
+enum Place {
+    Main,
+    Heap(u64, u64),
+    Alone,
+}
+
+fn place(memory: &impl Memory, address: u64, main: (u64, u64)) -> Place {
+    if (main.0..main.1).contains(&address) {
+        return Place::Main;
+    }
+    let Some(size) = memory.word(address - 8) else { return Place::Alone };
+    if size & (MAPPED | NOT_MAIN) != NOT_MAIN {
+        return Place::Alone;
+    }
+    // heap_info: the arena, the heap before, its size.
+    let start = address & !(HEAP_BYTES - 1);
+    match memory.word(start + 16) {
+        Some(bytes) if bytes <= HEAP_BYTES && bytes % 4096 == 0 && address - start < bytes => {
+            Place::Heap(start, start + bytes)
+        }
+        _ => Place::Alone,
+    }
+}
+
+/// Gives what counts as a root in the heaps: chunks in use that are no known block.
+pub fn unknown(hot: &Hot, memory: &impl Memory, blocks: &Blocks, heaps: &mut Heaps, mut root: impl FnMut(u64, u64)) {
+    let cell_at = |address: u64| hot.live.peek_cell(address).unwrap_or(0);
+    let mut unknown_bytes = 0;
+    for region in heaps.regions.iter().filter(|region| region.number < 2) {
+        let mut number = blocks.first_from(region.start);
+        let known = |number: usize| {
+            let address = blocks.address(number);
+            (number < blocks.count() && address < region.end).then_some(address)
+        };
+        let mut at = region.start;
+        if region.number == 1 {
+            // The heap's own header, and the arena's in the first heap of an arena, stand before the first chunk.
+            at = known(number).map_or(region.end, |address| address - 16);
+            root(region.start, at);
+        }
+        while at + CHUNK_MIN <= region.end {
+            let user = at + 16;
+            while known(number).is_some_and(|address| address < user) {
+                number += 1;
+            }
+            let size = memory.word(at + 8).unwrap_or(0) & !7;
+            let next = at + size;
+            if size < CHUNK_MIN || !size.is_multiple_of(16) || next > region.end {
+                // Not a chunk: what lies up to the next known block may be anything.
+                let until = known(number).map_or(region.end, |address| address - 16);
+                let until =
+                    if until <= at { known(number + 1).map_or(region.end, |address| address - 16) } else { until };
+                unknown_bytes += until.saturating_sub(at);
+                root(at, until);
+                at = until;
+                continue;
+            }
+            let is_last = next + 16 > region.end;
+            let is_known = known(number) == Some(user);
+            if !is_last && !is_known && cell_at(user) != live::FREED {
+                let is_used = memory.word(next + 8).is_some_and(|size| size & IN_USE != 0);
+                if is_used {
+                    unknown_bytes += if CACHES.contains(&size) { 0 } else { size };
+                    root(user, next + 8);
+                }
+            }
+            at = next;
+        }
+    }
+    heaps.unknown_bytes = unknown_bytes;
+}
+
+/// The heaps of another allocator: pages on which a block ever began.
+pub fn other(hot: &Hot, blocks: &Blocks) -> Option<Heaps> {
+    const PAGE: u64 = 4096;
+    debug_assert!(hot.live.spacing() == Spacing::Close);
+    let cells_a_page = (PAGE >> Spacing::Close.granule_shift()) as usize;
+    let pages = || {
+        hot.live.leaves().flat_map(move |(start, cells)| {
+            let cells = cells.get(..cells.len() - 1).unwrap_or(&[]);
+            let used = |page: &(usize, &[memtrace_wire::map::U32])| page.1.iter().any(|cell| cell.get() != 0);
+            let pages = cells.chunks(cells_a_page).enumerate().filter(used);
+            pages.map(move |(page, _)| start + page as u64 * PAGE)
+        })
+    };
+    let regions = Ranges::new(pages().count() + blocks.count())?;
+    let mut run: Option<(u64, u64)> = None;
+    for page in pages() {
+        match &mut run {
+            Some((_, end)) if *end == page => *end += PAGE,
+            _ => {
+                if let Some((start, end)) = run {
+                    regions.add(start, end, Holder::Block, 2);
+                }
+                run = Some((page, page + PAGE));
+            }
+        }
+    }
+    if let Some((start, end)) = run {
+        regions.add(start, end, Holder::Block, 2);
+    }
+    for number in 0..blocks.count() {
+        let (address, bytes) = (blocks.address(number), blocks.bytes(number));
+        if bytes >= PAGE {
+            regions.add(address, address + bytes, Holder::Block, 2);
+        }
+    }
+    regions.settle();
+    Some(Heaps { regions, unknown_bytes: 0 })
+}

@@ -1,0 +1,263 @@
+//! The roots: every piece of memory that may hold a pointer to a block and is not a block itself.
+//!
+//! ```text
+//!   mappings that can be written (and what is read-only since relocation)
+//!     − heaps, and blocks with a mapping of their own
+//!     − memtrace's own memory
+//!     − stacks below their stack pointers, and stacks of threads that are gone
+//!     = pieces, each with a name: a module's data, a stack, a thread's control block, a mapping
+//!   + registers, announced memory, chunks of the heap that nobody knows
+//! ```
+
+use memtrace_hot::maps;
+use memtrace_hot::own;
+use memtrace_hot::unwind::object::{LinkMap, describe, link_maps};
+use memtrace_wire::layout::Holder;
+
+use super::heuristics::Code;
+use super::mark::Piece;
+use super::memory::Memory;
+use super::ranges::Ranges;
+use super::space::List;
+use crate::threads::{REGISTERS, Seen, Threads};
+
+/// The mappings of the process, as far as they matter.
+pub struct Mappings {
+    /// Those that may hold pointers: `number` is `READ_ONLY`, `SHARED` or 0.
+    pub rows: Ranges,
+    /// Code and read-only data of modules: `number` is `EXECUTABLE` or 0.
+    pub files: Ranges,
+    /// brk(2)'s heap; (0, 0): there is none.
+    pub heap: (u64, u64),
+    /// The main thread's stack.
+    pub stack: (u64, u64),
+}
+
+const READ_ONLY: u32 = 1;
+const SHARED: u32 = 2;
+const EXECUTABLE: u32 = 1;
+/// Mappings that a process may have (vm.max_map_count is 65,530 by default).
+const MAPPINGS_MAX: usize = 1 << 24;
+/// Modules and their segments.
+const SEGMENTS_MAX: usize = 1 << 16;
+
+impl Mappings {
+    /// Those of the process itself. `None`: the list cannot be read.
+    pub fn read() -> Option<Self> {
+        let mut count = 0;
+        maps::rows(maps::OWN, |_| {
+            count += 1;
+            count < MAPPINGS_MAX
+        });
+        // These two come on top, and whatever was split by them.
+        let mut all =
+            Self { rows: Ranges::new(count + 16)?, files: Ranges::new(count + 16)?, heap: (0, 0), stack: (0, 0) };
+        let found = maps::rows(maps::OWN, |row| {
+            let is_file = row.name.starts_with(b"/");
+            if row.name == b"[heap]" {
+                all.heap = (row.start, row.end);
+            } else if row.name == b"[stack]" {
+                all.stack = (row.start, row.end);
+            }
+            if is_file && row.is_readable && !row.is_shared {
+                all.files.add(row.start, row.end, Holder::Block, if row.is_executable { EXECUTABLE } else { 0 });
+            }
+            let kept = if !row.is_readable || row.name.starts_with(b"[v") || is_device(row.name) {
+                None
+            } else if row.is_shared {
+                (row.is_writable && is_memory(row.name)).then_some(SHARED)
+            } else if row.is_writable {
+                Some(0)
+            } else {
+                is_file.then_some(READ_ONLY)
+            };
+            kept.is_none_or(|kind| all.rows.add(row.start, row.end, Holder::Mapping, kind))
+        });
+        all.files.settle();
+        found.then_some(all)
+    }
+}
+
+impl Code for Mappings {
+    fn is_code(&self, address: u64) -> bool {
+        self.files.at(address).is_some_and(|row| row.number == EXECUTABLE)
+    }
+
+    fn is_module(&self, address: u64) -> bool {
+        self.files.at(address).is_some()
+    }
+}
+
+/// What a driver maps may not be read.
+fn is_device(name: &[u8]) -> bool {
+    name.starts_with(b"/dev/") && !is_memory(name)
+}
+
+/// Shared memory without a file of its own.
+fn is_memory(name: &[u8]) -> bool {
+    [&b"/dev/zero"[..], b"/SYSV", b"/memfd:", b"/dev/shm/"].iter().any(|start| name.starts_with(start))
+}
+
+/// Everything that is read as a root, and nothing twice.
+pub struct Roots {
+    /// See there.
+    pub pieces: List<Piece>,
+    /// Stack pointers that lie in no stack of a thread: its coroutine runs there.
+    pub strays: List<[u64; 2]>,
+    /// Their bytes.
+    pub bytes: u64,
+}
+
+/// Where root memory may not be read, and what has a name.
+pub struct Plan {
+    cut: Ranges,
+    named: Ranges,
+    strays: List<[u64; 2]>,
+}
+
+impl Plan {
+    /// Without heaps yet.
+    pub fn new(memory: &impl Memory, mappings: &Mappings, threads: &Threads, library: u64) -> Option<Self> {
+        let room = own::pieces().count() + 4 * threads.count() + threads.known_count() + SEGMENTS_MAX;
+        let mut plan =
+            Self { cut: Ranges::new(room)?, named: Ranges::new(room)?, strays: List::new(threads.count() + 1)? };
+        own::pieces().for_each(|piece| _ = plan.cut.add(piece.start, piece.end, Holder::Block, 0));
+        plan.modules(library);
+        plan.stacks(memory, mappings, threads);
+        plan.named.settle();
+        Some(plan)
+    }
+
+    fn modules(&mut self, library: u64) {
+        for map in link_maps() {
+            let Some(object) = describe(map) else { continue };
+            let is_own = (object.start..object.bound).contains(&library);
+            segments(map, object.start, |start, end| {
+                if is_own {
+                    self.cut.add(start, end.next_multiple_of(4096), Holder::Block, 0);
+                } else {
+                    self.named.add(start, end.next_multiple_of(4096), Holder::Global, 0);
+                }
+            });
+        }
+    }
+
+    fn stacks(&mut self, memory: &impl Memory, mappings: &Mappings, threads: &Threads) {
+        for thread in threads.iter() {
+            let own = own_stack(memory, &thread).unwrap_or(if thread.is_main { mappings.stack } else { (0, 0) });
+            let (low, high) = own;
+            if low == high {
+                // Its stack is where its stack pointer is, as far as that mapping goes; what lies below is read too.
+                continue;
+            }
+            let tls = thread.tls & !0xfff;
+            let top = if (low..high).contains(&tls) { tls } else { high };
+            if (low..high).contains(&thread.sp) {
+                self.cut.add(low, thread.sp, Holder::Block, 0);
+                self.named.add(thread.sp, top, Holder::Stack, thread.tid);
+            } else {
+                if thread.sp != 0 {
+                    self.strays.push([thread.sp, u64::from(thread.tid)]);
+                }
+                self.named.add(low, top, Holder::Stack, thread.tid);
+            }
+            self.named.add(top, high, Holder::Tls, thread.tid);
+        }
+        for tls in threads.gone() {
+            if let Some((low, high)) = stack_of(memory, tls, 0) {
+                self.cut.add(low, high, Holder::Block, 0);
+            }
+        }
+    }
+
+    /// The pieces: everything but the heaps.
+    pub fn pieces(mut self, mappings: &Mappings, heaps: &Ranges, room: usize) -> Option<Roots> {
+        let cut = Ranges::new(heaps.iter().count() + self.cut.iter().count())?;
+        heaps.iter().chain(self.cut.iter()).for_each(|row| _ = cut.add(row.start, row.end, Holder::Block, 0));
+        cut.settle();
+        self.cut = cut;
+        let rows = mappings.rows.iter().count() + self.cut.iter().count() + self.named.iter().count();
+        let pieces = List::new(2 * rows + room)?;
+        let mut bytes = 0;
+        for mapping in mappings.rows.iter() {
+            self.cut.parts(mapping.start, mapping.end, |start, end, cut| {
+                if cut.is_some() {
+                    return;
+                }
+                self.named.parts(start, end, |start, end, name| {
+                    let piece = match name {
+                        Some(name) => Piece { start, end, ..name },
+                        // Read-only, and no module's: never was written.
+                        None if mapping.number == READ_ONLY => return,
+                        None => Piece { start, end, holder: Holder::Mapping, number: 0 },
+                    };
+                    bytes += end - start;
+                    pieces.push(piece);
+                });
+            });
+        }
+        Some(Roots { pieces, strays: self.strays, bytes })
+    }
+}
+
+impl Roots {
+    /// The registers of threads: words of the table of threads itself.
+    pub fn registers(&self, threads: &Threads) {
+        for (thread, at) in threads.iter().zip(threads.registers()) {
+            if thread.has_registers != 0 {
+                let end = at + REGISTERS as u64 * 8;
+                self.pieces.push(Piece { start: at, end, holder: Holder::Register, number: thread.tid });
+            }
+        }
+    }
+
+    /// One more piece; its number.
+    pub fn add(&self, start: u64, end: u64, holder: Holder, number: u32) -> u32 {
+        self.pieces.push(Piece { start, end, holder, number });
+        self.pieces.count() as u32 - 1
+    }
+}
+
+/// Segments of a module that are written, relocation included.
+fn segments(map: &'static LinkMap, start: u64, mut each: impl FnMut(u64, u64)) {
+    const WRITE: u32 = 2;
+    let headers = map.program_headers(map.header_page(start));
+    let low = headers.iter().filter(|header| header.p_type == libc::PT_LOAD).map(|header| header.p_vaddr).min();
+    let Some(low) = low else { return };
+    let bias = map.header_page(start).wrapping_sub(low & !0xfff);
+    for header in headers.iter().filter(|header| header.p_type == libc::PT_LOAD && header.p_flags & WRITE != 0) {
+        let from = bias.wrapping_add(header.p_vaddr) & !0xfff;
+        each(from, bias.wrapping_add(header.p_vaddr).wrapping_add(header.p_memsz));
+    }
+}
+
+/// The stack that glibc knows a thread by.
+fn own_stack(memory: &impl Memory, thread: &Seen) -> Option<(u64, u64)> {
+    if thread.tls == 0 || thread.is_main { None } else { stack_of(memory, thread.tls, thread.sp) }
+}
+
+/// `stackblock` and `stackblock_size` in glibc's struct pthread, whose place differs between versions: two words, an
+/// address of a page and a length in pages, that together end just above the structure itself.
+fn stack_of(memory: &impl Memory, tls: u64, sp: u64) -> Option<(u64, u64)> {
+    const FROM: u64 = 0x200;
+    const TO: u64 = 0xb00;
+    const ABOVE_MAX: u64 = 0x4000;
+    let mut before = 0u64;
+    let mut found = None;
+    memory.words(tls + FROM, tls + TO, |_, word| {
+        let (low, bytes) = (before, word);
+        before = word;
+        let high = low.wrapping_add(bytes);
+        let fits = low != 0
+            && low % 4096 == 0
+            && bytes % 4096 == 0
+            && low < tls
+            && high > tls
+            && high - tls < ABOVE_MAX
+            && bytes >= 4096;
+        if fits && found.is_none() && (sp == 0 || !(tls..high).contains(&sp)) {
+            found = Some((low, high));
+        }
+    });
+    found
+}

@@ -1,0 +1,278 @@
+//! A check in a copy of the process: the target goes on, or ends, while the copy is searched.
+//!
+//! ```text
+//!   threads stop ─▶ raw clone, copy on write ─▶ threads go on          (target)
+//!                         └─▶ reads the tables, marks, writes rows     (copy)
+//!                              └─▶ a page that both see: how it went
+//! ```
+//!
+//! The copy has no exit signal, so no wait of the target's sees it. A shared recording is no part of a copy; its
+//! live table is read before the threads go on.
+
+use memtrace_hot::Hot;
+use memtrace_hot::own::{self, Use};
+use memtrace_wire::layout::{Cause, Check, Hindrance, Rung, check_flags};
+use memtrace_wire::map::{U32, U64};
+use memtrace_wire::sys;
+
+use crate::check::{self, Rules, Sums, Task};
+use crate::freeze::freeze;
+use crate::threads::{Own, Threads};
+use crate::{copy, file};
+
+/// What a check is asked for.
+pub struct Request<'a> {
+    /// The tables.
+    pub hot: &'a Hot,
+    /// Why.
+    pub cause: Cause,
+    /// How pointers are understood.
+    pub rules: Rules,
+    /// The calling thread's.
+    pub own: Own,
+    /// Its thread pointer.
+    pub tls: u64,
+    /// An address in the library.
+    pub library: u64,
+    /// A file for the whole recording, with what was found, if the recording is private.
+    pub into: Option<i32>,
+    /// CLOCK_MONOTONIC, nanoseconds.
+    pub deadline_ns: u64,
+}
+
+/// What the copy says; on a page that both see.
+#[repr(C)]
+struct Answer {
+    /// `LISTED`, `DONE`, `FAILED`.
+    state: U32,
+    hindrance: U32,
+    /// 1: the threads go on, and `pause_ns` is known.
+    released: U32,
+    is_written: U32,
+    lost_blocks: U64,
+    lost_bytes: U64,
+    check: Check,
+}
+
+const LISTED: u32 = 1;
+const DONE: u32 = 2;
+const FAILED: u32 = 3;
+const PAGE: usize = 4096;
+
+/// What a check came to.
+pub struct Outcome {
+    /// Sums, if blocks were classified.
+    pub sums: Option<Sums>,
+    /// The file holds the whole recording.
+    pub is_written: bool,
+}
+
+/// Checks. Signals are blocked.
+pub fn check(request: &Request<'_>) -> Outcome {
+    let hot = request.hot;
+    let failed = |hindrance: Hindrance| {
+        note(hot, request.cause, hindrance);
+        Outcome { sums: None, is_written: false }
+    };
+    let Some(page) = share() else { return failed(Hindrance::Memory) };
+    let answer = page.answer;
+    let Some(threads) = Threads::list(hot, &request.own, request.tls) else { return failed(Hindrance::Memory) };
+    let row = &answer.check;
+    row.cause.set(request.cause as u32);
+    row.time_ns.set(sys::now_ns());
+    row.threads.set(threads.count() as u32 - 1);
+    let begin_ns = sys::monotonic_ns();
+    let frozen = (threads.count() > 1).then(|| freeze(&threads, request.deadline_ns)).flatten();
+    describe(row, &threads, frozen.as_ref().is_some_and(|frozen| !frozen.is_refused));
+    fork_windows(true);
+    let copy = fork();
+    if copy == 0 {
+        in_copy(request, &threads, answer);
+    }
+    fork_windows(false);
+    let waited = if copy > 0 && (hot.store.is_shared() || frozen.is_none()) {
+        wait(answer, copy, LISTED, request.deadline_ns)
+    } else {
+        true
+    };
+    drop(frozen);
+    row.pause_ns.set(if threads.count() > 1 { sys::monotonic_ns() - begin_ns } else { 0 });
+    answer.released.publish(1);
+    if copy < 0 {
+        return failed(Hindrance::Copy);
+    }
+    let ended = waited && wait(answer, copy, DONE, request.deadline_ns);
+    if answer.state.acquire() < DONE {
+        // SAFETY: our own child.
+        unsafe { sys::call(libc::SYS_kill, copy as usize, libc::SIGKILL as usize, 0, 0) };
+    }
+    // SAFETY: our own child, without an exit signal.
+    unsafe { sys::call(libc::SYS_wait4, copy as usize, 0, libc::__WALL as usize, 0) };
+    match answer.state.acquire() {
+        DONE => Outcome {
+            sums: Some(Sums { lost_blocks: answer.lost_blocks.get(), lost_bytes: answer.lost_bytes.get() }),
+            is_written: answer.is_written.get() == 1,
+        },
+        FAILED => failed(Hindrance::from_number(answer.hindrance.get()).unwrap_or(Hindrance::Broken)),
+        _ => failed(if ended { Hindrance::Broken } else { Hindrance::Deadline }),
+    }
+}
+
+/// How threads were seen.
+fn describe(row: &Check, threads: &Threads, all_stopped: bool) {
+    if threads.count() == 1 {
+        return row.rung.set(Rung::Alone as u32);
+    }
+    if !all_stopped {
+        threads.ask();
+    }
+    let others = || threads.iter().skip(1);
+    let stopped = others().filter(|seen| seen.has_registers != 0).count();
+    row.threads_stopped.set(stopped as u32);
+    row.threads_whole.set(others().filter(|seen| seen.sp == 0).count() as u32);
+    if all_stopped {
+        row.rung.set(Rung::Stopped as u32);
+    } else {
+        row.rung.set(Rung::Waiting as u32);
+        row.hindrance.set(Hindrance::Ptrace as u32);
+        row.flags.set(row.flags.get() | check_flags::MOVING);
+    }
+}
+
+/// The copy's life.
+fn in_copy(request: &Request<'_>, threads: &Threads, answer: &'static Answer) -> ! {
+    let hot = request.hot;
+    let task = Task {
+        hot,
+        rules: request.rules,
+        threads,
+        library: request.library,
+        check: &answer.check,
+        deadline_ns: request.deadline_ns,
+    };
+    let found = check::run(&task, || answer.state.publish(LISTED));
+    match found {
+        Ok(sums) => {
+            answer.lost_blocks.set(sums.lost_blocks);
+            answer.lost_bytes.set(sums.lost_bytes);
+            while answer.released.acquire() == 0 && sys::monotonic_ns() < request.deadline_ns {
+                sys::give_way();
+            }
+            answer.check.cpu_ns.set(sys::cpu_ns());
+            if request.rules.low_bits | request.rules.high_bits != 0 {
+                answer.check.flags.set(answer.check.flags.get() | check_flags::TAGGED);
+            }
+            if keep(hot, &answer.check) {
+                let written = request.into.is_some_and(|fd| copy::to_file(hot, fd));
+                answer.is_written.set(u32::from(written));
+                answer.state.publish(DONE);
+            } else {
+                answer.hindrance.set(Hindrance::Memory as u32);
+                answer.state.publish(FAILED);
+            }
+        }
+        Err(hindrance) => {
+            answer.hindrance.set(hindrance as u32);
+            answer.state.publish(FAILED);
+        }
+    }
+    loop {
+        // SAFETY: ends the copy.
+        unsafe { sys::call(libc::SYS_exit_group, 0, 0, 0, 0) };
+    }
+}
+
+/// A row of the recording like this one. False: no room.
+fn keep(hot: &Hot, from: &Check) -> bool {
+    let Some(process) = hot.store.process() else { return false };
+    // A window for each: the one before may be another copy's.
+    let number = process.check_count.get().next_multiple_of(memtrace_wire::layout::CHECKS_PER_WINDOW);
+    let Some(row) = hot.checks.rows.make(&hot.store, number) else { return false };
+    let bytes = memtrace_wire::map::bytes_of(from);
+    // SAFETY: a row of the same type, which nobody reads before the count is published.
+    unsafe { core::ptr::copy_nonoverlapping(bytes.as_ptr(), core::ptr::from_ref(row).cast_mut().cast(), bytes.len()) };
+    row.ready.publish(1);
+    process.check_count.publish(number + 1);
+    true
+}
+
+/// Says in the recording that nothing was classified.
+fn note(hot: &Hot, cause: Cause, hindrance: Hindrance) {
+    let row: Check = file::zeroed();
+    row.cause.set(cause as u32);
+    row.time_ns.set(sys::now_ns());
+    row.rung.set(Rung::None as u32);
+    row.hindrance.set(hindrance as u32);
+    keep(hot, &row);
+}
+
+struct Page {
+    answer: &'static Answer,
+}
+
+impl Drop for Page {
+    fn drop(&mut self) {
+        // SAFETY: mapped by `share`; nobody has the reference any longer.
+        unsafe { own::unmap(core::ptr::from_ref(self.answer).cast_mut().cast(), PAGE) };
+    }
+}
+
+/// A page that a copy of the process shares with it.
+fn share() -> Option<Page> {
+    let rights = (libc::PROT_READ | libc::PROT_WRITE) as usize;
+    let flags = (libc::MAP_SHARED | libc::MAP_ANONYMOUS) as usize;
+    // SAFETY: asks for new memory anywhere.
+    let base = unsafe { sys::call6(libc::SYS_mmap, 0, PAGE, rights, flags, usize::MAX, 0) };
+    if (-4095..=0).contains(&base) {
+        return None;
+    }
+    own::add(base as *mut u8, PAGE, Use::Table);
+    // SAFETY: zeroed memory, which is an answer, as long as the page is mapped.
+    Some(Page { answer: unsafe { &*(base as *const Answer) } })
+}
+
+/// Whether a copy of the process gets the tables: a fork of the target's does not.
+fn fork_windows(given: bool) {
+    const KEEP_ON_FORK: i32 = 19;
+    for piece in own::pieces() {
+        let advice = match (piece.kind, given) {
+            (Use::Table, _) => continue,
+            (Use::Window, true) => KEEP_ON_FORK,
+            (Use::Window, false) => libc::MADV_WIPEONFORK,
+            (Use::Shared, true) => libc::MADV_DOFORK,
+            (Use::Shared, false) => libc::MADV_DONTFORK,
+        };
+        // SAFETY: memory of our own, which a fork child forgets before it looks.
+        unsafe { sys::advise(piece.start as *mut u8, (piece.end - piece.start) as usize, advice) };
+    }
+}
+
+/// A copy of the process, without an exit signal.
+fn fork() -> isize {
+    // SAFETY: as fork(2); the copy uses raw system calls only, and its copy of the stack.
+    unsafe { sys::call6(libc::SYS_clone, 0, 0, 0, 0, 0, 0) }
+}
+
+/// Waits until the copy has come so far, or has ended. False: the deadline came first.
+fn wait(answer: &Answer, copy: isize, state: u32, deadline_ns: u64) -> bool {
+    let mut pause_ns = 20_000u64;
+    while answer.state.acquire() < state {
+        let mut info = [0u64; 16];
+        let flags = (libc::WEXITED | libc::WNOHANG | libc::WNOWAIT | libc::__WALL) as usize;
+        let place = info.as_mut_ptr() as usize;
+        // SAFETY: the kernel writes one siginfo of 128 bytes.
+        let result = unsafe { sys::call6(libc::SYS_waitid, libc::P_PID as usize, copy as usize, place, flags, 0, 0) };
+        let [first, ..] = info;
+        if result != 0 || first != 0 {
+            return true;
+        }
+        if sys::monotonic_ns() >= deadline_ns {
+            return false;
+        }
+        let pause = [0u64, pause_ns];
+        // SAFETY: a time of two words.
+        unsafe { sys::call(libc::SYS_nanosleep, pause.as_ptr() as usize, 0, 0, 0) };
+        pause_ns = (pause_ns * 2).min(5_000_000);
+    }
+    true
+}

@@ -1,0 +1,187 @@
+//! The threads of the process, as a check sees them: who they are, where their stacks stand, what their registers
+//! hold.
+//!
+//! The thread that checks knows itself. The others are asked about through the kernel: `freeze` stops them and
+//! reads their registers where ptrace(2) is allowed; `ask` reads the stack pointers of those that wait.
+
+use memtrace_hot::Hot;
+use memtrace_hot::maps::hexadecimal;
+use memtrace_hot::text::Buffer;
+use memtrace_wire::sys;
+
+use crate::check::space::{List, Plain};
+
+/// Registers that may hold a pointer.
+pub const REGISTERS: usize = 16;
+
+/// One thread.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub struct Seen {
+    /// Its kernel id.
+    pub tid: u32,
+    /// `registers` were read.
+    pub has_registers: u32,
+    /// Its stack pointer; 0: not known.
+    pub sp: u64,
+    /// Its thread pointer; 0: not known.
+    pub tls: u64,
+    /// It is the process's first.
+    pub is_main: bool,
+    /// See `REGISTERS`.
+    pub registers: [u64; REGISTERS],
+}
+
+// SAFETY: zeroes are numbers and false.
+unsafe impl Plain for Seen {}
+
+/// All threads.
+pub struct Threads {
+    seen: List<Seen>,
+    base: u64,
+    /// TLS address and kernel id of threads that have registered.
+    known: List<[u64; 2]>,
+}
+
+/// What the thread that checks holds: stack pointer, and registers that a function keeps.
+#[derive(Clone, Copy, Debug)]
+pub struct Own {
+    /// Where its stack ends: what lies below is dead.
+    pub sp: u64,
+    /// rbx, rbp, r12 to r15.
+    pub registers: [u64; 6],
+}
+
+impl Threads {
+    /// The threads of the process. `None`: no memory, or the list cannot be read.
+    pub fn list(hot: &Hot, own: &Own, tls: u64) -> Option<Self> {
+        let known = List::new(hot.slots.known().count() + 1)?;
+        hot.slots.known().for_each(|(tls, tid)| _ = known.push([tls, u64::from(tid)]));
+        let mut tids = List::<u64>::new(TASKS_MAX)?;
+        tasks(&mut tids)?;
+        let seen = List::new(tids.count() + 1)?;
+        let (pid, tid) = (sys::pid(), sys::tid());
+        let mut registers = [0; REGISTERS];
+        for (to, from) in registers.iter_mut().zip(own.registers) {
+            *to = from;
+        }
+        seen.push(Seen { tid, has_registers: 1, sp: own.sp, tls, is_main: tid == pid, registers });
+        for other in tids.iter().map(|other| other as u32).filter(|&other| other != tid) {
+            let tls = known.iter().find(|&[_, known]| known == u64::from(other)).map_or(0, |[tls, _]| tls);
+            let is_main = other == pid;
+            seen.push(Seen { tid: other, has_registers: 0, sp: 0, tls, is_main, registers: [0; REGISTERS] });
+        }
+        let base = seen.base();
+        Some(Self { seen, base, known })
+    }
+
+    /// Threads, the one that checks included.
+    pub fn count(&self) -> usize {
+        self.seen.count()
+    }
+
+    /// All of them.
+    pub fn iter(&self) -> impl Iterator<Item = Seen> + '_ {
+        self.seen.iter()
+    }
+
+    /// Replaces what is known of one.
+    pub fn set(&self, place: usize, seen: Seen) {
+        self.seen.set(place, seen);
+    }
+
+    /// What is known of one.
+    pub fn get(&self, place: usize) -> Seen {
+        self.seen.get(place)
+    }
+
+    /// Where the registers of each stand.
+    pub fn registers(&self) -> impl Iterator<Item = u64> + '_ {
+        let offset = core::mem::offset_of!(Seen, registers) as u64;
+        (0..self.count() as u64).map(move |place| self.base + place * size_of::<Seen>() as u64 + offset)
+    }
+
+    /// Threads that have registered at any time.
+    pub fn known_count(&self) -> usize {
+        self.known.count()
+    }
+
+    /// Thread pointers of threads that are gone.
+    pub fn gone(&self) -> impl Iterator<Item = u64> + '_ {
+        let lives = |tls: u64, tid: u64| self.iter().any(|seen| seen.tls == tls || u64::from(seen.tid) == tid);
+        self.known.iter().filter(move |&[tls, tid]| tls != 0 && !lives(tls, tid)).map(|[tls, _]| tls)
+    }
+
+    /// Asks the kernel where the others' stacks stand, which it says of those that wait in a system call.
+    pub fn ask(&self) {
+        for place in 1..self.count() {
+            let mut seen = self.get(place);
+            if seen.sp == 0 {
+                seen.sp = waiting_sp(seen.tid);
+                self.set(place, seen);
+            }
+        }
+    }
+}
+
+/// Threads of one process that are looked at.
+const TASKS_MAX: usize = 1 << 16;
+
+/// The kernel ids of all threads.
+fn tasks(into: &mut List<u64>) -> Option<()> {
+    let directory = libc::O_RDONLY | libc::O_DIRECTORY;
+    let fd = i32::try_from(sys::open(c"/proc/thread-self/../../task", directory, 0)).ok().filter(|&fd| fd >= 0);
+    let fd = match fd {
+        Some(fd) => fd,
+        None => i32::try_from(sys::open(c"/proc/self/task", directory, 0)).ok().filter(|&fd| fd >= 0)?,
+    };
+    let mut buffer = [0u64; 256];
+    loop {
+        // SAFETY: the kernel writes into the buffer only.
+        let length = unsafe {
+            sys::call(libc::SYS_getdents64, fd as usize, buffer.as_mut_ptr() as usize, size_of_val(&buffer), 0)
+        };
+        if length <= 0 {
+            break;
+        }
+        // SAFETY: the buffer's own bytes, as far as the kernel wrote them.
+        let bytes = unsafe { core::slice::from_raw_parts(buffer.as_ptr().cast::<u8>(), length as usize) };
+        let mut rest = bytes;
+        // linux_dirent64: inode, offset, length of this entry (2 bytes at 16), type, name (from 19).
+        while let (Some(&[low, high]), Some(name)) =
+            (rest.get(16..18).and_then(|at| at.first_chunk::<2>()), rest.get(19..))
+        {
+            let digits = name.iter().take_while(|byte| byte.is_ascii_digit());
+            let tid = digits.fold(0u64, |sum, digit| sum * 10 + u64::from(digit - b'0'));
+            if tid != 0 && !into.push(tid) {
+                break;
+            }
+            rest = rest.get(usize::from(u16::from_le_bytes([low, high]))..).unwrap_or(&[]);
+        }
+    }
+    sys::close(fd);
+    Some(())
+}
+
+/// The stack pointer of a thread that waits (proc(5), /proc/pid/task/tid/syscall); 0: it runs, or is gone.
+fn waiting_sp(tid: u32) -> u64 {
+    let mut path = Buffer::<64>::new();
+    path.push(b"/proc/self/task/");
+    path.push_number(u64::from(tid));
+    path.push(b"/syscall");
+    let Some(Ok(fd)) = path.as_c_str().map(|path| i32::try_from(sys::open(path, libc::O_RDONLY, 0))) else { return 0 };
+    if fd < 0 {
+        return 0;
+    }
+    let mut text = [0u8; 256];
+    let length = sys::read(fd, &mut text).max(0) as usize;
+    sys::close(fd);
+    let text = text.get(..length).unwrap_or(&[]);
+    if text.starts_with(b"running") {
+        return 0;
+    }
+    // number, six arguments, stack pointer, program counter; for one stopped elsewhere -1 and the last two.
+    let mut words = text.split(|&byte| byte == b' ' || byte == b'\n').filter(|word| !word.is_empty());
+    let count = words.clone().count();
+    words.nth(count.saturating_sub(2)).and_then(|word| word.strip_prefix(b"0x")).map_or(0, hexadecimal)
+}

@@ -1,0 +1,172 @@
+//! Every setting: one row each. The parser, `--help`, the man page and the README read these rows.
+
+/// What a value looks like.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Shape {
+    /// `1` or `0`.
+    Switch,
+    /// A whole number.
+    Count,
+    /// A whole number or `all`.
+    CountOrAll,
+    /// A whole number of seconds.
+    Seconds,
+    /// A whole number of bytes, or of KiB, MiB, GiB with K, M, G behind it.
+    Bytes,
+    /// A path with `%p` (pid), `%e` (program), `%t` (time, seconds), `%%`; or `none`.
+    Pattern,
+    /// A pattern for a program's name: `*` and `?`.
+    Glob,
+    /// A path.
+    Path,
+    /// `N` or `N,M`: see `MALLOC_FAIL_AFTER`; -1 or nothing: off.
+    FailAfter,
+    /// A number; `inf` or 0: for ever.
+    FailCount,
+    /// `n`, `a-b`, separated by commas.
+    FailAt,
+    /// `no`, `same` or `all`.
+    Children,
+    /// Kinds of leaks with commas between them, or `all`.
+    Kinds,
+    /// A number up to 255.
+    Status,
+    /// Paths with colons between them.
+    Paths,
+    /// Heuristics with commas between them, `all` or `none`.
+    Heuristics,
+    /// `low:N,high:N`; 0: none.
+    Tags,
+}
+
+/// One setting.
+#[derive(Debug)]
+pub struct Row {
+    /// Environment variable.
+    pub name: &'static str,
+    /// What holds when it is not set, as a user would write it.
+    pub default: &'static str,
+    /// What a value looks like.
+    pub shape: Shape,
+    /// One sentence.
+    pub text: &'static str,
+}
+
+const fn row(name: &'static str, default: &'static str, shape: Shape, text: &'static str) -> Row {
+    Row { name, default, shape, text }
+}
+
+/// All settings.
+pub const ROWS: &[Row] = &[
+    row(
+        "MEMTRACE_QUIET",
+        "0",
+        Shape::Switch,
+        "Print nothing at the end and start no helper; profiles are not written either.",
+    ),
+    row("MEMTRACE_SUMMARY", "0", Shape::Switch, "Print the summary of a process without findings too."),
+    row(
+        "MEMTRACE_OUT",
+        "",
+        Shape::Pattern,
+        "File for the report at the end instead of stderr: %p pid, %e program, %t time in seconds; `none`: no report.",
+    ),
+    row("MEMTRACE_JSON", "", Shape::Pattern, "File for the profile (JSON), named by the same pattern."),
+    row(
+        "MEMTRACE_TOP",
+        "100",
+        Shape::CountOrAll,
+        "Stacks printed in the report at the end, or `all`; the rest is counted in one line.",
+    ),
+    row(
+        "MEMTRACE_EXE",
+        "",
+        Shape::Glob,
+        "Record only programs with this name (`*` and `?` match); others run untouched.",
+    ),
+    row(
+        "MEMTRACE_CLI",
+        "",
+        Shape::Path,
+        "The `memtrace` command that prints the report, where it is neither beside the library nor in ../bin.",
+    ),
+    row("MEMTRACE_DEADLINE", "10", Shape::Seconds, "The longest that the report may hold up the end of the target."),
+    row(
+        "MEMTRACE_LEAKS",
+        "1",
+        Shape::Switch,
+        "Find out at the end which live blocks are lost and which are still held.",
+    ),
+    row(
+        "MEMTRACE_SHOW",
+        "definite,possible",
+        Shape::Kinds,
+        "Kinds of leaks in the report: `definite`, `possible`, `indirect`, `reachable` with commas between, or `all`.",
+    ),
+    row(
+        "MEMTRACE_EXITCODE",
+        "0",
+        Shape::Status,
+        "Status, from 1 to 255, of a process with definite or possible leaks that would end with 0; `0`: its own.",
+    ),
+    row(
+        "MEMTRACE_SUPPRESSIONS",
+        "",
+        Shape::Paths,
+        "Files of leaks that are not reported, in the format of LSan or of valgrind, with colons between them.",
+    ),
+    row(
+        "MEMTRACE_HEURISTICS",
+        "all",
+        Shape::Heuristics,
+        "Pointers into a block that count like one to its start: `stdstring`, `length64`, `newarray`, \
+         `multipleinheritance` with commas between, `all` or `none`.",
+    ),
+    row(
+        "MEMTRACE_TAGGED",
+        "0",
+        Shape::Tags,
+        "Bits of pointers that may hold a tag: `low:N` (up to 4), `high:N` (up to 16), or both with a comma between.",
+    ),
+    row(
+        "MEMTRACE_SAMPLE",
+        "0",
+        Shape::Bytes,
+        "Record one allocation in about so many bytes, for estimates at hardly any cost; `0`: every one.",
+    ),
+    row(
+        "MEMTRACE_MAX_MEMORY",
+        "0",
+        Shape::Bytes,
+        "Memory that memtrace may take itself: near it stacks become short, then blocks are sampled, then only counted.",
+    ),
+    row(
+        "MALLOC_FAIL_AFTER",
+        "",
+        Shape::FailAfter,
+        "N allocations succeed from `main` on, and the next one fails with ENOMEM; `N,M`: the next M fail.",
+    ),
+    row(
+        "MALLOC_FAIL_COUNT",
+        "1",
+        Shape::FailCount,
+        "How many allocations fail after MALLOC_FAIL_AFTER; `inf` or 0: all of them.",
+    ),
+    row(
+        "MALLOC_FAIL_AT",
+        "",
+        Shape::FailAt,
+        "Exactly these allocations fail, counted from 1: `3,10-12`; beats MALLOC_FAIL_AFTER.",
+    ),
+    row(
+        "MALLOC_FAIL_CHILDREN",
+        "no",
+        Shape::Children,
+        "Failures in fork children: `no`, `same` goes on counting, `all` counts from 0.",
+    ),
+];
+
+/// Whether the variable is one of ours.
+pub fn is_setting(name: &[u8]) -> bool {
+    ROWS.iter().any(|row| row.name.as_bytes() == name)
+}
