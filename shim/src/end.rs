@@ -2,7 +2,7 @@
 
 use core::ffi::{c_int, c_void};
 use memtrace_cold::{Ending, Own};
-use memtrace_wire::layout::{End, Passive, ProcessHeader};
+use memtrace_wire::layout::{Cause, End, Passive, ProcessHeader};
 use memtrace_wire::map::{U32, U64};
 use memtrace_wire::settings;
 use memtrace_wire::sys;
@@ -134,6 +134,25 @@ pub fn finish() {
     if has_leaks && settings.exit_code != 0 {
         leave(settings.exit_code.into());
     }
+}
+
+/// The image may end with the call of exec that comes: a launcher is told what was lost.
+pub fn image_ends() {
+    if HOT.store.is_shared() && !sys::is_sealed() {
+        memtrace_cold::classify(&ending(&settings::parse(start::own_variables()), None));
+    }
+}
+
+/// A check in a running program: the blocks that are lost. `None`: nothing was classified.
+pub fn check_now(cause: Cause) -> Option<u64> {
+    own_process()?;
+    if sys::is_sealed() {
+        return None;
+    }
+    let settings = settings::parse(start::own_variables());
+    let here = &raw const settings as u64;
+    let own = Own { sp: here, registers: [0; 6] };
+    memtrace_cold::check(&Ending { own, ..ending(&settings, None) }, cause)
 }
 
 fn ending<'a>(settings: &'a settings::Settings<'a>, stderr: Option<i32>) -> Ending<'a> {

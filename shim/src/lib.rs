@@ -14,6 +14,7 @@
 
 #![no_std]
 
+mod announce;
 mod elf;
 mod end;
 mod hooks;

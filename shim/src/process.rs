@@ -9,6 +9,7 @@ use memtrace_wire::layout::End;
 
 use memtrace_wire::sys;
 
+use crate::announce::note_sigaltstack;
 use crate::inside::{self, HOT, is_active};
 use crate::{end, real, tls};
 
@@ -96,7 +97,10 @@ macro_rules! notes {
                     && let Some(process) = end::own_process()
                 {
                     process.$count.fetch_add(1);
-                    $(process.end.replace(End::None as u32, End::$end as u32);)?
+                    $(
+                        process.end.replace(End::None as u32, End::$end as u32);
+                        end::image_ends();
+                    )?
                 }
                 real::$real.get()
             }
@@ -220,6 +224,8 @@ passage! {
     prctl, note_prctl;
     /// See syscall(2): the other way to seccomp.
     syscall, note_syscall;
+    /// See sigaltstack(2).
+    sigaltstack, note_sigaltstack;
     /// See pthread_setname_np(3).
     pthread_setname_np, note_setname;
 }

@@ -78,6 +78,7 @@ reals! {
     FREE_ALIGNED_SIZED = c"free_aligned_sized";
     LIBC_MEMALIGN = c"__libc_memalign";
     FFLUSH = c"fflush";
+    SIGALTSTACK = c"sigaltstack";
     EXIT = c"exit";
     FAST_EXIT = c"_exit";
     FAST_EXIT_C99 = c"_Exit";

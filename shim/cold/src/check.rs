@@ -17,7 +17,7 @@ mod roots;
 pub mod space;
 
 use memtrace_hot::Hot;
-use memtrace_wire::layout::{Check, Hindrance, Holder, check_flags};
+use memtrace_wire::layout::{Check, Hindrance, Holder, IGNORED, LOADER_BLOCKS, check_flags};
 use memtrace_wire::live::Spacing;
 use memtrace_wire::sys;
 
@@ -32,7 +32,7 @@ use roots::{Mappings, Plan};
 /// What a check is made with.
 pub struct Task<'a> {
     /// The tables.
-    pub hot: &'a Hot,
+    pub hot: &'static Hot,
     /// How pointers are understood.
     pub rules: Rules,
     /// The threads.
@@ -51,11 +51,13 @@ pub fn run(task: &Task<'_>, listed: impl FnOnce()) -> Result<Sums, Hindrance> {
     let blocks = Blocks::of(task.hot).ok_or(Hindrance::Memory)?;
     listed();
     let mappings = Mappings::read().ok_or(Hindrance::Maps)?;
-    let plan = Plan::new(&Own, &mappings, task.threads, task.library).ok_or(Hindrance::Memory)?;
+    let plan = Plan::new(&Own, &mappings, task.threads, &task.hot.announced, task.library).ok_or(Hindrance::Memory)?;
     let is_glibc = task.hot.live.spacing() == Spacing::Apart;
     let heaps = if is_glibc { heap::glibc(&Own, &blocks, mappings.heap) } else { heap::other(task.hot, &blocks) };
     let mut heaps = heaps.ok_or(Hindrance::Memory)?;
-    let roots = plan.pieces(&mappings, &heaps.regions, task.threads.count() + 16).ok_or(Hindrance::Memory)?;
+    let announced = &task.hot.announced;
+    let more = announced.roots.iter().count() + announced.signal_stacks.iter().count();
+    let roots = plan.pieces(&mappings, &heaps.regions, task.threads.count() + more + 16).ok_or(Hindrance::Memory)?;
     roots.registers(task.threads);
     let mut marks = Marks::new(&blocks, &Own, &mappings, task.rules).ok_or(Hindrance::Memory)?;
     // Blocks in which a thread has its stack now.
@@ -67,9 +69,30 @@ pub fn run(task: &Task<'_>, listed: impl FnOnce()) -> Result<Sums, Hindrance> {
         }
     }
     let loader = roots.add(0, 0, Holder::Loader, 0);
+    let ignored = roots.add(0, 0, Holder::Ignored, 0);
     for block in 0..blocks.count() {
-        if emit::is_loaders(task.hot, blocks.site(block)) {
-            marks.hold(block, loader);
+        let flags = emit::flags(task.hot, blocks.site(block));
+        if flags & (LOADER_BLOCKS | IGNORED) != 0 {
+            marks.hold(block, if flags & IGNORED != 0 { ignored } else { loader });
+        }
+    }
+    for [address, site] in announced.ignored.iter() {
+        if let Some(block) = blocks.find(address.get())
+            && u64::from(blocks.site(block)) == site.get()
+        {
+            marks.hold(block, ignored);
+        }
+    }
+    for [start, bytes] in announced.roots.iter() {
+        roots.add(start.get(), start.get().saturating_add(bytes.get()), Holder::Announced, 0);
+    }
+    let is_forked = task.hot.store.process().is_some_and(|process| process.forked.get() != 0);
+    let lives = |tid: u32| is_forked || task.threads.iter().any(|thread| thread.tid == tid);
+    for (tid, start, bytes) in announced.signal_stacks().filter(|&(tid, ..)| lives(tid)) {
+        let number = roots.add(start, start.saturating_add(bytes), Holder::SignalStack, tid);
+        // A block that is a signal stack: the kernel holds it.
+        if let Some(block) = blocks.find(start) {
+            marks.hold(block, number);
         }
     }
     for number in 0..roots.pieces.count() {

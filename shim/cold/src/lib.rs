@@ -37,7 +37,7 @@ pub use threads::Own;
 /// What cold needs to know about the end.
 pub struct Ending<'a> {
     /// The tables.
-    pub hot: &'a Hot,
+    pub hot: &'static Hot,
     /// The settings.
     pub settings: &'a Settings<'a>,
     /// A copy of the stderr of the start, if there is one.
@@ -56,13 +56,13 @@ impl Ending<'_> {
     }
 
     /// Checks for leaks, where that was not switched off. `into`: see `Request`.
-    fn check(&self, into: Option<i32>, deadline_ns: u64) -> Option<Outcome> {
+    fn check(&self, cause: Cause, into: Option<i32>, deadline_ns: u64) -> Option<Outcome> {
         let Settings { leaks, heuristics, tags, .. } = *self.settings;
         let rules = Rules { heuristics, low_bits: tags.low_bits, high_bits: tags.high_bits };
         leaks.then(|| {
             snapshot::check(&Request {
                 hot: self.hot,
-                cause: Cause::End,
+                cause,
                 rules,
                 own: self.own,
                 tls: self.tls,
@@ -81,8 +81,16 @@ pub fn classify(ending: &Ending<'_>) {
         return;
     }
     let mask = file::block_signals();
-    ending.check(None, ending.deadline_ns());
+    ending.check(Cause::End, None, ending.deadline_ns());
     file::restore_signals(mask);
+}
+
+/// Checks in a process that goes on: the blocks that are lost. `None`: nothing was classified.
+pub fn check(ending: &Ending<'_>, cause: Cause) -> Option<u64> {
+    let mask = file::block_signals();
+    let outcome = ending.check(cause, None, ending.deadline_ns());
+    file::restore_signals(mask);
+    outcome?.sums.map(|sums| sums.lost_blocks)
 }
 
 /// Reports the process's recording, unless there is nothing to say. True: there are leaks.
@@ -106,7 +114,7 @@ pub fn report(ending: &Ending<'_>) -> bool {
     if findings.live_blocks != 0
         && findings.passive == Passive::No as u32
         && recording.is_some()
-        && let Some(outcome) = ending.check(recording, deadline_ns)
+        && let Some(outcome) = ending.check(Cause::End, recording, deadline_ns)
     {
         is_written = outcome.is_written;
         findings.lost = outcome.sums;

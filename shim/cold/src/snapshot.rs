@@ -21,9 +21,9 @@ use crate::threads::{Own, Threads};
 use crate::{copy, file};
 
 /// What a check is asked for.
-pub struct Request<'a> {
+pub struct Request {
     /// The tables.
-    pub hot: &'a Hot,
+    pub hot: &'static Hot,
     /// Why.
     pub cause: Cause,
     /// How pointers are understood.
@@ -68,7 +68,7 @@ pub struct Outcome {
 }
 
 /// Checks. Signals are blocked.
-pub fn check(request: &Request<'_>) -> Outcome {
+pub fn check(request: &Request) -> Outcome {
     let hot = request.hot;
     let failed = |hindrance: Hindrance| {
         note(hot, request.cause, hindrance);
@@ -140,7 +140,7 @@ fn describe(row: &Check, threads: &Threads, all_stopped: bool) {
 }
 
 /// The copy's life.
-fn in_copy(request: &Request<'_>, threads: &Threads, answer: &'static Answer) -> ! {
+fn in_copy(request: &Request, threads: &Threads, answer: &'static Answer) -> ! {
     let hot = request.hot;
     let task = Task {
         hot,
@@ -234,7 +234,7 @@ fn share() -> Option<Page> {
 /// Whether a copy of the process gets the tables: a fork of the target's does not.
 fn fork_windows(given: bool) {
     const KEEP_ON_FORK: i32 = 19;
-    for piece in own::pieces() {
+    for piece in own::pieces(&[]) {
         let advice = match (piece.kind, given) {
             (Use::Table, _) => continue,
             (Use::Window, true) => KEEP_ON_FORK,

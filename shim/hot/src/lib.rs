@@ -14,6 +14,7 @@
 #[cfg(test)]
 extern crate std;
 
+pub mod announced;
 pub mod budget;
 pub mod cells;
 pub mod checks;
@@ -27,6 +28,7 @@ pub mod modules;
 pub mod operator;
 pub mod own;
 pub mod record;
+pub mod rows;
 pub mod sample;
 pub mod side;
 pub mod site;
@@ -121,6 +123,8 @@ pub struct Hot {
     pub fault: fault::Fault,
     /// What checks for leaks have found.
     pub checks: checks::Checks,
+    /// What the program says about its own memory.
+    pub announced: announced::Announced,
     /// Which allocations are recorded.
     pub sample: sample::Sample,
     /// How much memory may be taken.
@@ -144,6 +148,7 @@ impl Hot {
             faults: map::Table::new(),
             sides: side::Sides::new(),
             checks: checks::Checks::new(),
+            announced: announced::Announced::new(),
             live: live::Live::new(),
             node_index: index::Index::new(),
             site_index: index::Index::new(),

@@ -7,7 +7,7 @@
 //! The high of the whole process: a site keeps what it held then by copying its live bytes when it changes for
 //! the first time after a new high (`settle`).
 
-use memtrace_wire::layout::{Family, LOADER_BLOCKS, Op, ProcessHeader, SAMPLED, Site};
+use memtrace_wire::layout::{Family, IGNORED, LOADER_BLOCKS, Op, ProcessHeader, SAMPLED, Site};
 use memtrace_wire::loss::Loss;
 
 use crate::Hot;
@@ -57,6 +57,15 @@ const _: () = assert!(size_of::<Known>() == 16);
 #[repr(C, align(64))]
 pub struct Sites {
     cached: [Known; CACHED],
+    /// Blocks of this thread are ignored now: sites of their own.
+    pub ignores: bool,
+}
+
+/// Whose a site is.
+#[derive(Clone, Copy)]
+struct Owner {
+    slot: u32,
+    ignores: bool,
 }
 
 impl Sites {
@@ -89,7 +98,7 @@ impl Hot {
     #[inline(never)]
     fn site_again(&self, sites: &mut Sites, slot: u32, node: u32, op: Op) -> Known {
         let (origin, made_by) = self.origin(node, op);
-        let known = match self.site_slowly(slot, origin, made_by) {
+        let known = match self.site_slowly(Owner { slot, ignores: sites.ignores }, origin, made_by) {
             Some(number) => Known { key: key(node, op.family()), number, site: self.sites.get(u64::from(number)) },
             None => return Known { key: key(node, op.family()), ..Known::NONE },
         };
@@ -97,27 +106,28 @@ impl Hot {
         known
     }
 
-    fn is_site(&self, number: u32, node: u32, slot: u32, family: Family) -> bool {
+    fn is_site(&self, number: u32, node: u32, owner: Owner, family: Family) -> bool {
         self.sites.get(u64::from(number)).is_some_and(|site| {
-            site.thread.get() == slot
+            site.thread.get() == owner.slot
                 && site.node.get() == node
                 && (site.family() == family || site.family() == Family::Other)
                 && u64::from(site.sample_bytes.get()) == self.sample.mean.get()
+                && (site.flags.get() & IGNORED != 0) == owner.ignores
         })
     }
 
-    fn site_slowly(&self, slot: u32, node: u32, op: Op) -> Option<u32> {
+    fn site_slowly(&self, owner: Owner, node: u32, op: Op) -> Option<u32> {
         let family = op.family();
         let known = self.nodes.get(u64::from(node));
         if let Some(first) = known.map(|known| known.site.get())
             && first != 0
-            && self.is_site(first, node, slot, family)
+            && self.is_site(first, node, owner, family)
         {
             return Some(first);
         }
         let stack = u64::from(node) << 2 | family as u64;
-        let hash = crate::trie::roll(crate::trie::roll(0x5173, stack), u64::from(slot));
-        let is_it = |site| self.is_site(site, node, slot, family);
+        let hash = crate::trie::roll(crate::trie::roll(0x5173, stack), u64::from(owner.slot));
+        let is_it = |site| self.is_site(site, node, owner, family);
         if let Some(site) = self.site_index.find(hash, is_it) {
             return Some(site);
         }
@@ -125,14 +135,14 @@ impl Hot {
         if let Some(site) = self.site_index.find(hash, is_it) {
             return Some(site);
         }
-        let site = self.new_site(slot, node, op, hash);
+        let site = self.new_site(owner, node, op, hash);
         if site.is_none() {
             self.store.lose(Loss::SiteDropped);
         }
         site
     }
 
-    fn new_site(&self, slot: u32, node: u32, op: Op, hash: u64) -> Option<u32> {
+    fn new_site(&self, owner: Owner, node: u32, op: Op, hash: u64) -> Option<u32> {
         let process = self.store.process()?;
         let number = process.site_count.get();
         if number > u64::from(memtrace_wire::live::SITE_MAX) {
@@ -141,12 +151,15 @@ impl Hot {
         let site = self.sites.make(&self.store, number)?;
         let known = self.nodes.get(u64::from(node));
         site.node.set(node);
-        site.thread.set(slot);
+        site.thread.set(owner.slot);
         site.op.set(op as u32);
         let mean = self.sample.mean.get();
         if mean != 0 {
             site.sample_bytes.set(mean as u32);
             site.flags.set(SAMPLED);
+        }
+        if owner.ignores {
+            site.flags.set(site.flags.get() | IGNORED);
         }
         if known.is_some_and(|known| self.objects.is_loader(known.frame.get())) {
             site.flags.set(site.flags.get() | LOADER_BLOCKS);

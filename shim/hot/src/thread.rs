@@ -53,6 +53,8 @@ pub struct Body {
     pub last_block: u64,
     /// Live bytes that were not handed over to the process's sum.
     pub pending_bytes: i64,
+    /// How often it asked that its blocks be ignored.
+    pub ignoring: u32,
     /// Where its random numbers are.
     pub random: u64,
     /// Mean distance of the samples that its sites are for.
@@ -304,6 +306,8 @@ impl Hot {
             (*thread).left.set(0);
             (&raw mut (*body).random).write(sys::now_ns() ^ u64::from(sys::tid()) << 40 ^ u64::from(slot) << 20);
             (&raw mut (*body).mean).write(0);
+            (&raw mut (*body).ignoring).write(0);
+            (*body).sites.ignores = false;
             (&raw mut (*body).record).write(record);
             (&raw mut (*body).process).write(process);
             if used {

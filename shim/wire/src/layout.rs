@@ -232,7 +232,7 @@ records! {
         pub largest_bytes: U64,
         /// Low half of the `peak_epoch` for which `at_peak_*` holds: set at the first change after each new high.
         pub epoch: U32,
-        /// `LOADER_BLOCKS`, `SAMPLED`.
+        /// `LOADER_BLOCKS`, `SAMPLED`, `IGNORED`.
         pub flags: U32,
         /// The stack.
         pub node: U32,
@@ -493,6 +493,8 @@ pub const STEPS_PER_WINDOW: u64 = 1 << 15;
 
 /// `Site::flags`: the dynamic loader's own blocks.
 pub const LOADER_BLOCKS: u32 = 1;
+/// `Site::flags`: the program asked that its blocks be ignored.
+pub const IGNORED: u32 = 4;
 /// `Site::flags`: `sample_bytes` is not 0.
 pub const SAMPLED: u32 = 2;
 

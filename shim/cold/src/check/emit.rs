@@ -3,7 +3,7 @@
 use core::cell::Cell;
 use memtrace_hot::Hot;
 use memtrace_wire::layout::{
-    Check, EDGES_PER_WINDOW, HELD_PER_WINDOW, Holder, INSIDE, LOADER_BLOCKS, LOST_PER_WINDOW, STEPS_PER_WINDOW,
+    Check, EDGES_PER_WINDOW, HELD_PER_WINDOW, Holder, INSIDE, LOST_PER_WINDOW, STEPS_PER_WINDOW,
     check_flags, lost_flags,
 };
 
@@ -243,7 +243,7 @@ fn write_steps<M: Memory, C: Code>(
     written
 }
 
-/// Whether a block is the dynamic loader's.
-pub fn is_loaders(hot: &Hot, site: u32) -> bool {
-    hot.sites.get(u64::from(site)).is_some_and(|site| site.flags.get() & LOADER_BLOCKS != 0)
+/// Flags of a site.
+pub fn flags(hot: &Hot, site: u32) -> u32 {
+    hot.sites.get(u64::from(site)).map_or(0, |site| site.flags.get())
 }

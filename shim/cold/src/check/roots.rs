@@ -9,6 +9,7 @@
 //!   + registers, announced memory, chunks of the heap that nobody knows
 //! ```
 
+use memtrace_hot::announced::Announced;
 use memtrace_hot::maps;
 use memtrace_hot::own;
 use memtrace_hot::unwind::object::{LinkMap, describe, link_maps};
@@ -117,11 +118,18 @@ pub struct Plan {
 
 impl Plan {
     /// Without heaps yet.
-    pub fn new(memory: &impl Memory, mappings: &Mappings, threads: &Threads, library: u64) -> Option<Self> {
-        let room = own::pieces().count() + 4 * threads.count() + threads.known_count() + SEGMENTS_MAX;
+    pub fn new(
+        memory: &impl Memory,
+        mappings: &Mappings,
+        threads: &Threads,
+        announced: &'static Announced,
+        library: u64,
+    ) -> Option<Self> {
+        let lists = &[&announced.roots, &announced.ignored, &announced.signal_stacks];
+        let room = own::pieces(lists).count() + 4 * threads.count() + threads.known_count() + SEGMENTS_MAX;
         let mut plan =
             Self { cut: Ranges::new(room)?, named: Ranges::new(room)?, strays: List::new(threads.count() + 1)? };
-        own::pieces().for_each(|piece| _ = plan.cut.add(piece.start, piece.end, Holder::Block, 0));
+        own::pieces(lists).for_each(|piece| _ = plan.cut.add(piece.start, piece.end, Holder::Block, 0));
         plan.modules(library);
         plan.stacks(memory, mappings, threads);
         plan.named.settle();
