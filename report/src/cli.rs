@@ -5,10 +5,12 @@ use std::fmt::Write;
 
 use clap::error::ErrorKind;
 use clap::{Args, Command, CommandFactory, FromArgMatches, Parser, Subcommand};
+use memtrace_wire::leaks::Kinds;
 use memtrace_wire::settings::ROWS;
 
 use crate::error::Error;
 use crate::report::ReportArgs;
+use crate::views::leaks::parse_kinds;
 
 /// Finds leaks in programs that nobody recompiled.
 ///
@@ -27,6 +29,8 @@ pub enum Task {
     /// Run a program, record its heap, and write a profile when it ends
     ///
     /// Its output, exit status and signals are its own. The last lines on stderr say what was recorded and where.
+    /// With MEMTRACE_EXITCODE a target that succeeds ends with that status if any process of the run has definite or
+    /// possible leaks; its own failure, or death by a signal, comes first.
     #[command(after_help = settings())]
     Run(RunArgs),
     /// Read a profile or a recording, and report what it holds
@@ -56,6 +60,10 @@ pub struct RunArgs {
     /// Write a profile for each process; the pattern needs %p
     #[arg(long)]
     pub split: bool,
+    /// Kinds of leaks that are summed up at the end: `definite`, `possible`, `indirect`, `reachable` with commas
+    /// between, or `all`; by default those of MEMTRACE_SHOW
+    #[arg(long, value_name = "KINDS", value_parser = parse_kinds)]
+    pub show: Option<Kinds>,
     /// The program and its arguments
     #[arg(value_name = "CMD", required = true, trailing_var_arg = true, allow_hyphen_values = true)]
     pub command: Vec<OsString>,

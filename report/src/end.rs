@@ -10,6 +10,8 @@
 //!
 //! Invariant: flags of the report descriptor are never changed: it is the target's file too.
 
+mod found;
+
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::os::fd::BorrowedFd;
@@ -18,15 +20,15 @@ use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
-use memtrace_wire::layout::Passive;
 use memtrace_wire::settings;
 
 use crate::error::{CLEAN, Error, FAILED};
 use crate::output;
-use crate::profile::{Options, Profile};
-use crate::recording::{Process, Recording};
+use crate::profile::{Options, Profile, Suppress};
+use crate::recording::Recording;
 use crate::text::{self, Request};
-use crate::views::Choice;
+use crate::views::{Choice, leaks};
+use found::Found;
 
 /// How long to wait before a full pipe that does not block is tried again.
 const PAUSE: Duration = Duration::from_millis(2);
@@ -38,67 +40,92 @@ const DEADLINE_S: u64 = 10;
 /// What the work thread tells the main thread.
 enum News {
     Deadline(u64),
-    Done(u8),
+    Done(Done),
 }
 
-/// The body of the command. `report_fd` is -1 where the target had no stderr; `answer_fd` takes a `k` when all that
-/// there is to say was said, be it an error, so that the shim knows that it need not say it itself.
+/// What the work came to.
+#[derive(Clone, Copy)]
+struct Done {
+    /// The exit code.
+    code: u8,
+    /// There are definitely or possibly lost blocks that nothing suppresses.
+    is_leaky: bool,
+}
+
+/// The body of the command. `report_fd` is -1 where the target had no stderr; `answer_fd` takes a letter when all
+/// that there is to say was said, be it an error, so that the shim knows that it need not say it itself: `l` if blocks
+/// are definitely or possibly lost, else `k`.
 pub fn command(recording_fd: i32, report_fd: i32, answer_fd: i32) -> ExitCode {
     let (Some(recording), report) = (duplicate(recording_fd), duplicate(report_fd)) else {
         return ExitCode::from(FAILED);
     };
     let (tell, hear) = mpsc::channel();
     let work = move || {
-        let done = match work(recording, report.as_ref(), &tell) {
-            Ok(()) => CLEAN,
-            Err(error) => {
-                say(report.as_ref(), &error);
-                error.code()
-            }
-        };
+        let mut done = Done { code: CLEAN, is_leaky: false };
+        if let Err(error) = work(recording, report.as_ref(), &tell, &mut done.is_leaky) {
+            say(report.as_ref(), &error);
+            done.code = error.code();
+        }
         let _ = tell.send(News::Done(done));
     };
     match thread::Builder::new().spawn(work) {
         Ok(_) => {
-            let code = wait(&hear);
-            if code.is_some() {
+            let done = wait(&hear);
+            if let Some(Done { is_leaky, .. }) = done {
+                let answer: &[u8] = if is_leaky { b"l" } else { b"k" };
                 // The target may be gone already: then nobody waits.
-                let _ = duplicate(answer_fd).map(|mut answer| answer.write_all(b"k"));
+                let _ = duplicate(answer_fd).map(|mut file| file.write_all(answer));
             }
-            ExitCode::from(code.unwrap_or(FAILED))
+            ExitCode::from(done.map_or(FAILED, |done| done.code))
         }
         Err(_) => ExitCode::from(FAILED),
     }
 }
 
 /// Waits until the work is done, or else until the deadline; what the thread was at is lost with it.
-fn wait(hear: &Receiver<News>) -> Option<u8> {
+fn wait(hear: &Receiver<News>) -> Option<Done> {
     let began = Instant::now();
     let mut deadline_s = DEADLINE_S;
     loop {
         let rest = Duration::from_secs(deadline_s).saturating_sub(began.elapsed());
         match hear.recv_timeout(rest) {
             Ok(News::Deadline(seconds)) => deadline_s = seconds,
-            Ok(News::Done(code)) => return Some(code),
+            Ok(News::Done(done)) => return Some(done),
             Err(_) => return None,
         }
     }
 }
 
-fn work(recording: File, report: Option<&File>, tell: &Sender<News>) -> Result<(), Error> {
+fn work(recording: File, report: Option<&File>, tell: &Sender<News>, is_leaky: &mut bool) -> Result<(), Error> {
     let recording = Recording::from_file(recording, "the recording")?;
     let Some(process) = recording.processes.last() else { return Ok(()) };
     let settings = settings::parse(process.settings());
     let _ = tell.send(News::Deadline(settings.deadline_s));
-    let wants_text = settings.out != b"none" && (settings.summary || has_findings(process));
-    let json = Some(settings.json).filter(|pattern| !matches!(*pattern, b"" | b"none"));
-    if settings.quiet || !wants_text && json.is_none() {
+    let found = Found::of(process);
+    let wants_text = !settings.quiet && settings.out != b"none" && (settings.summary || found.may_be_shown(&settings));
+    let json = Some(settings.json).filter(|pattern| !settings.quiet && !matches!(*pattern, b"" | b"none"));
+    if !wants_text && json.is_none() && found.lost == 0 {
         return Ok(());
     }
     let top = settings.top.map(|top| usize::try_from(top).unwrap_or(usize::MAX));
-    // The text shows the largest alone, the profile all.
-    let largest = if json.is_some() { None } else { Some(top.unwrap_or(usize::MAX)) };
-    let profile = Profile::build(&recording, &Options { largest, ..Options::default() })?;
+    // The text shows the largest alone, the profile all, the answer none.
+    let largest = match (json, wants_text) {
+        (Some(_), _) => None,
+        (None, true) => Some(top.unwrap_or(usize::MAX)),
+        (None, false) => Some(0),
+    };
+    let suppress = Suppress::of_setting(settings.suppressions).unwrap_or_else(|error| {
+        say(report.filter(|_| !settings.quiet), &error);
+        None
+    });
+    let profile = Profile::build(&recording, &Options { largest, suppress, ..Options::default() })?;
+    let last = profile.processes.last();
+    *is_leaky = last.is_some_and(|process| leaks::leaked(process).blocks > 0);
+    // Suppressions may have left nothing.
+    let wants_text = wants_text
+        && (settings.summary
+            || found.others
+            || last.is_some_and(|process| found::has_leaks_to_show(process, &settings)));
     let create = |pattern: &[u8]| {
         let exe = process.text(&process.header.exe).unwrap_or_default();
         let (pattern, exe) = (String::from_utf8_lossy(pattern), String::from_utf8_lossy(exe));
@@ -135,20 +162,6 @@ fn work(recording: File, report: Option<&File>, tell: &Sender<News>) -> Result<(
     // The process ends now: to give a hundred thousand texts back one by one would take longer than to write them.
     std::mem::forget((profile, recording));
     Ok(())
-}
-
-/// Whether a process has something to say without being asked; found without any names.
-fn has_findings(process: &Process) -> bool {
-    let header = &process.header;
-    let settings = settings::parse(process.settings());
-    let is_live = |live: u64, foreign: u64| live > foreign;
-    let is_passive = !matches!(Passive::from_number(header.passive.get()), Some(Passive::No | Passive::Excluded));
-    process.sites.iter().skip(1).any(|site| is_live(site.live_count(), site.foreign_count.get()))
-        || header.fault_armed.get() > 0
-        || header.fault_fired.get() > 0
-        || settings.wrong != 0
-        || settings.fail_at_beats_after
-        || is_passive
 }
 
 /// One line to where the report goes. If that fails, there is nobody to tell.
@@ -188,7 +201,8 @@ fn duplicate(number: i32) -> Option<File> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::recording::builder::{Target, file_of, recording};
+    use crate::recording::builder::{Found as Checked, Target, file_of, recording};
+    use memtrace_wire::layout::Passive;
     use std::io::{Read, Seek};
     use std::os::fd::AsRawFd;
     use std::path::PathBuf;
@@ -212,7 +226,40 @@ mod tests {
             file.read_to_string(&mut text).unwrap();
             text
         };
-        (text(&mut report), text(&mut answer) == "k")
+        let answer = text(&mut answer);
+        assert!(["", "k", "l"].contains(&answer.as_str()));
+        (text(&mut report), answer == "k")
+    }
+
+    /// A process that lost blocks of 16 bytes and holds others.
+    fn checked(settings: &[&str], lost: u64, held: u64) -> Target {
+        let mut target = target(settings, lost + held);
+        target.check(&Checked {
+            lost: (0..lost).map(|number| (0x100 * (number + 1), 2, &[][..])).collect(),
+            held: (0..held).map(|_| (2, 1, 16, Vec::new())).collect(),
+        });
+        target
+    }
+
+    #[test]
+    fn leaks_are_printed_and_answered_and_what_is_held_is_not() {
+        let leaky = printed(checked(&[], 1, 1));
+        assert!(leaky.0.contains("\n16 bytes in 1 blocks are definitely lost\n") && !leaky.1, "{}", leaky.0);
+        assert!(!leaky.0.contains(" are still reachable"));
+        assert_eq!(printed(checked(&[], 0, 1)), (String::new(), true));
+        assert!(
+            printed(checked(&["MEMTRACE_SUMMARY=1"], 0, 1)).0.contains("   still reachable: 16 bytes in 1 blocks\n")
+        );
+        let shown = printed(checked(&["MEMTRACE_SHOW=reachable"], 0, 1));
+        assert!(shown.0.contains("\n16 bytes in 1 blocks are still reachable\n") && shown.1);
+        assert_eq!(printed(checked(&["MEMTRACE_SHOW=reachable"], 0, 0)), (String::new(), true));
+        // Leaks are told even where other kinds are asked for.
+        assert!(
+            printed(checked(&["MEMTRACE_SHOW=reachable"], 1, 0)).0.contains("definitely lost: 16 bytes in 1 blocks")
+        );
+        // The answer does not depend on what is printed.
+        assert_eq!(printed(checked(&["MEMTRACE_QUIET=1"], 1, 0)), (String::new(), false));
+        assert_eq!(printed(checked(&["MEMTRACE_OUT=none"], 1, 0)), (String::new(), false));
     }
 
     fn folder(name: &str) -> PathBuf {

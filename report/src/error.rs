@@ -227,8 +227,12 @@ impl Error {
 impl Refusal {
     fn hint(&self) -> Option<String> {
         let text = match self {
-            Refusal::Directory | Refusal::NotAFile | Refusal::Missing | Refusal::TooDeep => return None,
-            Refusal::Damaged | Refusal::Unreadable(_) | Refusal::LoaderMissing { .. } => return None,
+            Refusal::Directory | Refusal::NotAFile | Refusal::Missing | Refusal::TooDeep => {
+                return None;
+            }
+            Refusal::Damaged | Refusal::Unreadable(_) | Refusal::LoaderMissing { .. } => {
+                return None;
+            }
             Refusal::NotExecutable => "`chmod +x` makes a file of your own executable",
             Refusal::Static => "link it dynamically: without `-static`, `-static-pie` or `+crt-static`",
             Refusal::Musl { .. } => "build it for glibc: memtrace is a glibc library",
@@ -249,8 +253,12 @@ impl Display for Error {
             Error::Version { what, found, reads } => {
                 write!(f, "cannot read {what}: version {found}, this memtrace reads up to {reads}")
             }
-            Error::CannotOpen { path, cause } => write!(f, "cannot read `{}`: {}", path.display(), words(cause)),
-            Error::CannotWrite { path, cause } => write!(f, "cannot write `{}`: {}", path.display(), words(cause)),
+            Error::CannotOpen { path, cause } => {
+                write!(f, "cannot read `{}`: {}", path.display(), words(cause))
+            }
+            Error::CannotWrite { path, cause } => {
+                write!(f, "cannot write `{}`: {}", path.display(), words(cause))
+            }
             Error::BadPattern { pattern, found } => {
                 write!(f, "cannot use pattern `{pattern}`: found `{found}`, expected `%p`, `%e`, `%t` or `%%`")
             }
@@ -268,7 +276,9 @@ impl Display for Error {
                     [.., last] => write!(f, "its interpreter `{}` is {refusal}", last.display()),
                 }
             }
-            Error::CannotStart { path, cause } => write!(f, "cannot run `{}`: {}", path.display(), words(cause)),
+            Error::CannotStart { path, cause } => {
+                write!(f, "cannot run `{}`: {}", path.display(), words(cause))
+            }
             Error::LibraryNotFound { looked } => {
                 let looked: Vec<_> = looked.iter().map(|path| format!("`{}`", path.display())).collect();
                 write!(f, "cannot find libmemtrace.so: looked for {}", looked.join(", "))
@@ -291,11 +301,19 @@ impl Display for Refusal {
             Refusal::NotAFile => write!(f, "not a regular file, expected a program"),
             Refusal::NotExecutable => write!(f, "not executable by this user"),
             Refusal::Missing => write!(f, "missing"),
-            Refusal::Unreadable(cause) => write!(f, "not readable ({cause}), so it cannot be checked"),
+            Refusal::Unreadable(cause) => {
+                write!(f, "not readable ({cause}), so it cannot be checked")
+            }
             Refusal::Static => write!(f, "statically linked, so no library can be preloaded"),
-            Refusal::Musl { loader } => write!(f, "linked against musl (`{loader}`), expected glibc"),
-            Refusal::LoaderMissing { loader } => write!(f, "without its loader `{loader}`, which does not exist"),
-            Refusal::Class { bits } => write!(f, "a {bits}-bit program, expected a 64-bit one for x86-64"),
+            Refusal::Musl { loader } => {
+                write!(f, "linked against musl (`{loader}`), expected glibc")
+            }
+            Refusal::LoaderMissing { loader } => {
+                write!(f, "without its loader `{loader}`, which does not exist")
+            }
+            Refusal::Class { bits } => {
+                write!(f, "a {bits}-bit program, expected a 64-bit one for x86-64")
+            }
             Refusal::Machine { number } => match machine_name(*number) {
                 Some(name) => write!(f, "a program for {name}, expected x86-64"),
                 None => write!(f, "a program for machine {number}, expected x86-64 (62)"),

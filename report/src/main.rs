@@ -4,7 +4,7 @@
 //!   memtrace run     run ─▶ target + recording ─┐
 //!   memtrace __end   end ─▶ recording ──────────┤
 //!   memtrace report  report ─▶ profile ◀────────┘ recording ─▶ names ─▶ profile
-//!                       └─▶ views ─▶ text, JSON
+//!                       └─▶ views ─▶ text, JSON, XML
 //! ```
 
 #![cfg_attr(not(test), no_main)]
@@ -19,9 +19,12 @@ mod profile;
 mod recording;
 mod report;
 mod run;
+#[cfg_attr(not(test), expect(dead_code, unused_imports, reason = "nobody asks for suppressions yet"))]
+mod suppress;
 mod sys;
 mod text;
 mod views;
+mod xml;
 
 use std::io::{self, Write};
 use std::process::ExitCode;

@@ -47,6 +47,8 @@ memtrace itself failed.
 .PP
 \\fBmemtrace run\\fR ends as its target ends: with the same status, or by the same signal. It exits with 2 if nothing
 was started or nothing was recorded, and with 3 if the target succeeded and its profile could not be written.
+With MEMTRACE_EXITCODE it ends with that status if the target succeeded and any process of the run has definite or
+possible leaks.
 ";
 
 fn settings(to: &mut impl Write) -> io::Result<()> {

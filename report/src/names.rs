@@ -32,7 +32,7 @@ use parking_lot::Mutex;
 
 pub use debug_files::Places;
 pub use demangle::cut;
-use elf::ElfFile;
+use elf::{ElfFile, SymbolTable};
 use symbols::Symbols;
 
 /// Modules named at the same time: each holds its debug information in memory.
@@ -77,24 +77,44 @@ pub enum Origin {
     Unasked,
 }
 
+/// The addresses of a module that names are wanted for, as its file counts.
+#[derive(Default, Debug)]
+pub struct Wanted {
+    /// Of code.
+    pub code: BTreeSet<u64>,
+    /// Of data.
+    pub data: BTreeSet<u64>,
+}
+
+/// A piece of data that an address lies in.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Datum {
+    /// Demangled.
+    pub name: String,
+    /// How far behind its start the address is.
+    pub offset: u64,
+}
+
 /// What is known of one module.
 #[derive(Debug)]
 pub struct Answer {
-    /// Where the names come from.
+    /// Where the names of code come from.
     pub origin: Origin,
-    /// The names of each address that has one.
+    /// The names of each address of code that has one.
     pub names: HashMap<u64, Vec<Name>>,
+    /// The data at each address of data that is known.
+    pub data: HashMap<u64, Datum>,
 }
 
 /// What is known, by module.
 pub type Answers = DashMap<ModuleKey, Answer>;
 
-/// Names the addresses (as the files count them) of all modules.
-pub fn resolve(requests: HashMap<ModuleKey, BTreeSet<u64>>, places: &Places) -> Answers {
+/// Names the addresses of all modules.
+pub fn resolve(requests: HashMap<ModuleKey, Wanted>, places: &Places) -> Answers {
     let mut requests: Vec<_> = requests.into_iter().collect();
     // Most addresses last, so that they are taken first and no thread begins the longest work at the end.
-    requests.sort_by_key(|(key, addresses)| (addresses.len(), key.clone()));
-    let threads = match requests.iter().map(|(_, addresses)| addresses.len()).sum::<usize>() {
+    requests.sort_by_key(|(key, wanted)| (wanted.code.len(), key.clone()));
+    let threads = match requests.iter().map(|(_, wanted)| wanted.code.len()).sum::<usize>() {
         ..ADDRESSES_MIN => 1,
         _ => thread::available_parallelism().map_or(1, usize::from).min(THREADS_MAX).min(requests.len()),
     };
@@ -105,8 +125,8 @@ pub fn resolve(requests: HashMap<ModuleKey, BTreeSet<u64>>, places: &Places) -> 
         loop {
             // A statement of its own: the lock ends with it, before the module is read.
             let next = queue.lock().pop();
-            let Some((key, addresses)) = next else { break };
-            let answer = resolve_module(&key, &addresses, places);
+            let Some((key, wanted)) = next else { break };
+            let answer = resolve_module(&key, &wanted, places);
             answers.insert(key, answer);
         }
     };
@@ -120,17 +140,24 @@ pub fn resolve(requests: HashMap<ModuleKey, BTreeSet<u64>>, places: &Places) -> 
     answers
 }
 
-fn resolve_module(key: &ModuleKey, addresses: &BTreeSet<u64>, places: &Places) -> Answer {
-    let nothing = |origin| Answer { origin, names: HashMap::new() };
+fn resolve_module(key: &ModuleKey, wanted: &Wanted, places: &Places) -> Answer {
+    let addresses = &wanted.code;
+    let nothing = |origin| Answer { origin, names: HashMap::new(), data: HashMap::new() };
     let Some(module) = ElfFile::open(&key.path) else { return nothing(Origin::Unreadable) };
     let build_id = module.build_id();
     if !is_same(&key.build_id, &build_id) {
         return nothing(Origin::Changed);
     }
-    if addresses.is_empty() {
+    if addresses.is_empty() && wanted.data.is_empty() {
         return nothing(Origin::Unasked);
     }
     let separate = debug_files::find(&key.path, &module, &build_id, places);
+    let files = [Some(&module), separate.as_ref().map(|found| &found.1)];
+    let tables = || files.into_iter().flatten().map(|file| (file, file.symbol_tables())).collect::<Vec<_>>();
+    let data = data(&wanted.data, tables);
+    if addresses.is_empty() {
+        return Answer { data, ..nothing(Origin::Unasked) };
+    }
     let (debug_path, debug) = match &separate {
         Some((path, file)) if !module.has_lines() => (path.as_path(), file),
         _ => (key.path.as_path(), &module),
@@ -141,11 +168,10 @@ fn resolve_module(key: &ModuleKey, addresses: &BTreeSet<u64>, places: &Places) -
     let mut names = lines.unwrap_or_default();
     let is_named = |names: &Vec<Name>| names.last().is_some_and(|outermost| outermost.function.is_some());
     if has_lines && addresses.iter().all(|address| names.get(address).is_some_and(is_named)) {
-        return Answer { origin: Origin::DebugInfo, names };
+        return Answer { origin: Origin::DebugInfo, names, data };
     }
-    let files = [Some(&module), separate.as_ref().map(|found| &found.1)];
-    let tables: Vec<_> = files.into_iter().flatten().map(|file| (file, file.symbol_tables())).collect();
-    let symbols = Symbols::gather(&tables);
+    let tables = tables();
+    let symbols = Symbols::of_code(&tables);
     for &address in addresses {
         // What the debug information has no function for has the symbol's.
         if !names.get(&address).is_some_and(is_named)
@@ -163,7 +189,24 @@ fn resolve_module(key: &ModuleKey, addresses: &BTreeSet<u64>, places: &Places) -
         (false, false) => Origin::Symbols,
         (false, true) => Origin::Nothing,
     };
-    Answer { origin, names }
+    Answer { origin, names, data }
+}
+
+/// The data at each address that a symbol stands for.
+fn data<'m>(
+    addresses: &BTreeSet<u64>,
+    tables: impl FnOnce() -> Vec<(&'m ElfFile, Vec<SymbolTable>)>,
+) -> HashMap<u64, Datum> {
+    if addresses.is_empty() {
+        return HashMap::new();
+    }
+    let tables = tables();
+    let symbols = Symbols::of_data(&tables);
+    let datum = |&address: &u64| {
+        let (name, start) = symbols.find_with_start(address)?;
+        Some((address, Datum { name: demangle::demangle(name), offset: address - start }))
+    };
+    addresses.iter().filter_map(datum).collect()
 }
 
 /// Whether the file's build-id is the recorded one. The recording keeps the first 32 bytes.

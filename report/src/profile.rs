@@ -5,7 +5,10 @@
 
 mod build;
 mod check;
+mod checks;
+pub mod leaks;
 mod model;
+mod paths;
 mod process;
 mod rows;
 mod settings;
@@ -13,22 +16,27 @@ mod shown;
 mod sites;
 mod stacks;
 mod time;
+mod verdicts;
 
 #[cfg(test)]
 pub mod sample;
 #[cfg(test)]
 mod tests;
 
+use std::cell::RefCell;
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::{self, BufWriter, Read, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
+use memtrace_wire::leaks::Kinds;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, cannot_open};
-use crate::names::Places;
+use crate::names::{Places, path_of};
 use crate::recording::{self, Recording};
+use crate::suppress::{Matcher, RuleName, Rules};
 use crate::views::Choice;
 #[cfg(test)]
 pub use model::{Fault, Warning};
@@ -57,7 +65,35 @@ pub struct Options {
     /// How processes ended, by pid, as far as somebody waited for them.
     pub ends: HashMap<u32, EndStatus>,
     /// Names are wanted for so many stacks with the most live bytes only, and for those of faults; `None`: for all.
+    ///
+    /// With this, leaks of the kinds below come first, and what holds the rest is left out.
     pub largest: Option<usize>,
+    /// Kinds of leaks that are shown; `None`: as each process's MEMTRACE_SHOW says.
+    pub show: Option<Kinds>,
+    /// Leaks that are none.
+    pub suppress: Option<Rc<Suppress>>,
+}
+
+/// Leaks that are none, by rules. It remembers what it was asked.
+pub struct Suppress {
+    /// What each rule is called.
+    names: Vec<String>,
+    matcher: RefCell<Matcher>,
+}
+
+impl Suppress {
+    /// By these rules.
+    pub fn new(rules: &Rules) -> Suppress {
+        let name = |rule: RuleName<'_>| format!("{} ({}:{})", rule.name, rule.source, rule.line);
+        Suppress { names: rules.names().map(name).collect(), matcher: RefCell::new(rules.matcher()) }
+    }
+
+    /// By the files that a MEMTRACE_SUPPRESSIONS names, if it names any.
+    pub fn of_setting(paths: &[u8]) -> Result<Option<Rc<Suppress>>, Error> {
+        let paths = paths.split(|&byte| byte == b':').filter(|path| !path.is_empty());
+        let paths: Vec<PathBuf> = paths.map(path_of).collect();
+        if paths.is_empty() { Ok(None) } else { Rules::read(&paths).map(|rules| Some(Rc::new(Suppress::new(&rules)))) }
+    }
 }
 
 impl Profile {

@@ -13,6 +13,7 @@
 //! - no more memory is taken than the file's own bytes account for: see `Source`;
 //! - processes stand in the order in which they began.
 
+mod checks;
 mod directory;
 mod live;
 mod source;
@@ -31,8 +32,11 @@ use memtrace_wire::layout::{
 use memtrace_wire::map;
 
 use crate::error::Error;
+pub use checks::{Check, Checks, Ways};
 use directory::Directory;
+#[cfg(test)]
 pub use live::LiveBlock;
+pub use live::LiveBlocks;
 use source::Source;
 
 /// Whether a file that begins with these bytes is meant to be a recording.
@@ -62,6 +66,8 @@ pub struct Process {
     pub modules: Vec<layout::Module>,
     /// Allocations that were made to fail.
     pub faults: Vec<layout::Fault>,
+    /// Checks for leaks.
+    pub checks: Checks,
     /// Records that are counted and for which there is no window.
     pub missing: u64,
     text: Vec<u8>,
@@ -124,6 +130,7 @@ impl Process {
             modules: directory.table(source, Kind::Modules, header.module_count.get(), &mut missing)?,
             // The count goes on when the table is full: that is a loss of its own.
             faults: directory.table(source, Kind::Faults, header.fault_count.get(), &mut 0)?,
+            checks: Checks::read(source, &directory, &header)?,
             text: directory.text(source, header.text_bytes.get())?,
             settings: root.get(SETTINGS_AT as usize..(SETTINGS_AT + SETTINGS_BYTES) as usize).unwrap_or(&[]).to_vec(),
             missing,
@@ -145,8 +152,13 @@ impl Process {
         self.settings.split(|&byte| byte == 0).filter(|text| !text.is_empty())
     }
 
+    /// Single live blocks; each cell is read when it is asked for.
+    pub fn live_blocks_at(&self) -> LiveBlocks<'_> {
+        LiveBlocks::new(&self.source, &self.directory, self.header.side_count.get())
+    }
+
     /// Every live block, sorted by address. Reads the leaves of the live table now.
-    #[cfg_attr(not(test), expect(dead_code, reason = "the verdicts of `check` are the first to need single blocks"))]
+    #[cfg(test)]
     pub fn live_blocks(&self) -> Result<Vec<LiveBlock>, Error> {
         live::read(&self.source, &self.directory, self.header.side_count.get())
     }
@@ -154,7 +166,7 @@ impl Process {
 
 #[cfg(test)]
 mod tests {
-    use super::builder::{Target, file_of, recording, zero};
+    use super::builder::{Found, Target, file_of, recording, zero};
     use super::*;
     use crate::profile::{Options, Profile};
     use memtrace_wire::layout::{LEAF_SHIFT, Side, frame};
@@ -171,6 +183,8 @@ mod tests {
         let leaf = parent.stack(&[0x1010, 0x2020, frame::CUT_UNWIND]);
         parent.site(leaf, 24, 3, 2);
         parent.settings = vec!["MEMTRACE_TOP=5".into()];
+        let held = vec![(2, 1, 24, vec![(1, 0x1008, 0, 0), (0, 0x3010, 0x3000, 2)])];
+        parent.check(&Found { lost: vec![(0x100, 2, &[1]), (0x200, 2, &[])], held });
         let mut child = Target::new(11, "/bin/child");
         let leaf = child.stack(&[0x4040]);
         child.site(leaf, 100, 1, 1);
@@ -243,6 +257,13 @@ mod tests {
             block(granule + 96, 1 << 40, 3),
         ];
         assert_eq!(blocks, expected);
+        let single = recording.processes[0].live_blocks_at();
+        for block in expected {
+            assert_eq!(single.at(block.address), Some(block));
+        }
+        for address in [granule + 16, granule + 4, granule + 32, granule + 80, u64::MAX, 0, 1] {
+            assert_eq!(single.at(address), None, "{address:#x}");
+        }
     }
 
     #[test]

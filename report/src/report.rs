@@ -1,16 +1,19 @@
 //! `memtrace report`: a profile or a recording, read again.
 
+use std::collections::BTreeSet;
 use std::io::{self, BufWriter, IsTerminal, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser, ValueParser};
+use memtrace_wire::leaks::Kinds;
 
 use crate::error::Error;
 use crate::profile::{self, Profile};
 use crate::text::{self, Request, Style};
 use crate::views::tree::Direction;
-use crate::views::{self, By, Choice, Sort};
+use crate::views::{self, By, Choice, Sort, leaks};
+use crate::xml;
 
 /// Stacks printed where `--top` says nothing.
 const TOP: usize = 50;
@@ -23,7 +26,7 @@ pub struct ReportArgs {
     /// Largest first by: live bytes, total bytes, bytes at the peak, number of allocations, temporary ones.
     #[arg(long, value_parser = sort(), default_value = "live")]
     sort: Sort,
-    /// Rows to print, or `all`; 50 by default, all with `--format json`.
+    /// Rows to print, or `all`; 50 by default, all with `--format` other than text.
     #[arg(long, value_name = "N", value_parser = top)]
     top: Option<Top>,
     /// Only stacks with a frame whose function, file or module matches (`*` and `?` match any letters).
@@ -38,12 +41,21 @@ pub struct ReportArgs {
     /// Tree of calls from the allocating functions up.
     #[arg(long, conflicts_with_all = ["by", "format"])]
     bottom_up: bool,
-    /// Text, or JSON: the profile with the chosen stacks only; with `--by`, its rows.
-    #[arg(long, value_parser = ["text", "json"], default_value = "text")]
+    /// Text, or JSON: the profile with the chosen stacks only; with `--by`, its rows. `valgrind-xml`: the leaks of one
+    /// process as valgrind writes them.
+    #[arg(long, value_parser = ["text", "json", "valgrind-xml"], default_value = "text")]
     format: String,
     /// Only rows with at least so many bytes, as `4096` or `10KiB`.
     #[arg(long, value_name = "N", value_parser = text::parse_bytes, default_value = "0")]
     min_bytes: u64,
+    /// Kinds of leaks to print: `definite`, `possible`, `indirect`, `reachable` with commas between, or `all`; by
+    /// default those of the process's MEMTRACE_SHOW.
+    #[arg(long, value_name = "KINDS", value_parser = leaks::parse_kinds)]
+    show: Option<Kinds>,
+    /// Only blocks of stacks with a frame whose function, file or module matches, and for each what holds it: from
+    /// a root, block by block.
+    #[arg(long, value_name = "GLOB", conflicts_with_all = ["by", "format", "top_down", "bottom_up", "filter", "show", "sort"])]
+    why: Option<String>,
     /// Only the process with this pid.
     #[arg(long, value_name = "PID")]
     process: Option<u32>,
@@ -81,15 +93,18 @@ pub fn command(args: &ReportArgs) -> Result<ExitCode, Error> {
             return Err(Error::read(format!("`{}`", args.file.display()), found));
         }
     }
+    if args.format == "valgrind-xml" {
+        check_for_xml(&profile, &args.file)?;
+    }
     let choice = Choice {
         sort: args.sort,
         by: args.by,
         top: match (args.top, args.format.as_str()) {
-            (Some(Top::All), _) | (None, "json") => None,
+            (Some(Top::All), _) | (None, "json" | "valgrind-xml") => None,
             (Some(Top::Rows(rows)), _) => Some(rows),
             (None, _) => Some(TOP),
         },
-        filter: args.filter.clone(),
+        filter: args.why.clone().or_else(|| args.filter.clone()),
         min_bytes: args.min_bytes,
     };
     let tree = match (args.top_down, args.bottom_up) {
@@ -106,13 +121,31 @@ pub fn command(args: &ReportArgs) -> Result<ExitCode, Error> {
             profile.write_json(&mut to)
         }
         ("json", _) => profile::write_rows(&profile, &choice, &mut to),
-        _ => text::report(&profile, &Request { choice, tree, style }, &mut to),
+        ("valgrind-xml", _) => xml::write(&profile, args.show, &choice, &mut to).map(|_| ()),
+        _ if args.why.is_some() => text::why(&profile, &choice, &mut to),
+        _ => text::report(&profile, &Request { choice, show: args.show, tree, style }, &mut to),
     };
     match written.and_then(|()| to.flush()) {
         // Whoever reads has seen enough.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(ExitCode::SUCCESS),
         Err(cause) => Err(Error::CannotWrite { path: "stdout".into(), cause }),
         Ok(()) => Ok(ExitCode::SUCCESS),
+    }
+}
+
+/// A document holds one process, and only leaks.
+fn check_for_xml(profile: &Profile, file: &Path) -> Result<(), Error> {
+    let pids: BTreeSet<u32> = profile.processes.iter().map(|process| process.pid).collect();
+    if pids.len() > 1 {
+        let pids: Vec<String> = pids.iter().map(u32::to_string).collect();
+        let found = format!("{} processes, expected one: choose it with `--process`: {}", pids.len(), pids.join(", "));
+        return Err(Error::read(format!("`{}`", file.display()), found));
+    }
+    match profile.processes.last().and_then(leaks::last_word) {
+        Some(_) => Ok(()),
+        None => {
+            Err(Error::read(format!("`{}`", file.display()), "no leaks were looked for at the end of this process"))
+        }
     }
 }
 

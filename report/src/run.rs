@@ -21,12 +21,16 @@ use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
+use memtrace_wire::leaks::Kinds;
+use memtrace_wire::settings;
+
 use crate::cli::RunArgs;
 use crate::error::{CLEAN, Error};
-use crate::profile::{EndStatus, Options, Profile};
+use crate::profile::{EndStatus, Options, Profile, Suppress};
 use crate::recording::Recording;
 use crate::sys::{self, Pid};
 use crate::text;
+use crate::views::leaks;
 use keeper::Keeper;
 use note::Note;
 use profiles::{Naming, Written};
@@ -36,13 +40,16 @@ use wait::Ended;
 /// Runs the target and ends as it ended. `Err`: nothing was started, or nothing was recorded.
 pub fn command(arguments: &RunArgs) -> Result<ExitCode, Error> {
     let variables = sys::environment();
+    let settings = settings::parse(variables.iter().map(|variable| variable.to_bytes()));
+    let (shown, exit_code) = (arguments.show.unwrap_or(settings.show), settings.exit_code);
+    let suppress = Suppress::of_setting(settings.suppressions)?;
     let target = Target::find(&arguments.command, environment::search_path(&variables))?;
     let library = environment::library()?;
     let naming = Naming { pattern: arguments.output.clone(), split: arguments.split, command: target.name.clone() };
     naming.check()?;
 
     let recording = memfd::Recording::create()?;
-    let keeper = Keeper::start(&recording, &naming)?;
+    let keeper = Keeper::start(&recording, &naming, suppress.clone())?;
     let address = recording.address(keeper.pid);
     let held = sys::hold_signals(wait::HELD);
     let program = target.program(environment::for_target(variables, &library, &address));
@@ -62,9 +69,16 @@ pub fn command(arguments: &RunArgs) -> Result<ExitCode, Error> {
         Ended::Killed(signal) => EndStatus::Killed(signal),
     };
     keeper.tell(&Note::Ended(end));
-    let outcome = collect(&recording, keeper, &address, pid, &naming, end, &target.arguments);
-    match outcome {
-        Ok(summary) => sys::say(&summary),
+    let options = profiles::options(pid, Some(end), &suppress);
+    let run =
+        Run { recording: &recording, address: &address, pid, naming: &naming, options, command: &target.arguments };
+    match collect(&run, keeper, shown) {
+        Ok((summary, is_leaky)) => {
+            sys::say(&summary);
+            if ended == Ended::Exited(CLEAN) && is_leaky && exit_code != CLEAN {
+                return Ok(ExitCode::from(exit_code));
+            }
+        }
         Err(error @ Error::NothingRecorded { .. }) => return Err(error),
         // The target's own failure is the greater news.
         Err(error) => {
@@ -77,16 +91,20 @@ pub fn command(arguments: &RunArgs) -> Result<ExitCode, Error> {
     Ok(end_as(ended))
 }
 
-/// Writes the profiles, and leaves what is still to come to the keeper. What there is to say.
-fn collect(
-    recording: &memfd::Recording,
-    keeper: Keeper,
-    address: &str,
+/// A run whose target has ended.
+struct Run<'r> {
+    recording: &'r memfd::Recording,
+    address: &'r str,
     pid: Pid,
-    naming: &Naming,
-    end: EndStatus,
-    command: &[OsString],
-) -> Result<String, Error> {
+    naming: &'r Naming,
+    options: Options,
+    command: &'r [OsString],
+}
+
+/// Writes the profiles, and leaves what is still to come to the keeper. What there is to say, and whether any process
+/// has leaks.
+fn collect(run: &Run, keeper: Keeper, shown: Kinds) -> Result<(String, bool), Error> {
+    let Run { recording, address, pid, naming, ref options, command } = *run;
     let failed = |cause| Error::System { what: "cannot read the recording", cause };
     let collected = (|| {
         if recording.processes().map_err(failed)?.is_empty() {
@@ -95,14 +113,19 @@ fn collect(
         }
         let living = keeper::living(recording, address)?;
         let read = Recording::from_file(recording.file().map_err(failed)?, "recording")?;
-        let options = profiles::ends(pid, Some(end));
         let processes: BTreeSet<u32> = read.processes.iter().map(|process| process.header.pid.get()).collect();
         // The sums alone, without names: the profile below takes long enough.
-        let numbers = text::three_numbers(&Profile::build(&read, &Options { largest: Some(0), ..Options::default() })?);
-        let written = profiles::write(read, pid, naming, &options, &[])?;
-        Ok((numbers, processes.len(), written, living))
+        let profile = Profile::build(
+            &read,
+            &Options { largest: Some(0), suppress: options.suppress.clone(), ..Options::default() },
+        )?;
+        let mut numbers = text::three_numbers(&profile);
+        numbers.extend(text::lost(&profile, shown).map(|lost| format!("\nmemtrace: {lost}")));
+        let is_leaky = profile.processes.iter().any(|process| leaks::leaked(process).blocks > 0);
+        let written = profiles::write(read, pid, naming, options, &[])?;
+        Ok((numbers, is_leaky, processes.len(), written, living))
     })();
-    let (numbers, process_count, written, living) = match collected {
+    let (numbers, is_leaky, process_count, written, living) = match collected {
         Ok(collected) => collected,
         Err(error) => {
             keeper.dismiss();
@@ -116,7 +139,7 @@ fn collect(
             keeper.tell(&Note::Wrote(file.clone()));
         }
     }
-    Ok(summary(&numbers, process_count, &written, living.len()))
+    Ok((summary(&numbers, process_count, &written, living.len()), is_leaky))
 }
 
 /// The lines at the end.

@@ -13,21 +13,27 @@
 
 mod escape;
 mod frame;
+mod leaks;
 mod number;
 mod processes;
 mod rows;
 mod summary;
+mod why;
 
 #[cfg(test)]
 mod tests;
 
 use std::io::{self, Write};
 
+use memtrace_wire::leaks::Kinds;
+
 use crate::profile::{Process, Profile};
 use crate::views::tree::Direction;
 use crate::views::{Choice, base_name};
 pub use escape::Safe;
+pub use leaks::{head, lost};
 pub use number::parse_bytes;
+pub use why::why;
 
 /// How text is set.
 #[derive(Clone, Copy, Default, Debug)]
@@ -48,6 +54,8 @@ impl Style {
 pub struct Request {
     /// Which rows.
     pub choice: Choice,
+    /// Which kinds of leaks; `None`: as each process's MEMTRACE_SHOW says.
+    pub show: Option<Kinds>,
     /// A tree instead of rows.
     pub tree: Option<Direction>,
     /// How it is set.
@@ -79,7 +87,8 @@ fn report_process(process: &Process, request: &Request, to: &mut dyn Write) -> i
     summary::warnings(process, to)?;
     rows::print(process, request, to)?;
     writeln!(to)?;
-    summary::print(process, to)
+    summary::print(process, to)?;
+    leaks::summary(process, to)
 }
 
 /// `app (pid 1234)`.

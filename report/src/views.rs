@@ -10,6 +10,7 @@
 
 mod filter;
 mod group;
+pub mod leaks;
 pub mod tree;
 
 use std::str::FromStr;
@@ -219,7 +220,13 @@ pub fn restricted(process: &Process, choice: &Choice) -> Process {
         let of_row = row.stack.and_then(|stack| by_stack.remove(&stack));
         sites.extend(of_row.into_iter().flatten().cloned());
     }
-    Process { sites, ..process.clone() }
+    let filter = Filter::new(process, choice.filter.as_deref());
+    let mut checks = process.checks.clone();
+    for check in &mut checks {
+        check.leaks.retain(|leak| filter.takes(leak.stack) && leak.all_bytes() >= choice.min_bytes);
+        check.held.retain(|held| filter.takes(held.stack) && held.bytes >= choice.min_bytes);
+    }
+    Process { sites, checks, ..process.clone() }
 }
 
 #[cfg(test)]

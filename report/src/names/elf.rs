@@ -40,7 +40,7 @@ pub struct SymbolTable {
     names: Vec<u8>,
 }
 
-/// A function's symbol.
+/// A symbol of a function or of data.
 pub struct Symbol<'t> {
     /// First address, as the file counts.
     pub address: u64,
@@ -199,12 +199,30 @@ impl ElfFile {
 
     /// The functions of a table of this file's.
     pub fn functions<'t>(&self, table: &'t SymbolTable) -> impl Iterator<Item = Symbol<'t>> {
-        let symbols = slice_from_all_bytes::<Sym64<LE>>(&table.symbols).unwrap_or(&[]);
-        symbols.iter().filter_map(|symbol| {
-            let section = self.sections.get(usize::from(symbol.st_shndx.get(LE).0))?;
+        self.symbols(table, |section, symbol| {
             // Read as a flag: in a file of debug information alone all other sections are without content.
-            let is_code = section.sh_flags.get(LE).contains(elf::SHF_EXECINSTR);
-            if !is_code || !may_be_function(symbol) {
+            section.sh_flags.get(LE).contains(elf::SHF_EXECINSTR) && may_be_function(symbol)
+        })
+    }
+
+    /// The writable data of a table of this file's, without that of threads, which has no address here.
+    pub fn data<'t>(&self, table: &'t SymbolTable) -> impl Iterator<Item = Symbol<'t>> {
+        self.symbols(table, |section, symbol| {
+            let flags = section.sh_flags.get(LE);
+            let is_data = flags.contains(elf::SHF_ALLOC) && flags.contains(elf::SHF_WRITE);
+            is_data && may_be_data(symbol)
+        })
+    }
+
+    fn symbols<'t>(
+        &self,
+        table: &'t SymbolTable,
+        takes: impl Fn(&Header, &Sym64<LE>) -> bool,
+    ) -> impl Iterator<Item = Symbol<'t>> {
+        let symbols = slice_from_all_bytes::<Sym64<LE>>(&table.symbols).unwrap_or(&[]);
+        symbols.iter().filter_map(move |symbol| {
+            let section = self.sections.get(usize::from(symbol.st_shndx.get(LE).0))?;
+            if !takes(section, symbol) {
                 return None;
             }
             let (address, bytes) = (symbol.st_value.get(LE), symbol.st_size.get(LE));
@@ -256,6 +274,13 @@ fn build_id(mut notes: &[u8], align: usize) -> Option<Vec<u8>> {
 fn may_be_function(symbol: &Sym64<LE>) -> bool {
     let kind = symbol.st_info.st_type();
     ![elf::STT_OBJECT, elf::STT_COMMON, elf::STT_SECTION, elf::STT_FILE, elf::STT_TLS].contains(&kind)
+}
+
+/// Symbols without a length (`_end`, `__bss_start`) are places, not data.
+fn may_be_data(symbol: &Sym64<LE>) -> bool {
+    let kind = symbol.st_info.st_type();
+    let others = [elf::STT_FUNC, elf::STT_SECTION, elf::STT_FILE, elf::STT_TLS, elf::STT_GNU_IFUNC];
+    !others.contains(&kind) && symbol.st_size.get(LE) > 0
 }
 
 fn rank(symbol: &Sym64<LE>, is_sized: bool) -> u8 {

@@ -1,4 +1,4 @@
-//! The function that an address lies in, by symbol tables alone.
+//! The function or the data that an address lies in, by symbol tables alone.
 //!
 //! Invariants:
 //! - sorted by address, one symbol for each; the better rank wins, then the name that sorts first;
@@ -6,7 +6,7 @@
 
 use super::elf::{ElfFile, Symbol, SymbolTable};
 
-/// Functions of a module and its debug file.
+/// Functions, or data, of a module and its debug file.
 pub struct Symbols<'t> {
     rows: Vec<Row<'t>>,
 }
@@ -21,10 +21,14 @@ struct Row<'t> {
 }
 
 impl<'t> Symbols<'t> {
-    /// The symbols of several files that stand for one module.
-    pub fn gather(files: &'t [(&ElfFile, Vec<SymbolTable>)]) -> Symbols<'t> {
-        let tables = files.iter().flat_map(|(file, tables)| tables.iter().map(move |table| (file, table)));
-        Symbols::sorted(tables.flat_map(|(file, table)| file.functions(table)).filter_map(row).collect())
+    /// The functions of several files that stand for one module.
+    pub fn of_code(files: &'t [(&ElfFile, Vec<SymbolTable>)]) -> Symbols<'t> {
+        Symbols::sorted(tables(files).flat_map(|(file, table)| file.functions(table)).filter_map(row).collect())
+    }
+
+    /// Their writable data.
+    pub fn of_data(files: &'t [(&ElfFile, Vec<SymbolTable>)]) -> Symbols<'t> {
+        Symbols::sorted(tables(files).flat_map(|(file, table)| file.data(table)).filter_map(row).collect())
     }
 
     fn sorted(mut rows: Vec<Row<'t>>) -> Symbols<'t> {
@@ -38,8 +42,13 @@ impl<'t> Symbols<'t> {
         self.rows.is_empty()
     }
 
-    /// The mangled name of the function at an address.
+    /// The mangled name of the symbol at an address.
     pub fn find(&self, address: u64) -> Option<&'t [u8]> {
+        self.find_with_start(address).map(|found| found.0)
+    }
+
+    /// The same, with the address that it starts at.
+    pub fn find_with_start(&self, address: u64) -> Option<(&'t [u8], u64)> {
         let after = self.rows.partition_point(|row| row.address <= address);
         // Short symbols can lie inside a long one (entry points written in assembly): look back a few.
         let near = self.rows.get(after.saturating_sub(8)..after)?;
@@ -47,8 +56,14 @@ impl<'t> Symbols<'t> {
             0 => near.last().is_some_and(|last| last.address == row.address) && address < row.section_end,
             bytes => address - row.address < bytes,
         };
-        near.iter().rev().find(holds).map(|row| row.name)
+        near.iter().rev().find(holds).map(|row| (row.name, row.address))
     }
+}
+
+fn tables<'t>(
+    files: &'t [(&ElfFile, Vec<SymbolTable>)],
+) -> impl Iterator<Item = (&'t ElfFile, &'t SymbolTable)> + use<'t> {
+    files.iter().flat_map(|(file, tables)| tables.iter().map(move |table| (*file, table)))
 }
 
 fn row(symbol: Symbol<'_>) -> Option<Row<'_>> {

@@ -42,7 +42,7 @@ impl Folder {
 
     fn resolve(&self, file: &str, build_id: &[u8], address: u64) -> (Origin, Vec<Name>) {
         let key = ModuleKey { path: self.join(file), build_id: build_id.to_vec() };
-        let requests = HashMap::from([(key.clone(), BTreeSet::from([address]))]);
+        let requests = HashMap::from([(key.clone(), Wanted { code: BTreeSet::from([address]), ..Wanted::default() })]);
         let answers = resolve(requests, &Places::below(&self.join("debug")));
         let answer = answers.get(&key).unwrap();
         (answer.origin, answer.names.get(&address).cloned().unwrap_or_default())
@@ -218,12 +218,40 @@ int main() { garden::Bed bed; return bed.plant(3) == nullptr; }\n";
 }
 
 #[test]
+fn data_is_named_by_the_symbol_that_it_lies_in() {
+    let folder = Folder::new("data");
+    let source = "struct { long a, b; } garden = {1, 2}; static char shed[16]; const long stone = 3; __thread long own;\n\
+                  int main(void) { own = garden.a + stone; return shed[0]; }\n";
+    fs::write(folder.join("app.c"), source).unwrap();
+    folder.run("gcc -g -Wl,--build-id -rdynamic -o app app.c; nm -S app");
+    let key = || ModuleKey { path: folder.join("app"), build_id: folder.build_id("app") };
+    let [garden, shed, stone] = ["garden", "shed", "stone"].map(|symbol| folder.address("app", symbol));
+    let named = || {
+        let data = BTreeSet::from([garden, garden + 8, shed + 15, stone, 1 << 40]);
+        let requests = HashMap::from([(key(), Wanted { data, ..Wanted::default() })]);
+        let answers = resolve(requests, &Places::below(&folder.join("debug")));
+        let answer = answers.get(&key()).unwrap();
+        assert_eq!(answer.origin, Origin::Unasked);
+        let found: BTreeMap<u64, (String, u64)> =
+            answer.data.iter().map(|(&at, datum)| (at, (datum.name.clone(), datum.offset))).collect();
+        found
+    };
+    let in_garden = [(garden, ("garden".to_owned(), 0)), (garden + 8, ("garden".to_owned(), 8))];
+    let in_shed = (shed + 15, ("shed".to_owned(), 15));
+    assert_eq!(named(), BTreeMap::from_iter(in_garden.clone().into_iter().chain([in_shed])));
+    // Exported data keeps its name.
+    folder.run("strip app");
+    assert_eq!(named(), BTreeMap::from(in_garden));
+}
+
+#[test]
 fn many_modules_are_named_at_once_and_alike() {
     let folder = plant("many", "-g");
     let (address, build_id) = (call_of_malloc(&folder, "app"), folder.build_id("app"));
     folder.run("for n in 1 2 3 4 5 6 7 8; do cp app app$n; done");
     let key = |number| ModuleKey { path: folder.join(&format!("app{number}")), build_id: build_id.clone() };
-    let requests = (1..=8).map(|number| (key(number), BTreeSet::from([address, 1 << 40]))).collect();
+    let wanted = || Wanted { code: BTreeSet::from([address, 1 << 40]), ..Wanted::default() };
+    let requests = (1..=8).map(|number| (key(number), wanted())).collect();
     let answers = super::resolve(requests, &Places::below(&folder.join("debug")));
     assert_eq!(answers.len(), 8);
     for number in 1..=8 {

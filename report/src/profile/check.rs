@@ -1,14 +1,16 @@
 //! Whether a profile that was read is sound.
 
+use super::leaks::Check;
 use super::model::{Process, Profile};
 
 /// The first thing that is wrong.
 pub fn first_fault(profile: &Profile) -> Option<String> {
-    let fault = |(place, process)| fault_of(process).map(|fault| format!("process {place}: {fault}"));
+    let suppressions = profile.suppressions.len();
+    let fault = |(place, process)| fault_of(process, suppressions).map(|fault| format!("process {place}: {fault}"));
     profile.processes.iter().enumerate().find_map(fault)
 }
 
-fn fault_of(process: &Process) -> Option<String> {
+fn fault_of(process: &Process, suppression_count: usize) -> Option<String> {
     let modules = process.frames.iter().filter_map(|frame| frame.module);
     let frames = process.stacks.iter().flatten().copied();
     let stacks = process.sites.iter().map(|site| site.stack).chain(process.faults.iter().map(|fault| fault.stack));
@@ -18,6 +20,18 @@ fn fault_of(process: &Process) -> Option<String> {
         .or_else(|| past("frame", frames, process.frames.len()))
         .or_else(|| past("stack", stacks, process.stacks.len()))
         .or_else(|| past("thread", threads, process.threads.len()))
+        .or_else(|| process.checks.iter().find_map(|check| fault_of_check(check, process, suppression_count)))
+}
+
+fn fault_of_check(check: &Check, process: &Process, suppression_count: usize) -> Option<String> {
+    let steps = || check.held.iter().flat_map(|held| &held.path);
+    let stacks = check.leaks.iter().map(|leak| leak.stack).chain(check.held.iter().map(|held| held.stack));
+    let stacks = stacks.chain(steps().filter_map(|step| step.stack));
+    let suppressions = check.leaks.iter().map(|leak| leak.suppression);
+    let suppressions = suppressions.chain(check.held.iter().map(|held| held.suppression)).flatten();
+    past("stack", stacks, process.stacks.len())
+        .or_else(|| past("module", steps().filter_map(|step| step.module), process.modules.len()))
+        .or_else(|| past("suppression", suppressions, suppression_count))
 }
 
 fn past(what: &str, mut places: impl Iterator<Item = u32>, count: usize) -> Option<String> {

@@ -3,6 +3,7 @@
 //! ```text
 //!   site ──stack──▶ stacks: frames, leaf first ──▶ frames ──module──▶ modules
 //!     └──thread──▶ threads
+//!   checks (`leaks`) ──stack──▶ stacks
 //! ```
 //!
 //! All references are places in arrays of the same process; `check` makes sure that they lead somewhere.
@@ -10,6 +11,8 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use super::leaks::{Check, Suppression};
 
 /// `Profile::format`.
 pub const FORMAT: &str = "memtrace-profile";
@@ -27,6 +30,9 @@ pub struct Profile {
     pub tool: Tool,
     /// Processes that were not recorded: no room in the recording.
     pub processes_lost: u64,
+    /// The suppressions that were used, and what they hid.
+    #[serde(default)]
+    pub suppressions: Vec<Suppression>,
     /// One for each image of each process, in the order in which they began.
     pub processes: Vec<Process>,
 }
@@ -83,6 +89,9 @@ pub struct Process {
     pub sites: Vec<Site>,
     /// Allocations that were made to fail.
     pub faults: Vec<Fault>,
+    /// Checks for leaks, in the order in which they were made.
+    #[serde(default)]
+    pub checks: Vec<Check>,
 }
 
 /// How a process ended.
@@ -276,12 +285,13 @@ pub struct Fault {
     pub stack: u32,
 }
 
-// JSON's numbers are floating point to many readers: addresses are text.
-fn to_hex<S: Serializer>(number: &u64, serializer: S) -> Result<S::Ok, S::Error> {
+/// JSON's numbers are floating point to many readers: addresses are text.
+pub fn to_hex<S: Serializer>(number: &u64, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_str(&format_args!("{number:#x}"))
 }
 
-fn from_hex<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
+/// What `to_hex` wrote.
+pub fn from_hex<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
     let text = String::deserialize(deserializer)?;
     let digits = text.strip_prefix("0x").unwrap_or_default();
     u64::from_str_radix(digits, 16).map_err(|_| serde::de::Error::custom("expected a hexadecimal number `0x…`"))

@@ -16,7 +16,7 @@ use crate::recording;
 /// Longer texts of the target's are cut.
 const TEXT_BYTES_MAX: usize = 64 << 10;
 
-/// The process, with names.
+/// The process, with names; its checks are still to come.
 pub fn build(process: &recording::Process, stacks: &Stacks, answers: &Answers, end: Option<EndStatus>) -> Process {
     let header = &process.header;
     let texts = Texts { process };
@@ -52,6 +52,7 @@ pub fn build(process: &recording::Process, stacks: &Stacks, answers: &Answers, e
         modules: (0..).zip(&process.modules).map(|(place, row)| module(row, place, &texts, stacks, answers)).collect(),
         frames,
         faults: faults(process, stacks),
+        checks: Vec::new(),
         stacks: stack_frames,
         sites,
     }

@@ -49,6 +49,13 @@ fn expected(shape: Shape) -> &'static str {
         Shape::FailAfter => "`N` or `N,M`",
         Shape::FailCount => "a whole number or `inf`",
         Shape::FailAt => "numbers from 1 and ranges like `3,10-12`",
+        Shape::Kinds => "`definite`, `possible`, `indirect`, `reachable` with commas between, or `all`",
+        Shape::Status => "a whole number up to 255",
+        Shape::Paths => "paths with colons between",
+        Shape::Heuristics => {
+            "`stdstring`, `length64`, `newarray`, `multipleinheritance` with commas between, `all` or `none`"
+        }
+        Shape::Tags => "`low:N` up to 4, `high:N` up to 16, or both with a comma between",
         Shape::Children => "`no`, `same` or `all`",
     }
 }

@@ -9,12 +9,12 @@
 //! - a chain goes from higher node numbers to lower ones only, so it ends;
 //! - a module's address range counts only for the nodes that were made while it was loaded.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 
 use memtrace_wire::layout::{Node, frame, module_flags};
 
 use super::model::Frame;
-use crate::names::{Answers, ModuleKey, Name, path_of};
+use crate::names::{Answers, ModuleKey, Name, Wanted, path_of};
 use crate::recording::Process;
 
 /// Frames of one stack; the shim keeps far fewer.
@@ -104,7 +104,7 @@ impl Stacks {
 
     /// Adds the addresses that need names: those of the stacks that are `shown`, or all. Modules whose addresses need
     /// none are asked for too: whether they could be read is known only then.
-    pub fn ask(&self, shown: Option<&[bool]>, requests: &mut HashMap<ModuleKey, BTreeSet<u64>>) {
+    pub fn ask(&self, shown: Option<&[bool]>, requests: &mut HashMap<ModuleKey, Wanted>) {
         let mut is_shown = vec![shown.is_none(); self.places.len()];
         for (stack, _) in self.stacks.iter().zip(shown.unwrap_or(&[])).filter(|(_, is_shown)| **is_shown) {
             for &place in stack {
@@ -119,7 +119,7 @@ impl Stacks {
         }
         for (module, addresses) in by_module {
             let Some(key) = self.module_key(module) else { continue };
-            requests.entry(key.clone()).or_default().extend(addresses);
+            requests.entry(key.clone()).or_default().code.extend(addresses);
         }
     }
 

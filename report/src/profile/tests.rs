@@ -7,7 +7,7 @@ use memtrace_wire::layout::{self, Op, Passive, frame, module_flags};
 use memtrace_wire::loss::Loss;
 
 use super::*;
-use crate::recording::builder::{Target, file_of, recording, zero};
+use crate::recording::builder::{Found, Target, file_of, recording, zero};
 
 fn read(targets: &[Target]) -> Recording {
     Recording::from_file(file_of(&recording(targets)), "recording `x`").unwrap()
@@ -39,6 +39,13 @@ fn rich() -> Target {
     target.header.fault_armed.set(1);
     target.header.fault_fired.set(1);
     target.header.losses[Loss::CutDepth as usize].set(1);
+    let found = Found {
+        lost: vec![(0x100, 2, &[1]), (0x200, 3, &[])],
+        held: vec![(2, 1, 64, vec![(1, 0x1008, 0, 0), (0, 0x3010, 0x3000, 3)])],
+    };
+    let check = target.check(&found);
+    check.hindrance.set(layout::Hindrance::Ptrace as u32);
+    check.flags.set(15);
     target.settings = ["MALLOC_FAIL_AFTER=10", "MEMTRACE_TOP=x\u{1b}"].map(String::from).to_vec();
     target
 }
@@ -190,9 +197,24 @@ fn the_schema_describes_every_field_and_no_other() {
     let faults: Vec<String> = validator.iter_errors(&whole).map(|error| error.to_string()).collect();
     assert!(faults.is_empty(), "{faults:?}");
     // One field more or less, anywhere in the process, is a fault.
-    for name in
-        ["process", "/summary", "/sites/0", "/frames/0", "/modules/0", "/threads/0", "/faults/0", "/end", "/calls"]
-    {
+    for name in [
+        "process",
+        "/summary",
+        "/sites/0",
+        "/frames/0",
+        "/modules/0",
+        "/threads/0",
+        "/faults/0",
+        "/end",
+        "/calls",
+        "/checks/0",
+        "/checks/0/summary",
+        "/checks/0/summary/definite",
+        "/checks/0/heuristics",
+        "/checks/0/leaks/0",
+        "/checks/0/held/0",
+        "/checks/0/held/0/path/0",
+    ] {
         let at = format!("/processes/0{}", if name == "process" { "" } else { name });
         let mut more = whole.clone();
         more.pointer_mut(&at).unwrap()["surprise"] = 1.into();
@@ -229,9 +251,20 @@ fn every_cut_and_every_wrong_reference_is_an_error() {
         assert!(Profile::from_json(&json[..length], "x").is_err(), "{length}");
     }
     let whole: serde_json::Value = serde_json::from_slice(&json).unwrap();
-    for at in
-        ["/sites/0/stack", "/sites/0/thread", "/stacks/0/0", "/frames/0/module", "/faults/0/stack", "/faults/0/thread"]
-    {
+    for at in [
+        "/sites/0/stack",
+        "/sites/0/thread",
+        "/stacks/0/0",
+        "/frames/0/module",
+        "/faults/0/stack",
+        "/faults/0/thread",
+        "/checks/0/leaks/0/stack",
+        "/checks/0/leaks/0/suppression",
+        "/checks/0/held/0/stack",
+        "/checks/0/held/0/suppression",
+        "/checks/0/held/0/path/1/stack",
+        "/checks/0/held/0/path/0/module",
+    ] {
         let mut wrong = whole.clone();
         *wrong.pointer_mut(&format!("/processes/0{at}")).unwrap() = 1000.into();
         let error = Profile::from_json(wrong.to_string().as_bytes(), "x").unwrap_err().to_string();

@@ -5,8 +5,9 @@ use std::io::{Seek, Write};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use memtrace_wire::layout::{
-    DIRECTORY_AT, Fault, FileHeader, MAGIC, Module, Node, Op, PAGE_BYTES, PROCESS_MAGIC, ProcessHeader, ROOT_BYTES,
-    SETTINGS_AT, Side, Site, TextAt, Thread, VERSION, Window, WindowKind,
+    Cause, Check, DIRECTORY_AT, Edge, Fault, FileHeader, Held, Lost, MAGIC, Module, Node, Op, PAGE_BYTES,
+    PROCESS_MAGIC, ProcessHeader, ROOT_BYTES, Rung, SETTINGS_AT, Side, Site, Step, TextAt, Thread, VERSION, Window,
+    WindowKind,
 };
 use memtrace_wire::live::Spacing;
 use memtrace_wire::map::{self, Record, U32};
@@ -29,9 +30,31 @@ pub struct Target {
     pub leaves: Vec<(u64, Vec<(usize, u32)>)>,
     /// The side table.
     pub sides: Vec<Side>,
+    /// Checks for leaks, and their tables.
+    pub checks: Vec<Check>,
+    /// As above.
+    pub lost: Vec<Lost>,
+    /// As above.
+    pub edges: Vec<Edge>,
+    /// As above.
+    pub held: Vec<Held>,
+    /// As above.
+    pub steps: Vec<Step>,
     /// `NAME=VALUE`.
     pub settings: Vec<String>,
     text: Vec<u8>,
+}
+
+/// Site, blocks, bytes, and the steps to one of them: holder, place, block, number.
+pub type HeldSite = (u32, u64, u64, Vec<(u32, u64, u64, u32)>);
+
+/// What a check found. Everything else about it is as at the end of a program with one thread.
+#[derive(Clone, Default)]
+pub struct Found {
+    /// Address, site and pointers (`Edge::to`) of each lost block of 16 bytes.
+    pub lost: Vec<(u64, u32, &'static [u32])>,
+    /// The held sites.
+    pub held: Vec<HeldSite>,
 }
 
 /// All zero, as the kernel gives memory.
@@ -63,6 +86,11 @@ impl Target {
             faults: Vec::new(),
             leaves: Vec::new(),
             sides: Vec::new(),
+            checks: Vec::new(),
+            lost: Vec::new(),
+            edges: Vec::new(),
+            held: Vec::new(),
+            steps: Vec::new(),
             settings: Vec::new(),
             text: Vec::new(),
         };
@@ -132,6 +160,55 @@ impl Target {
         self.sites.push(site);
         self.sites.last().unwrap()
     }
+
+    /// Adds a check.
+    pub fn check(&mut self, found: &Found) -> &Check {
+        let check: Check = zero();
+        check.cause.set(Cause::End as u32);
+        check.rung.set(Rung::Alone as u32);
+        check.time_ns.set(1_700_000_000_000_000_000);
+        check.lost_first.set(self.lost.len() as u64);
+        check.lost_count.set(found.lost.len() as u64);
+        check.edge_first.set(self.edges.len() as u64);
+        check.held_first.set(self.held.len() as u64);
+        check.held_count.set(found.held.len() as u64);
+        check.ready.set(1);
+        let edges_before = self.edges.len();
+        for &(address, site, to) in &found.lost {
+            let lost: Lost = zero();
+            lost.address.set(address);
+            lost.bytes.set(16);
+            lost.site.set(site);
+            lost.edge_first.set((self.edges.len() - edges_before) as u32);
+            lost.edge_count.set(to.len() as u32);
+            self.edges.extend(to.iter().map(|&to| Edge { to: U32::new(to) }));
+            self.lost.push(lost);
+        }
+        check.edge_count.set((self.edges.len() - edges_before) as u64);
+        for (site, blocks, bytes, path) in &found.held {
+            let held: Held = zero();
+            held.site.set(*site);
+            held.step_first.set(self.steps.len() as u32);
+            held.step_count.set(path.len() as u32);
+            held.blocks.set(*blocks);
+            held.bytes.set(*bytes);
+            held.address.set(0x7000);
+            held.address_bytes.set(bytes / blocks);
+            check.reachable_blocks.add(*blocks);
+            check.reachable_bytes.add(*bytes);
+            for &(holder, at, block, number) in path {
+                let step: Step = zero();
+                step.holder.set(holder);
+                step.at.set(at);
+                step.block.set(block);
+                step.number.set(number);
+                self.steps.push(step);
+            }
+            self.held.push(held);
+        }
+        self.checks.push(check);
+        self.checks.last().unwrap()
+    }
 }
 
 /// The bytes of a recording of these processes, the first of them linked last.
@@ -162,6 +239,13 @@ pub fn recording(targets: &[Target]) -> Vec<u8> {
         window(WindowKind::Faults, 0, bytes_of(&target.faults));
         window(WindowKind::Sides, 0, bytes_of(&target.sides));
         window(WindowKind::Text, 0, target.text.clone());
+        if !target.checks.is_empty() {
+            window(WindowKind::Checks, 0, bytes_of(&target.checks));
+            window(WindowKind::Lost, 0, bytes_of(&target.lost));
+            window(WindowKind::Edges, 0, bytes_of(&target.edges));
+            window(WindowKind::Held, 0, bytes_of(&target.held));
+            window(WindowKind::Steps, 0, bytes_of(&target.steps));
+        }
         for (index, cells) in &target.leaves {
             let mut leaf = vec![0; Spacing::Apart.leaf_bytes() as usize];
             for &(granule, cell) in cells {
@@ -178,6 +262,11 @@ pub fn recording(targets: &[Target]) -> Vec<u8> {
         process.module_count.set(target.modules.len() as u64);
         process.fault_count.set(target.faults.len() as u64);
         process.side_count.set(target.sides.len() as u64);
+        process.check_count.set(target.checks.len() as u64);
+        process.lost_count.set(target.lost.len() as u64);
+        process.edge_count.set(target.edges.len() as u64);
+        process.held_count.set(target.held.len() as u64);
+        process.step_count.set(target.steps.len() as u64);
         process.text_bytes.set(target.text.len() as u64);
         process.window_count.set(directory.len() as u64);
         header.first_process.set(root as u64);

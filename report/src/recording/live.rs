@@ -1,8 +1,13 @@
 //! The live blocks of a process: one cell each in the leaves, the rest in the side table.
 
+use std::cell::OnceCell;
+use std::collections::HashMap;
+
 use memtrace_wire::layout::{LEAF_SHIFT, Side, WindowKind};
 use memtrace_wire::live::{self, Spacing};
-use memtrace_wire::map::{self, U32};
+#[cfg(test)]
+use memtrace_wire::map;
+use memtrace_wire::map::U32;
 
 use super::directory::Directory;
 use super::source::Source;
@@ -19,7 +24,65 @@ pub struct LiveBlock {
     pub site: u32,
 }
 
+/// Single live blocks, found by their address.
+pub struct LiveBlocks<'r> {
+    source: &'r Source,
+    directory: &'r Directory,
+    side_count: u64,
+    /// The side table, once it was needed.
+    sides: OnceCell<HashMap<u64, LiveBlock>>,
+}
+
+impl<'r> LiveBlocks<'r> {
+    /// Those of a process.
+    pub fn new(source: &'r Source, directory: &'r Directory, side_count: u64) -> LiveBlocks<'r> {
+        LiveBlocks { source, directory, side_count, sides: OnceCell::new() }
+    }
+
+    /// The live block that begins at an address. What cannot be read is no block.
+    pub fn at(&self, address: u64) -> Option<LiveBlock> {
+        let spacings = [Spacing::Close, Spacing::Apart];
+        spacings.into_iter().find_map(|spacing| self.in_cell(spacing, address)).or_else(|| self.beside(address))
+    }
+
+    fn in_cell(&self, spacing: Spacing, address: u64) -> Option<LiveBlock> {
+        let leaf = self.directory.windows(spacing.kind()).find(|part| part.index == address >> LEAF_SHIFT)?;
+        let place = (address & ((1 << LEAF_SHIFT) - 1)) >> spacing.granule_shift();
+        let cell = |place: u64| {
+            let cell: U32 = self.source.record(leaf.offset.checked_add(place * size_of::<U32>() as u64)?).ok()?;
+            self.source.give_back(size_of::<U32>() as u64);
+            Some(cell.get())
+        };
+        let own = cell(place).filter(|&own| live::is_block(own) && live::code(own) != live::BESIDE)?;
+        let granule = address >> spacing.granule_shift() << spacing.granule_shift();
+        if live::address(own, granule) != address {
+            return None;
+        }
+        let bytes = match live::code(own) {
+            live::NEXT => live::size(cell(place + 1)?),
+            code => code.into(),
+        };
+        Some(LiveBlock { address, bytes, site: live::site(own) })
+    }
+
+    fn beside(&self, address: u64) -> Option<LiveBlock> {
+        let read = || sides(self.source, self.directory, self.side_count).unwrap_or_default();
+        let by_address = || read().into_iter().map(|block| (block.address, block)).collect();
+        self.sides.get_or_init(by_address).get(&address).copied()
+    }
+}
+
+/// The blocks of the side table.
+fn sides(source: &Source, directory: &Directory, side_count: u64) -> Result<Vec<LiveBlock>, Error> {
+    let sides: Vec<Side> = directory.table(source, WindowKind::Sides, side_count, &mut 0)?;
+    // 0: free, 1: was used.
+    let used = sides.iter().filter(|side| side.address.get() > 1);
+    let block = |side: &Side| LiveBlock { address: side.address.get(), bytes: side.bytes.get(), site: side.site.get() };
+    Ok(used.map(block).collect())
+}
+
 /// All live blocks, sorted by address.
+#[cfg(test)]
 pub fn read(source: &Source, directory: &Directory, side_count: u64) -> Result<Vec<LiveBlock>, Error> {
     let mut blocks = Vec::new();
     for spacing in [Spacing::Close, Spacing::Apart] {
@@ -45,13 +108,7 @@ pub fn read(source: &Source, directory: &Directory, side_count: u64) -> Result<V
             source.give_back(part.bytes);
         }
     }
-    let sides: Vec<Side> = directory.table(source, WindowKind::Sides, side_count, &mut 0)?;
-    // 0: free, 1: was used.
-    blocks.extend(sides.iter().filter(|side| side.address.get() > 1).map(|side| LiveBlock {
-        address: side.address.get(),
-        bytes: side.bytes.get(),
-        site: side.site.get(),
-    }));
+    blocks.extend(sides(source, directory, side_count)?);
     blocks.sort_by_key(|block| block.address);
     Ok(blocks)
 }

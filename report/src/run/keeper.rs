@@ -17,7 +17,7 @@ use std::os::unix::net::UnixStream;
 use super::alive;
 use super::memfd;
 use super::note::Note;
-use super::profiles::{self, Naming, Written};
+use super::profiles::{self, Naming, Suppressed, Written};
 use crate::error::Error;
 use crate::profile::EndStatus;
 use crate::recording::Recording;
@@ -32,12 +32,12 @@ pub struct Keeper {
 
 impl Keeper {
     /// Starts it.
-    pub fn start(recording: &memfd::Recording, naming: &Naming) -> Result<Keeper, Error> {
+    pub fn start(recording: &memfd::Recording, naming: &Naming, suppress: Suppressed) -> Result<Keeper, Error> {
         let failed = |cause| Error::System { what: "cannot start the process that holds the recording", cause };
         let (notes, heard) = UnixStream::pair().map_err(failed)?;
         let mut kept = [recording.fd(), heard.as_raw_fd()];
         kept.sort_unstable();
-        let pid = sys::detach(kept, || keep(&heard, recording, naming)).map_err(failed)?;
+        let pid = sys::detach(kept, || keep(&heard, recording, naming, &suppress)).map_err(failed)?;
         Ok(Keeper { pid, notes })
     }
 
@@ -64,7 +64,7 @@ struct Known {
     leave: bool,
 }
 
-fn keep(mut heard: &UnixStream, recording: &memfd::Recording, naming: &Naming) {
+fn keep(mut heard: &UnixStream, recording: &memfd::Recording, naming: &Naming, suppress: &Suppressed) {
     let mut bytes = Vec::new();
     // Until the launcher's end is closed. On an error what came holds.
     let _ = heard.read_to_end(&mut bytes);
@@ -79,12 +79,18 @@ fn keep(mut heard: &UnixStream, recording: &memfd::Recording, naming: &Naming) {
     }
     if let (Some(target), false) = (known.target, known.leave) {
         // Nobody is left to be told of a failure.
-        let _ = complete(recording, naming, target, &known);
+        let _ = complete(recording, naming, suppress, target, &known);
     }
 }
 
 /// Waits for all that live on, then writes what the launcher could not know.
-fn complete(recording: &memfd::Recording, naming: &Naming, target: Pid, known: &Known) -> Result<(), Error> {
+fn complete(
+    recording: &memfd::Recording,
+    naming: &Naming,
+    suppress: &Suppressed,
+    target: Pid,
+    known: &Known,
+) -> Result<(), Error> {
     let failed = |cause| Error::System { what: "cannot read the recording", cause };
     let address = recording.address(std::process::id() as Pid);
     loop {
@@ -103,7 +109,8 @@ fn complete(recording: &memfd::Recording, naming: &Naming, target: Pid, known: &
     if read.processes.is_empty() {
         return Ok(());
     }
-    profiles::write(read, target, naming, &profiles::ends(target, known.end), &known.written).map(|_| ())
+    let options = profiles::options(target, known.end, suppress);
+    profiles::write(read, target, naming, &options, &known.written).map(|_| ())
 }
 
 /// Who may still write into the recording.

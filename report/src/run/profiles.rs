@@ -7,12 +7,13 @@ use std::io::{self, BufWriter, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 use std::time::SystemTime;
 
 use super::script;
 use crate::error::Error;
 use crate::output;
-use crate::profile::{EndStatus, Options, Profile};
+use crate::profile::{EndStatus, Options, Profile, Suppress};
 use crate::recording::Recording;
 use crate::sys::Pid;
 
@@ -78,10 +79,13 @@ fn letters(pattern: &str) -> Result<Vec<char>, Error> {
     Ok(letters)
 }
 
-/// Ends by pid, of the target: nobody waited for the others.
-pub fn ends(target: Pid, end: Option<EndStatus>) -> Options {
+/// Leaks that are none.
+pub type Suppressed = Option<Rc<Suppress>>;
+
+/// What profiles are built with. Nobody waited for the end of others than the target.
+pub fn options(target: Pid, end: Option<EndStatus>, suppress: &Suppressed) -> Options {
     let ends: HashMap<u32, EndStatus> = end.map(|end| (target as u32, end)).into_iter().collect();
-    Options { ends, ..Options::default() }
+    Options { ends, suppress: suppress.clone(), ..Options::default() }
 }
 
 /// Writes the profiles of a recording. A process in `old` has one: it is replaced, if it is still there.

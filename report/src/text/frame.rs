@@ -33,6 +33,11 @@ impl Display for Line<'_> {
     }
 }
 
+/// A frame in a line.
+pub fn line_of(process: &Process, frame: &Frame) -> String {
+    Line { process, frame }.to_string()
+}
+
 /// The lines of a process's frames, each made once: most frames stand in many stacks.
 pub struct Lines<'p> {
     process: &'p Process,

@@ -7,13 +7,18 @@ use super::escape::Safe;
 use super::frame::Lines;
 use super::number::{bytes_in, count, thousands};
 use crate::profile::Process;
-use crate::views::{self, By, Numbers, Rows, Sort, tree};
+use crate::profile::leaks::Check;
+use crate::views::{self, By, Choice, Numbers, Rows, Sort, leaks, tree};
 
 /// Deeper branches of a tree are not set further to the right.
 const INDENT_MAX: usize = 40;
 
 /// The rows that were asked for.
 pub fn print(process: &Process, request: &Request, to: &mut dyn Write) -> io::Result<()> {
+    let Choice { by, sort, .. } = request.choice;
+    if let (Some(check), By::Stack, Sort::Live, None) = (leaks::last_word(process), by, sort, request.tree) {
+        return print_leaks(process, check, request, to);
+    }
     let rows = views::rows(process, &request.choice);
     if let Some(direction) = request.tree {
         print_tree(process, direction, request, to)?;
@@ -32,6 +37,23 @@ pub fn print(process: &Process, request: &Request, to: &mut dyn Write) -> io::Re
         };
         let more = count(rows.rest_count, &format!("more {more}"));
         writeln!(to, "\n{more} not shown: {}", head(&rows.rest, request.choice.sort))?;
+    }
+    Ok(())
+}
+
+/// What became of the live blocks, where that is known.
+fn print_leaks(process: &Process, check: &Check, request: &Request, to: &mut dyn Write) -> io::Result<()> {
+    let (on, off) = request.style.strong();
+    let kinds = leaks::kinds(process, request.show);
+    let rows = leaks::rows(process, check, kinds, &request.choice);
+    let mut lines = Lines::of(process);
+    for row in &rows.rows {
+        writeln!(to, "\n{on}{}{off}", super::leaks::head(row))?;
+        lines.print(row.stack, to)?;
+    }
+    if rows.rest_count > 0 {
+        let more = count(rows.rest_count, "more leak");
+        writeln!(to, "\n{more} not shown: {}", bytes_in(rows.rest.bytes, rows.rest.blocks, "block"))?;
     }
     Ok(())
 }

@@ -153,6 +153,9 @@ pub fn line(process: &Process) -> String {
     let summary = &process.summary;
     match &process.passive {
         Some(reason) => format!("nothing recorded: {}", passive(reason)),
-        None => format!("{} live at the end", bytes_in(summary.live_bytes, summary.live_blocks, "block")),
+        None => {
+            let live = bytes_in(summary.live_bytes, summary.live_blocks, "block");
+            format!("{live} live at the end{}", super::leaks::in_a_line(process))
+        }
     }
 }

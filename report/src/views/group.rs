@@ -20,9 +20,16 @@ pub fn groups(process: &Process, filter: &Filter, by: By) -> Vec<Row> {
     groups.into_iter().map(|((name, stack), numbers)| Row { name, stack, numbers }).collect()
 }
 
-/// An order of stacks that depends on their names and places alone.
+/// The order of rows that are stacks.
 pub fn compare_stacks(process: &Process, one: &Row, other: &Row) -> Ordering {
-    let (Some(one), Some(other)) = (one.stack, other.stack) else { return Ordering::Equal };
+    match (one.stack, other.stack) {
+        (Some(one), Some(other)) => compare(process, one, other),
+        _ => Ordering::Equal,
+    }
+}
+
+/// An order of stacks that depends on their names and places alone.
+pub fn compare(process: &Process, one: u32, other: u32) -> Ordering {
     let frames = |stack: u32| {
         let places = process.stacks.get(stack as usize).into_iter().flatten();
         let frames = places.filter_map(|&frame| process.frames.get(frame as usize));

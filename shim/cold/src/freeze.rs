@@ -10,11 +10,12 @@
 //!     copies the process                    threads go on
 //! ```
 
-use core::arch::asm;
+use core::ffi::c_void;
 use memtrace_wire::map::U32;
 use memtrace_wire::sys;
 
 use crate::check::space::Array;
+use crate::task;
 use crate::threads::{REGISTERS, Seen, Threads};
 
 /// What the two agree on.
@@ -45,7 +46,7 @@ const USER_REGISTERS: [usize; REGISTERS] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11
 /// Threads that stand still until this is dropped.
 pub struct Frozen {
     agreed: &'static Agreed,
-    tracer: i32,
+    tracer: isize,
     /// ptrace(2) was refused for some.
     pub is_refused: bool,
     _memory: [Array<u8>; 2],
@@ -63,18 +64,18 @@ pub fn freeze(threads: &Threads, deadline_ns: u64) -> Option<Frozen> {
         place.write(agreed);
         &*place
     };
-    let tracer = start(stack.base() + STACK_BYTES as u64, place as u64);
+    let flags = libc::CLONE_VM | libc::CLONE_FS | libc::CLONE_FILES;
+    let tracer = task::start(flags, stack.base() + STACK_BYTES as u64, trace, place.cast());
     if tracer <= 0 {
         return None;
     }
-    let tracer = tracer as i32;
     // Yama (ptrace_scope 1) lets only ancestors trace, unless the traced one names its tracer.
     // SAFETY: a number.
     unsafe { sys::call(libc::SYS_prctl, libc::PR_SET_PTRACER as usize, tracer as usize, 0, 0) };
     agreed.tracer.publish(NAMED);
     let mut frozen = Frozen { agreed, tracer, is_refused: true, _memory: memory };
     while agreed.state.acquire() == BEGIN {
-        if sys::monotonic_ns() > limit_ns.saturating_add(PATIENCE_NS) || !is_running(tracer) {
+        if sys::monotonic_ns() > limit_ns.saturating_add(PATIENCE_NS) || task::has_ended(tracer) {
             return Some(frozen);
         }
         sys::give_way();
@@ -87,76 +88,20 @@ impl Drop for Frozen {
     fn drop(&mut self) {
         self.agreed.state.publish(RELEASE);
         let limit_ns = sys::monotonic_ns().saturating_add(2 * PATIENCE_NS);
-        loop {
-            // SAFETY: our own task, which has no exit signal.
-            let ended = unsafe {
-                sys::call(libc::SYS_wait4, self.tracer as usize, 0, (libc::__WALL | libc::WNOHANG) as usize, 0)
-            };
-            if ended != 0 {
-                break;
-            }
-            if sys::monotonic_ns() > limit_ns {
-                // SAFETY: as above; threads that it traces go on when it is gone.
-                unsafe {
-                    sys::call(libc::SYS_kill, self.tracer as usize, libc::SIGKILL as usize, 0, 0);
-                    sys::call(libc::SYS_wait4, self.tracer as usize, 0, libc::__WALL as usize, 0);
-                }
-                break;
-            }
+        while !task::has_ended(self.tracer) && sys::monotonic_ns() < limit_ns {
             sys::give_way();
         }
+        // Threads that it traces go on when it is gone.
+        task::reap(self.tracer, !task::has_ended(self.tracer));
         // SAFETY: a number; no longer is anybody named.
         unsafe { sys::call(libc::SYS_prctl, libc::PR_SET_PTRACER as usize, 0, 0, 0) };
     }
 }
 
-fn is_running(tracer: i32) -> bool {
-    let mut info = [0u64; 16];
-    let flags = libc::WEXITED | libc::WNOHANG | libc::WNOWAIT | libc::__WALL;
-    // SAFETY: the kernel writes one siginfo of 128 bytes.
-    let result = unsafe {
-        sys::call6(
-            libc::SYS_waitid,
-            libc::P_PID as usize,
-            tracer as usize,
-            info.as_mut_ptr() as usize,
-            flags as usize,
-            0,
-            0,
-        )
-    };
-    let [first, ..] = info;
-    result == 0 && first == 0
-}
-
-/// Starts the tracer on a stack of its own; its id, or -errno.
-fn start(stack: u64, agreed: u64) -> isize {
-    let result: isize;
-    let flags = (libc::CLONE_VM | libc::CLONE_FS | libc::CLONE_FILES) as usize;
-    // SAFETY: the new task runs `trace` on the new stack and never returns from it; all else is as before.
-    unsafe {
-        asm!(
-            "syscall",
-            "test rax, rax",
-            "jnz 2f",
-            "xor ebp, ebp",
-            "mov rdi, r12",
-            "call {trace}",
-            "2:",
-            inlateout("rax") libc::SYS_clone as isize => result,
-            in("rdi") flags, in("rsi") stack, in("rdx") 0, in("r10") 0, in("r8") 0,
-            in("r12") agreed,
-            trace = sym trace,
-            lateout("rcx") _, lateout("r11") _,
-        );
-    }
-    result
-}
-
 /// The tracer's life.
-extern "C" fn trace(agreed: *const Agreed) -> ! {
+extern "C" fn trace(agreed: *const c_void) -> ! {
     // SAFETY: `freeze` gave its own page, which it keeps until this task has ended.
-    let agreed = unsafe { &*agreed };
+    let agreed = unsafe { &*agreed.cast::<Agreed>() };
     // Until the target has named this task.
     while agreed.tracer.acquire() == UNNAMED && sys::monotonic_ns() < agreed.deadline_ns {
         sys::give_way();

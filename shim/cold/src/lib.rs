@@ -21,6 +21,7 @@ mod freeze;
 mod helper;
 mod short;
 mod snapshot;
+mod task;
 mod threads;
 
 use check::Rules;

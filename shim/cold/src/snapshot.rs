@@ -9,16 +9,18 @@
 //! The copy has no exit signal, so no wait of the target's sees it. A shared recording is no part of a copy; its
 //! live table is read before the threads go on.
 
+use core::ffi::c_void;
 use memtrace_hot::Hot;
 use memtrace_hot::own::{self, Use};
 use memtrace_wire::layout::{Cause, Check, Hindrance, Rung, check_flags};
 use memtrace_wire::map::{U32, U64};
 use memtrace_wire::sys;
 
+use crate::check::space::Array;
 use crate::check::{self, Rules, Sums, Task};
 use crate::freeze::freeze;
 use crate::threads::{Own, Threads};
-use crate::{copy, file};
+use crate::{copy, file, task};
 
 /// What a check is asked for.
 pub struct Request {
@@ -84,11 +86,10 @@ pub fn check(request: &Request) -> Outcome {
     let begin_ns = sys::monotonic_ns();
     let frozen = (threads.count() > 1).then(|| freeze(&threads, request.deadline_ns)).flatten();
     describe(row, &threads, frozen.as_ref().is_some_and(|frozen| !frozen.is_refused));
+    let Some(stack) = Array::<u8>::new(STACK_BYTES) else { return failed(Hindrance::Memory) };
+    let work = Work { request, threads: &threads, answer };
     fork_windows(true);
-    let copy = fork();
-    if copy == 0 {
-        in_copy(request, &threads, answer);
-    }
+    let copy = task::start(0, stack.base() + STACK_BYTES as u64, in_copy, (&raw const work).cast());
     fork_windows(false);
     let waited = if copy > 0 && (hot.store.is_shared() || frozen.is_none()) {
         wait(answer, copy, LISTED, request.deadline_ns)
@@ -102,12 +103,7 @@ pub fn check(request: &Request) -> Outcome {
         return failed(Hindrance::Copy);
     }
     let ended = waited && wait(answer, copy, DONE, request.deadline_ns);
-    if answer.state.acquire() < DONE {
-        // SAFETY: our own child.
-        unsafe { sys::call(libc::SYS_kill, copy as usize, libc::SIGKILL as usize, 0, 0) };
-    }
-    // SAFETY: our own child, without an exit signal.
-    unsafe { sys::call(libc::SYS_wait4, copy as usize, 0, libc::__WALL as usize, 0) };
+    task::reap(copy, answer.state.acquire() < DONE);
     match answer.state.acquire() {
         DONE => Outcome {
             sums: Some(Sums { lost_blocks: answer.lost_blocks.get(), lost_bytes: answer.lost_bytes.get() }),
@@ -139,8 +135,19 @@ fn describe(row: &Check, threads: &Threads, all_stopped: bool) {
     }
 }
 
+/// What the copy is given.
+struct Work<'a> {
+    request: &'a Request,
+    threads: &'a Threads,
+    answer: &'static Answer,
+}
+
+const STACK_BYTES: usize = 256 << 10;
+
 /// The copy's life.
-fn in_copy(request: &Request, threads: &Threads, answer: &'static Answer) -> ! {
+extern "C" fn in_copy(work: *const c_void) -> ! {
+    // SAFETY: the copy's own copy of what `check` gave.
+    let Work { request, threads, answer } = *unsafe { &*work.cast::<Work<'_>>() };
     let hot = request.hot;
     let task = Task {
         hot,
@@ -176,10 +183,7 @@ fn in_copy(request: &Request, threads: &Threads, answer: &'static Answer) -> ! {
             answer.state.publish(FAILED);
         }
     }
-    loop {
-        // SAFETY: ends the copy.
-        unsafe { sys::call(libc::SYS_exit_group, 0, 0, 0, 0) };
-    }
+    task::end()
 }
 
 /// A row of the recording like this one. False: no room.
@@ -247,23 +251,11 @@ fn fork_windows(given: bool) {
     }
 }
 
-/// A copy of the process, without an exit signal.
-fn fork() -> isize {
-    // SAFETY: as fork(2); the copy uses raw system calls only, and its copy of the stack.
-    unsafe { sys::call6(libc::SYS_clone, 0, 0, 0, 0, 0, 0) }
-}
-
 /// Waits until the copy has come so far, or has ended. False: the deadline came first.
 fn wait(answer: &Answer, copy: isize, state: u32, deadline_ns: u64) -> bool {
     let mut pause_ns = 20_000u64;
     while answer.state.acquire() < state {
-        let mut info = [0u64; 16];
-        let flags = (libc::WEXITED | libc::WNOHANG | libc::WNOWAIT | libc::__WALL) as usize;
-        let place = info.as_mut_ptr() as usize;
-        // SAFETY: the kernel writes one siginfo of 128 bytes.
-        let result = unsafe { sys::call6(libc::SYS_waitid, libc::P_PID as usize, copy as usize, place, flags, 0, 0) };
-        let [first, ..] = info;
-        if result != 0 || first != 0 {
+        if task::has_ended(copy) {
             return true;
         }
         if sys::monotonic_ns() >= deadline_ns {

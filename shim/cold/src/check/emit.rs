@@ -225,7 +225,7 @@ fn write_steps<M: Memory, C: Code>(
                 row.to.set(target);
                 row.block.set(0);
                 row.holder.set(piece.holder as u32);
-                row.number.set(piece.number);
+                row.number.set(if piece.holder == Holder::Mapping { 0 } else { piece.number });
             }
             Some(from) => {
                 let (start, end) = marks.extent(from as usize);

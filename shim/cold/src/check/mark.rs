@@ -15,6 +15,7 @@ use memtrace_wire::layout::Holder;
 use super::blocks::{Blocks, state};
 use super::heuristics::{Code, applies};
 use super::memory::Memory;
+use super::roots::SHARED;
 use super::space::{Array, List};
 
 /// Memory that holds blocks: from, to, and who it belongs to.
@@ -65,6 +66,10 @@ pub struct Marks<'a, M, C> {
     pub stacks: List<[u64; 2]>,
 }
 
+/// Shared memory is read in steps.
+const SHARED_STEP: u64 = 1 << 20;
+/// Shared memory that is read of one mapping.
+const SHARED_MAX: u64 = 1 << 30;
 /// Bytes between two looks at the clock.
 const PATIENCE_BYTES: u64 = 16 << 20;
 
@@ -86,8 +91,20 @@ impl<'a, M: Memory, C: Code> Marks<'a, M, C> {
 
     /// Marks what a piece of root memory holds; `number` is the piece's.
     pub fn root(&mut self, piece: &Piece, number: u32) {
+        let is_shared = piece.holder == Holder::Mapping && piece.number == SHARED;
+        // Shared memory is read in steps too small for a look at which pages were touched.
+        let step = if is_shared { SHARED_STEP } else { u64::MAX };
+        let mut start = piece.start;
+        while start < piece.end.min(piece.start.saturating_add(if is_shared { SHARED_MAX } else { u64::MAX })) {
+            let end = piece.end.min(start.saturating_add(step));
+            self.root_part(start, end, number);
+            start = end;
+        }
+    }
+
+    fn root_part(&mut self, start: u64, end: u64, number: u32) {
         let memory = self.memory;
-        self.unreadable += memory.words(piece.start, piece.end, |at, word| {
+        self.unreadable += memory.words(start, end, |at, word| {
             self.each_target(word, |marks, block, is_start| {
                 if marks.reach(block, is_start) {
                     marks.parents.set(block, FROM_ROOT | marks.from_roots.count() as u32);

@@ -113,13 +113,61 @@ pub trait Memory {
     }
 }
 
-/// The memory of this copy of the process.
+/// The memory of this copy of the process. Private memory: what a copy has not touched of shared memory looks as if it
+/// were not there.
 pub struct Own;
+
+/// From this length on pages that were never touched are passed over.
+const SPARSE_BYTES: u64 = 32 << 20;
+
+/// The parts of a stretch that were ever touched (proc(5), /proc/pid/pagemap: bit 63 present, 62 swapped); all of it
+/// if the kernel does not say.
+fn present(from: u64, to: u64, mut each: impl FnMut(u64, u64)) {
+    const ENTRIES: usize = 4096;
+    let fd = i32::try_from(sys::open(c"/proc/thread-self/pagemap", libc::O_RDONLY, 0)).unwrap_or(-1);
+    let mut entries = [0u64; ENTRIES];
+    let mut at = from;
+    while at < to {
+        let place = (at / PAGE * 8) as usize;
+        let count = (to.div_ceil(PAGE) - at / PAGE).min(ENTRIES as u64) as usize;
+        // SAFETY: the kernel writes into the entries only.
+        let length =
+            unsafe { sys::call(libc::SYS_pread64, fd as usize, entries.as_mut_ptr() as usize, count * 8, place) };
+        let end = (at / PAGE * PAGE + count as u64 * PAGE).min(to);
+        if length != (count * 8) as isize {
+            each(at, end);
+            at = end;
+            continue;
+        }
+        for entry in entries.iter().take(count) {
+            let next = ((at / PAGE + 1) * PAGE).min(to);
+            if entry >> 62 != 0 {
+                each(at, next);
+            }
+            at = next;
+        }
+    }
+    if fd >= 0 {
+        sys::close(fd);
+    }
+}
 
 impl Memory for Own {
     #[inline(always)]
     fn words(&self, from: u64, to: u64, mut each: impl FnMut(u64, u64)) -> u64 {
-        let (mut at, to) = (from.next_multiple_of(8), to & !7);
+        let (at, to) = (from.next_multiple_of(8), to & !7);
+        if to.saturating_sub(at) < SPARSE_BYTES {
+            return self.dense(at, to, each);
+        }
+        let mut unreadable = 0;
+        present(at, to, |from, to| unreadable += self.dense(from, to, &mut each));
+        unreadable
+    }
+}
+
+impl Own {
+    #[inline(always)]
+    fn dense(&self, mut at: u64, to: u64, mut each: impl FnMut(u64, u64)) -> u64 {
         let mut unreadable = 0;
         while at < to {
             // SAFETY: it reads only, and faults are caught.

@@ -35,7 +35,8 @@ pub struct Mappings {
 }
 
 const READ_ONLY: u32 = 1;
-const SHARED: u32 = 2;
+/// `Piece::number` of a mapping that others see.
+pub const SHARED: u32 = 2;
 const EXECUTABLE: u32 = 1;
 /// Mappings that a process may have (vm.max_map_count is 65,530 by default).
 const MAPPINGS_MAX: usize = 1 << 24;
@@ -197,7 +198,7 @@ impl Plan {
                         Some(name) => Piece { start, end, ..name },
                         // Read-only, and no module's: never was written.
                         None if mapping.number == READ_ONLY => return,
-                        None => Piece { start, end, holder: Holder::Mapping, number: 0 },
+                        None => Piece { start, end, holder: Holder::Mapping, number: mapping.number },
                     };
                     bytes += end - start;
                     pieces.push(piece);

@@ -1,0 +1,62 @@
+//! A new task of the kernel's, on a stack of its own: the target's may be small, and nearly used up.
+
+use core::arch::asm;
+use core::ffi::c_void;
+use memtrace_wire::sys;
+
+/// What a task does; it ends itself.
+pub type Life = extern "C" fn(*const c_void) -> !;
+
+/// Starts one: clone(2) with these flags and no exit signal, so that no wait of the target's sees it. `stack` is the
+/// upper end of its stack, a multiple of 16. Its id, or -errno.
+pub fn start(flags: i32, stack: u64, life: Life, argument: *const c_void) -> isize {
+    let result: isize;
+    // SAFETY: the new task runs `life` on the new stack and never returns from it; here all is as before.
+    unsafe {
+        asm!(
+            "syscall",
+            "test rax, rax",
+            "jnz 2f",
+            "xor ebp, ebp",
+            "mov rdi, r12",
+            "call r13",
+            "2:",
+            inlateout("rax") libc::SYS_clone as isize => result,
+            in("rdi") flags as usize, in("rsi") stack, in("rdx") 0, in("r10") 0, in("r8") 0,
+            in("r12") argument, in("r13") life,
+            lateout("rcx") _, lateout("r11") _,
+        );
+    }
+    result
+}
+
+/// Ends the calling task, with all others of its process.
+pub fn end() -> ! {
+    loop {
+        // SAFETY: ends the process.
+        unsafe { sys::call(libc::SYS_exit_group, 0, 0, 0, 0) };
+    }
+}
+
+/// Whether a task has ended; it stays to be waited for.
+pub fn has_ended(task: isize) -> bool {
+    let mut info = [0u64; 16];
+    let flags = libc::WEXITED | libc::WNOHANG | libc::WNOWAIT | libc::__WALL;
+    let place = info.as_mut_ptr() as usize;
+    // SAFETY: the kernel writes one siginfo of 128 bytes.
+    let result =
+        unsafe { sys::call6(libc::SYS_waitid, libc::P_PID as usize, task as usize, place, flags as usize, 0, 0) };
+    let [first, ..] = info;
+    result != 0 || first != 0
+}
+
+/// Waits for a task of ours; killed first, if it is `to_be_killed`.
+pub fn reap(task: isize, to_be_killed: bool) {
+    // SAFETY: our own child, which has no exit signal.
+    unsafe {
+        if to_be_killed {
+            sys::call(libc::SYS_kill, task as usize, libc::SIGKILL as usize, 0, 0);
+        }
+        sys::call(libc::SYS_wait4, task as usize, 0, libc::__WALL as usize, 0);
+    }
+}

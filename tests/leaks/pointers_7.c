@@ -1,0 +1,15 @@
+// Case 7: root → inside of AAA → BBB.
+// expect 3004: possible
+// expect 1004: possible
+// valgrind: same
+#include "leaks.h"
+
+static void *volatile root;
+
+int main(void) {
+    hidden a = take(3004);
+    put_in(a, 16, take(LOST));
+    put(&root, inside(a, 96));
+    clobber();
+    return 0;
+}

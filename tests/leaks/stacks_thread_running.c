@@ -1,0 +1,25 @@
+// The stack of a thread that is running holds.
+// expect 2012: reachable
+// expect 1004: definite
+// flags: -pthread
+// valgrind: same
+#include "parts/threads.h"
+
+static void *body(void *nothing) {
+    void *volatile locals[8] = {0};
+    put(&locals[2], take(HELD));
+    put(&locals[3], take(LOST));
+    locals[3] = NULL;
+    clobber();
+    is_ready = 1;
+    for (volatile unsigned long count = 0;; count++) {
+    }
+    return (void *)locals[2];
+}
+
+int main(void) {
+    start(body);
+    wait_until_ready();
+    clobber();
+    return 0;
+}
