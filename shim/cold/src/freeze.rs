@@ -16,7 +16,7 @@ use memtrace_wire::sys;
 
 use crate::check::space::Array;
 use crate::task;
-use crate::threads::{REGISTERS, Seen, Threads};
+use crate::threads::{self, REGISTERS, Seen, Threads};
 
 /// What the two agree on.
 struct Agreed {
@@ -40,6 +40,10 @@ const STACK_BYTES: usize = 64 << 10;
 const USER_WORDS: usize = 27;
 const USER_SP: usize = 19;
 const USER_FS_BASE: usize = 21;
+const USER_RESULT: usize = 10;
+const USER_NUMBER: usize = 15;
+const USER_AT: usize = 16;
+const SYSCALL_BYTES: u64 = 2;
 /// r15, r14, r13, r12, rbp, rbx, r11, r10, r9, r8, rax, rcx, rdx, rsi, rdi, and the rax of a system call.
 const USER_REGISTERS: [usize; REGISTERS] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15];
 
@@ -173,5 +177,32 @@ fn read(seen: &mut Seen) -> bool {
         *to = word(place);
     }
     seen.has_registers = 1;
+    if was_cut_short(seen.tid, &user) {
+        // The call begins anew, as the kernel would have it for most calls itself (signal(7), "Interruption of
+        // system calls"); a time that it was given runs from its beginning.
+        let (number, at) = (word(USER_NUMBER), word(USER_AT) - SYSCALL_BYTES);
+        for (place, value) in [(USER_RESULT, number), (USER_AT, at)] {
+            if let Some(word) = user.get_mut(place) {
+                *word = value;
+            }
+        }
+        const SETREGS: usize = 13;
+        // SAFETY: the kernel reads one user_regs_struct.
+        unsafe { sys::call(libc::SYS_ptrace, SETREGS, seen.tid as usize, 0, user.as_ptr() as usize) };
+    }
     true
+}
+
+/// Whether a thread waited in a system call that the stop has made to fail with EINTR (epoll_wait, sigtimedwait), and
+/// nothing else has.
+fn was_cut_short(tid: u32, user: &[u64; USER_WORDS]) -> bool {
+    let word = |place: usize| user.get(place).copied().unwrap_or(0);
+    let interrupted = (libc::EINTR as u64).wrapping_neg();
+    if word(USER_RESULT) != interrupted || word(USER_NUMBER) > 1024 {
+        return false;
+    }
+    let at = word(USER_AT);
+    // SAFETY: the tracer has the target's memory, and the thread has just run this instruction.
+    let is_syscall = sys::is_readable(at as usize - 2) && unsafe { ((at - 2) as *const [u8; 2]).read() } == [0x0f, 0x05];
+    is_syscall && !threads::has_signal(tid)
 }

@@ -86,6 +86,24 @@ pub fn classify(ending: &Ending<'_>) {
     file::restore_signals(mask);
 }
 
+/// The same for a tracer: 0 with a shared recording, or the descriptor of a file with the private one; -1: nothing was
+/// classified.
+pub fn check_into(ending: &Ending<'_>, cause: Cause) -> i64 {
+    let mask = file::block_signals();
+    let file = if ending.hot.store.is_shared() { None } else { copy::memory_file() };
+    let outcome = ending.check(cause, file, ending.deadline_ns());
+    file::restore_signals(mask);
+    match (outcome, file) {
+        (Some(Outcome { sums: Some(_), .. }), None) => 0,
+        (Some(Outcome { sums: Some(_), is_written: true }), Some(fd)) => fd.into(),
+        (_, Some(fd)) => {
+            sys::close(fd);
+            -1
+        }
+        _ => -1,
+    }
+}
+
 /// Checks in a process that goes on: the blocks that are lost. `None`: nothing was classified.
 pub fn check(ending: &Ending<'_>, cause: Cause) -> Option<u64> {
     let mask = file::block_signals();

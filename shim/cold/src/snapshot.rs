@@ -149,6 +149,8 @@ extern "C" fn in_copy(work: *const c_void) -> ! {
     // SAFETY: the copy's own copy of what `check` gave.
     let Work { request, threads, answer } = *unsafe { &*work.cast::<Work<'_>>() };
     let hot = request.hot;
+    // Whoever held it is not in the copy.
+    hot.store.unlock();
     let task = Task {
         hot,
         rules: request.rules,

@@ -163,6 +163,30 @@ fn tasks(into: &mut List<u64>) -> Option<()> {
     Some(())
 }
 
+/// Whether a signal waits to be handled by a thread (proc(5), SigPnd, ShdPnd, SigBlk); yes, if that cannot be read.
+pub fn has_signal(tid: u32) -> bool {
+    let mut path = Buffer::<64>::new();
+    path.push(b"/proc/self/task/");
+    path.push_number(u64::from(tid));
+    path.push(b"/status");
+    let Some(Ok(fd)) = path.as_c_str().map(|path| i32::try_from(sys::open(path, libc::O_RDONLY, 0))) else { return true };
+    if fd < 0 {
+        return true;
+    }
+    let mut text = [0u8; 4096];
+    let length = sys::read(fd, &mut text).max(0) as usize;
+    sys::close(fd);
+    let text = text.get(..length).unwrap_or(&[]);
+    let value = |name: &[u8]| {
+        let line = text.split(|&byte| byte == b'\n').find_map(|line| line.strip_prefix(name));
+        line.map(|line| hexadecimal(line.trim_ascii_start()))
+    };
+    match (value(b"SigPnd:"), value(b"ShdPnd:"), value(b"SigBlk:")) {
+        (Some(own), Some(shared), Some(blocked)) => (own | shared) & !blocked != 0,
+        _ => true,
+    }
+}
+
 /// The stack pointer of a thread that waits (proc(5), /proc/pid/task/tid/syscall); 0: it runs, or is gone.
 fn waiting_sp(tid: u32) -> u64 {
     let mut path = Buffer::<64>::new();

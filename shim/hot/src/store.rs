@@ -91,6 +91,11 @@ impl Store {
         self.grow.reset();
     }
 
+    /// For a copy of the process with one thread: nobody holds the lock.
+    pub fn unlock(&self) {
+        self.grow.reset();
+    }
+
     fn open_private(&self) -> bool {
         self.shared.set(0);
         let Some(region) = crate::map::map_window(FILE_HEADER_BYTES as usize) else { return false };

@@ -177,8 +177,10 @@ records! {
         pub held_count: U64,
         /// As above.
         pub step_count: U64,
+        /// Address of the function by which a tracer checks: see `check_here` in the door.
+        pub check_entry: U64,
         /// Not used yet.
-        pub spare: [U64; 48],
+        pub spare: [U64; 47],
         /// What was lost, by `Loss`.
         pub losses: [U64; 40],
     }
