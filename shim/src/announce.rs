@@ -1,12 +1,13 @@
 //! What the target says about its own memory: functions of memtrace's own, and those of LeakSanitizer that programs
 //! already call (sanitizer/lsan_interface.h).
 
-use core::ffi::{c_int, c_void};
-use memtrace_wire::layout::Cause;
+use core::ffi::{CStr, c_char, c_int, c_void};
+use memtrace_hot::unwind::object::link_maps;
+use memtrace_wire::layout::{Cause, ProcessHeader};
 use memtrace_wire::sys;
 
 use crate::inside::{self, HOT, is_active};
-use crate::{end, real};
+use crate::{elf, end, real};
 
 /// The memory is a root from here on: what it points to is not lost.
 #[unsafe(no_mangle)]
@@ -84,6 +85,30 @@ pub extern "C" fn __lsan_do_leak_check() {
 #[unsafe(no_mangle)]
 pub extern "C" fn __lsan_do_recoverable_leak_check() -> c_int {
     c_int::from(memtrace_check_leaks() > 0)
+}
+
+/// Asks the program for suppressions of its own, as LeakSanitizer does, and keeps them in the recording.
+pub fn ask_for_suppressions(process: &ProcessHeader) {
+    if process.suppressions.bytes.get() != 0 {
+        return;
+    }
+    let found = link_maps().find_map(|map| elf::function(map, c"__lsan_default_suppressions"));
+    let Some(address) = found else { return };
+    // SAFETY: a function of this name has this type (sanitizer/lsan_interface.h).
+    let call: extern "C" fn() -> *const c_char = unsafe { core::mem::transmute(address) };
+    let text = call();
+    if !text.is_null() {
+        // SAFETY: it gives a C string that stays.
+        HOT.keep_text(unsafe { CStr::from_ptr(text) }.to_bytes(), &process.suppressions);
+    }
+}
+
+/// Memory that fork children do not get is missing in a copy of the process too.
+pub extern "C" fn note_madvise(_: usize, _: usize, advice: c_int) -> usize {
+    if [libc::MADV_DONTFORK, libc::MADV_WIPEONFORK].contains(&advice) {
+        HOT.announced.unforked.set(1);
+    }
+    real::MADVISE.get()
 }
 
 /// Signal stacks are roots, and the kernel alone knows where they are: see sigaltstack(2).

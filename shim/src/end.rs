@@ -8,7 +8,7 @@ use memtrace_wire::settings;
 use memtrace_wire::sys;
 
 use crate::inside::HOT;
-use crate::{real, start, tls};
+use crate::{announce, real, start, tls};
 
 /// A copy of stderr, made when the end began; programs close theirs before the last handler. `NO_FD`: none.
 static STDERR: U32 = U32::new(NO_FD);
@@ -121,6 +121,7 @@ pub fn finish() {
         return;
     }
     let settings = settings::parse(start::own_variables());
+    announce::ask_for_suppressions(process);
     if HOT.store.is_shared() {
         return memtrace_cold::classify(&ending(&settings, None));
     }

@@ -9,7 +9,7 @@ use memtrace_wire::layout::End;
 
 use memtrace_wire::sys;
 
-use crate::announce::note_sigaltstack;
+use crate::announce::{note_madvise, note_sigaltstack};
 use crate::inside::{self, HOT, is_active};
 use crate::{end, real, tls};
 
@@ -150,6 +150,7 @@ ends! {
 
 extern "C" fn note_pthread_create() -> usize {
     is_active();
+    HOT.announced.threaded.set(1);
     real::PTHREAD_CREATE.get()
 }
 
@@ -166,6 +167,9 @@ extern "C" fn note_prctl(option: c_int, argument: usize) -> usize {
 extern "C" fn note_syscall(number: i64, operation: usize) -> usize {
     if number == libc::SYS_seccomp && operation <= 1 {
         seal();
+    }
+    if number == libc::SYS_madvise {
+        HOT.announced.unforked.set(1);
     }
     real::SYSCALL.get()
 }
@@ -224,6 +228,8 @@ passage! {
     prctl, note_prctl;
     /// See syscall(2): the other way to seccomp.
     syscall, note_syscall;
+    /// See madvise(2).
+    madvise, note_madvise;
     /// See sigaltstack(2).
     sigaltstack, note_sigaltstack;
     /// See pthread_setname_np(3).

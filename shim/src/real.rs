@@ -79,6 +79,7 @@ reals! {
     LIBC_MEMALIGN = c"__libc_memalign";
     FFLUSH = c"fflush";
     SIGALTSTACK = c"sigaltstack";
+    MADVISE = c"madvise";
     EXIT = c"exit";
     FAST_EXIT = c"_exit";
     FAST_EXIT_C99 = c"_Exit";

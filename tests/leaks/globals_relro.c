@@ -7,7 +7,7 @@
 #include "leaks.h"
 #include <sys/mman.h>
 
-static void *volatile held __attribute__((section(".data.rel.ro"), aligned(8))) = &held;
+static void *volatile held __attribute__((section(".data.rel.ro"), aligned(8))) = (void *)1;
 
 static void protect(int protection) {
     CHECK(mprotect((void *)((uintptr_t)&held & -4096ul), 4096, protection) == 0);

@@ -158,7 +158,10 @@ fn last_check(process: &Process, found: &mut Found) -> String {
             add(found, kind, number("blocks"), number("bytes"));
         }
     }
-    check["rung"].as_str().map_or_else(|| check["rung"].to_string(), str::to_owned)
+    match check["hindrance"].as_str() {
+        Some(hindrance) => format!("{}, for {hindrance}", check["rung"]),
+        None => check["rung"].to_string(),
+    }
 }
 
 /// Under valgrind's Memcheck.
@@ -167,7 +170,8 @@ fn witness(place: &Place, file: &Path, truth: &Truth, optimisation: &str) -> Vec
         return Vec::new();
     }
     let program = build(place, file, truth, optimisation);
-    let options = ["--leak-check=full", "--show-leak-kinds=all", "--errors-for-leak-kinds=none", "--trace-children=yes"];
+    let options =
+        ["--leak-check=full", "--show-leak-kinds=all", "--errors-for-leak-kinds=none", "--trace-children=yes"];
     let job = place.job(How::Native, "valgrind").args(options).args(["--num-callers=20", "--run-libc-freeres=no"]);
     let log = format!("--log-file={}", place.join(&format!("log{optimisation}-%p")).display());
     let ended = with(job.arg(log).arg(program).patience(PATIENCE), truth).run();

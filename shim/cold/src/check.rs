@@ -15,6 +15,7 @@ pub mod memory;
 mod ranges;
 mod roots;
 pub mod space;
+mod stacks;
 
 use memtrace_hot::Hot;
 use memtrace_wire::layout::{Check, Hindrance, Holder, IGNORED, LOADER_BLOCKS, check_flags};

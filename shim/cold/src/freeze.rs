@@ -203,6 +203,7 @@ fn was_cut_short(tid: u32, user: &[u64; USER_WORDS]) -> bool {
     }
     let at = word(USER_AT);
     // SAFETY: the tracer has the target's memory, and the thread has just run this instruction.
-    let is_syscall = sys::is_readable(at as usize - 2) && unsafe { ((at - 2) as *const [u8; 2]).read() } == [0x0f, 0x05];
+    let is_syscall =
+        sys::is_readable(at as usize - 2) && unsafe { ((at - 2) as *const [u8; 2]).read() } == [0x0f, 0x05];
     is_syscall && !threads::has_signal(tid)
 }

@@ -106,12 +106,6 @@ impl Threads {
         self.known.count()
     }
 
-    /// Thread pointers of threads that are gone.
-    pub fn gone(&self) -> impl Iterator<Item = u64> + '_ {
-        let lives = |tls: u64, tid: u64| self.iter().any(|seen| seen.tls == tls || u64::from(seen.tid) == tid);
-        self.known.iter().filter(move |&[tls, tid]| tls != 0 && !lives(tls, tid)).map(|[tls, _]| tls)
-    }
-
     /// Asks the kernel where the others' stacks stand, which it says of those that wait in a system call.
     pub fn ask(&self) {
         for place in 1..self.count() {
@@ -169,7 +163,9 @@ pub fn has_signal(tid: u32) -> bool {
     path.push(b"/proc/self/task/");
     path.push_number(u64::from(tid));
     path.push(b"/status");
-    let Some(Ok(fd)) = path.as_c_str().map(|path| i32::try_from(sys::open(path, libc::O_RDONLY, 0))) else { return true };
+    let Some(Ok(fd)) = path.as_c_str().map(|path| i32::try_from(sys::open(path, libc::O_RDONLY, 0))) else {
+        return true;
+    };
     if fd < 0 {
         return true;
     }

@@ -1,6 +1,6 @@
 //! What the program itself says about its memory: more roots, and blocks that are no leaks.
 
-use memtrace_wire::map::U64;
+use memtrace_wire::map::{U32, U64};
 
 use crate::Hot;
 use crate::rows::Rows;
@@ -12,6 +12,10 @@ pub struct Announced {
     pub roots: Rows,
     /// Address and site of blocks that are to be ignored.
     pub ignored: Rows,
+    /// 1: a thread was made.
+    pub threaded: U32,
+    /// 1: memory was kept from fork children (madvise(2), MADV_DONTFORK, MADV_WIPEONFORK).
+    pub unforked: U32,
     /// Signal stacks (sigaltstack(2)): address, and length with the thread's kernel id in the upper half.
     pub signal_stacks: Rows,
 }
@@ -19,7 +23,13 @@ pub struct Announced {
 impl Announced {
     /// Nothing.
     pub const fn new() -> Self {
-        Self { roots: Rows::new(), ignored: Rows::new(), signal_stacks: Rows::new() }
+        Self {
+            roots: Rows::new(),
+            ignored: Rows::new(),
+            threaded: U32::new(0),
+            unforked: U32::new(0),
+            signal_stacks: Rows::new(),
+        }
     }
 
     /// A piece of memory is a root from here on.

@@ -34,26 +34,31 @@ pub struct Row<'a> {
 
 /// Gives every mapping to `each`, until it says that it has seen enough. False: the list cannot be read.
 pub fn rows(list: &CStr, mut each: impl FnMut(&Row<'_>) -> bool) -> bool {
-    let Ok(fd) = i32::try_from(sys::open(list, libc::O_RDONLY, 0)) else { return false };
-    if fd < 0 {
-        return false;
-    }
-    let mut lines = Lines { fd, buffer: [0; 1024], length: 0, at: 0 };
-    let mut line = Path::new();
     let mut any = false;
-    while lines.next(&mut line) {
-        if let Some(row) = row(line.as_bytes()) {
+    lines(list, |line| match row(line) {
+        Some(row) => {
             any = true;
-            if !each(&row) {
-                break;
-            }
+            each(&row)
         }
-    }
-    sys::close(fd);
+        None => true,
+    });
     any
 }
 
-fn row(line: &[u8]) -> Option<Row<'_>> {
+/// Gives every line of a file to `each`, until it says that it has seen enough.
+pub fn lines(path: &CStr, mut each: impl FnMut(&[u8]) -> bool) {
+    let Ok(fd) = i32::try_from(sys::open(path, libc::O_RDONLY, 0)) else { return };
+    if fd < 0 {
+        return;
+    }
+    let mut lines = Lines { fd, buffer: [0; 1024], length: 0, at: 0 };
+    let mut line = Path::new();
+    while lines.next(&mut line) && each(line.as_bytes()) {}
+    sys::close(fd);
+}
+
+/// A line of the list.
+pub fn row(line: &[u8]) -> Option<Row<'_>> {
     let dash = line.iter().position(|&byte| byte == b'-')?;
     let space = line.iter().position(|&byte| byte == b' ')?;
     let [readable, writable, executable, sharing] = line.get(space + 1..)?.first_chunk::<4>()?;

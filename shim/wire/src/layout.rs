@@ -179,8 +179,10 @@ records! {
         pub step_count: U64,
         /// Address of the function by which a tracer checks: see `check_here` in the door.
         pub check_entry: U64,
+        /// Text: what the program's `__lsan_default_suppressions` gives.
+        pub suppressions: TextAt,
         /// Not used yet.
-        pub spare: [U64; 47],
+        pub spare: [U64; 46],
         /// What was lost, by `Loss`.
         pub losses: [U64; 40],
     }

@@ -161,9 +161,8 @@ pub fn read_log(text: &str, found: &mut Found) {
         let Some((_, kind)) = KINDS.iter().find(|(words, _)| line.contains(words)) else { continue };
         // `1,112 (1,004 direct, 108 indirect) bytes in 1 blocks are …`.
         let direct = line.split_once('(').map_or(line, |(_, rest)| rest);
-        let number = |text: &str| {
-            text.split_whitespace().next().and_then(|word| word.replace(',', "").parse::<u64>().ok())
-        };
+        let number =
+            |text: &str| text.split_whitespace().next().and_then(|word| word.replace(',', "").parse::<u64>().ok());
         let blocks = line.split_once(" bytes in ").and_then(|(_, rest)| number(rest));
         if let (Some(bytes), Some(blocks)) = (number(direct), blocks) {
             add(found, kind, blocks, bytes);
@@ -180,7 +179,7 @@ fn a_head_is_read_and_judged() {
     add(&mut found, "definite", 1, 10);
     add(&mut found, "indirect", 2, 20);
     add(&mut found, "reachable", 1, 20);
-    assert_eq!(truth.judge(&found), [String::new(); 0]);
+    assert!(truth.judge(&found).is_empty());
     assert_eq!(truth.judge_witness(&found), ["20 bytes: expected 1 possible, found 1 reachable"]);
     add(&mut found, "possible", 3, 90);
     add(&mut found, "possible", 1, 20);
@@ -197,6 +196,7 @@ fn a_log_of_valgrind_is_read() {
                 ==1==    definitely lost: 1,004 bytes in 1 blocks\n";
     let mut found = Found::new();
     read_log(text, &mut found);
-    let expected = [(44, Kinds::from([("reachable".to_owned(), 2)])), (1004, Kinds::from([("definite".to_owned(), 1)]))];
+    let expected =
+        [(44, Kinds::from([("reachable".to_owned(), 2)])), (1004, Kinds::from([("definite".to_owned(), 1)]))];
     assert_eq!(found, Found::from(expected));
 }

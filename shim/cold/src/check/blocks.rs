@@ -155,8 +155,8 @@ impl Blocks {
                 }
                 let first = (u64::from(self.chunks.get(place)) - 1) as usize * CHUNK_PAGES;
                 let from = address.max(chunk << LEAF_SHIFT) >> PAGE_SHIFT & (CHUNK_PAGES as u64 - 1);
-                let to =
-                    last_of(address, bytes).min(((chunk + 1) << LEAF_SHIFT) - 1) >> PAGE_SHIFT & (CHUNK_PAGES as u64 - 1);
+                let to = last_of(address, bytes).min(((chunk + 1) << LEAF_SHIFT) - 1) >> PAGE_SHIFT
+                    & (CHUNK_PAGES as u64 - 1);
                 for page in from..=to {
                     let place = first + page as usize;
                     if self.pages.get(place) == 0 {

@@ -3,8 +3,8 @@
 use core::cell::Cell;
 use memtrace_hot::Hot;
 use memtrace_wire::layout::{
-    Check, EDGES_PER_WINDOW, HELD_PER_WINDOW, Holder, INSIDE, LOST_PER_WINDOW, STEPS_PER_WINDOW,
-    check_flags, lost_flags,
+    Check, EDGES_PER_WINDOW, HELD_PER_WINDOW, Holder, INSIDE, LOST_PER_WINDOW, STEPS_PER_WINDOW, check_flags,
+    lost_flags,
 };
 
 use super::blocks::{Blocks, state};

@@ -15,7 +15,7 @@ use memtrace_wire::layout::Holder;
 use super::blocks::{Blocks, state};
 use super::heuristics::{Code, applies};
 use super::memory::Memory;
-use super::roots::SHARED;
+use super::roots::{LIBC, SHARED};
 use super::space::{Array, List};
 
 /// Memory that holds blocks: from, to, and who it belongs to.
@@ -62,6 +62,8 @@ pub struct Marks<'a, M, C> {
     queue: Queue,
     /// Bytes that could not be read.
     pub unreadable: u64,
+    /// The root that is read belongs to malloc: its pointers to chunks are none to the blocks before them.
+    of_malloc: bool,
     /// A block in which a thread runs is read from its stack pointer on: block and address.
     pub stacks: List<[u64; 2]>,
 }
@@ -85,6 +87,7 @@ impl<'a, M: Memory, C: Code> Marks<'a, M, C> {
             from_roots: List::new(blocks.count() + 1)?,
             queue: Queue::new(blocks.count())?,
             unreadable: 0,
+            of_malloc: false,
             stacks: List::new(1024)?,
         })
     }
@@ -94,12 +97,14 @@ impl<'a, M: Memory, C: Code> Marks<'a, M, C> {
         let is_shared = piece.holder == Holder::Mapping && piece.number == SHARED;
         // Shared memory is read in steps too small for a look at which pages were touched.
         let step = if is_shared { SHARED_STEP } else { u64::MAX };
+        self.of_malloc = piece.holder == Holder::UnknownHeap || piece.holder == Holder::Global && piece.number == LIBC;
         let mut start = piece.start;
         while start < piece.end.min(piece.start.saturating_add(if is_shared { SHARED_MAX } else { u64::MAX })) {
             let end = piece.end.min(start.saturating_add(step));
             self.root_part(start, end, number);
             start = end;
         }
+        self.of_malloc = false;
     }
 
     fn root_part(&mut self, start: u64, end: u64, number: u32) {
@@ -274,8 +279,17 @@ impl<'a, M: Memory, C: Code> Marks<'a, M, C> {
             let is_empty_array = offset == 8 && bytes == 8 && self.memory.word(start) == Some(0);
             return is_empty_array.then_some((block, Some(0)));
         }
+        if self.of_malloc && self.is_chunk_behind(start, offset) {
+            return None;
+        }
         let heuristic = applies(self.memory, self.code, self.rules.heuristics, (start, bytes), word);
         Some((block, heuristic.map(|heuristic| heuristic as u8)))
+    }
+
+    /// Whether the chunk behind a block of glibc's begins at this offset: its header lies in the block's last 8 bytes
+    /// (malloc/malloc.c: a chunk's size and flags stand 8 bytes before the block, the chunk 16 before it).
+    fn is_chunk_behind(&self, start: u64, offset: u64) -> bool {
+        self.memory.word(start - 8).is_some_and(|size| (size & !7) == offset + 16)
     }
 
     /// Memory that this takes.

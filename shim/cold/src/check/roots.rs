@@ -20,11 +20,12 @@ use super::mark::Piece;
 use super::memory::Memory;
 use super::ranges::Ranges;
 use super::space::List;
-use crate::threads::{REGISTERS, Seen, Threads};
+use super::stacks;
+use crate::threads::{REGISTERS, Threads};
 
 /// The mappings of the process, as far as they matter.
 pub struct Mappings {
-    /// Those that may hold pointers: `number` is `READ_ONLY`, `SHARED` or 0.
+    /// Those that may hold pointers: `number` is `READ_ONLY`, `SHARED`, `ANONYMOUS` or 0.
     pub rows: Ranges,
     /// Code and read-only data of modules: `number` is `EXECUTABLE` or 0.
     pub files: Ranges,
@@ -37,11 +38,16 @@ pub struct Mappings {
 const READ_ONLY: u32 = 1;
 /// `Piece::number` of a mapping that others see.
 pub const SHARED: u32 = 2;
+const ANONYMOUS: u32 = 4;
 const EXECUTABLE: u32 = 1;
+/// `Piece::number` of libc's data: it holds pointers between chunks of the heap.
+pub const LIBC: u32 = 1;
 /// Mappings that a process may have (vm.max_map_count is 65,530 by default).
 const MAPPINGS_MAX: usize = 1 << 24;
 /// Modules and their segments.
 const SEGMENTS_MAX: usize = 1 << 16;
+/// Bytes below the stack pointer that a function may use without moving it.
+const RED_ZONE: u64 = 128;
 
 impl Mappings {
     /// Those of the process itself. `None`: the list cannot be read.
@@ -68,6 +74,9 @@ impl Mappings {
                 None
             } else if row.is_shared {
                 (row.is_writable && is_memory(row.name)).then_some(SHARED)
+            } else if row.name.is_empty() {
+                // It may have been written before it became read-only.
+                Some(ANONYMOUS)
             } else if row.is_writable {
                 Some(0)
             } else {
@@ -132,7 +141,8 @@ impl Plan {
             Self { cut: Ranges::new(room)?, named: Ranges::new(room)?, strays: List::new(threads.count() + 1)? };
         own::pieces(lists).for_each(|piece| _ = plan.cut.add(piece.start, piece.end, Holder::Block, 0));
         plan.modules(library);
-        plan.stacks(memory, mappings, threads);
+        let is_threaded = announced.threaded.get() != 0 || threads.count() > 1 || threads.known_count() > 1;
+        plan.stacks(memory, mappings, threads, is_threaded);
         plan.named.settle();
         Some(plan)
     }
@@ -145,15 +155,23 @@ impl Plan {
                 if is_own {
                     self.cut.add(start, end.next_multiple_of(4096), Holder::Block, 0);
                 } else {
-                    self.named.add(start, end.next_multiple_of(4096), Holder::Global, 0);
+                    let number = if is_libc(map.path().to_bytes()) { LIBC } else { 0 };
+                    self.named.add(start, end.next_multiple_of(4096), Holder::Global, number);
                 }
             });
         }
     }
 
-    fn stacks(&mut self, memory: &impl Memory, mappings: &Mappings, threads: &Threads) {
-        for thread in threads.iter() {
-            let own = own_stack(memory, &thread).unwrap_or(if thread.is_main { mappings.stack } else { (0, 0) });
+    fn stacks(&mut self, memory: &impl Memory, mappings: &Mappings, threads: &Threads, is_threaded: bool) {
+        // Threads that never allocated are known to the kernel alone, and when they are gone to glibc alone.
+        let rows = mappings.rows.iter().filter(|row| row.number == ANONYMOUS);
+        if is_threaded {
+            stacks::control_blocks(memory, rows, threads, |stack| _ = self.cut.add(stack.0, stack.1, Holder::Block, 0));
+        }
+        for (place, thread) in threads.iter().enumerate() {
+            let is_first = place == 0;
+            let own =
+                stacks::of_thread(memory, &thread).unwrap_or(if thread.is_main { mappings.stack } else { (0, 0) });
             let (low, high) = own;
             if low == high {
                 // Its stack is where its stack pointer is, as far as that mapping goes; what lies below is read too.
@@ -162,8 +180,10 @@ impl Plan {
             let tls = thread.tls & !0xfff;
             let top = if (low..high).contains(&tls) { tls } else { high };
             if (low..high).contains(&thread.sp) {
-                self.cut.add(low, thread.sp, Holder::Block, 0);
-                self.named.add(thread.sp, top, Holder::Stack, thread.tid);
+                // The thread that checks is inside a call; another one may use the red zone (System V ABI, 3.2.2).
+                let red = if is_first { 0 } else { RED_ZONE };
+                self.cut.add(low, thread.sp - red, Holder::Block, 0);
+                self.named.add(thread.sp - red, top, Holder::Stack, thread.tid);
             } else {
                 if thread.sp != 0 {
                     self.strays.push([thread.sp, u64::from(thread.tid)]);
@@ -171,11 +191,6 @@ impl Plan {
                 self.named.add(low, top, Holder::Stack, thread.tid);
             }
             self.named.add(top, high, Holder::Tls, thread.tid);
-        }
-        for tls in threads.gone() {
-            if let Some((low, high)) = stack_of(memory, tls, 0) {
-                self.cut.add(low, high, Holder::Block, 0);
-            }
         }
     }
 
@@ -227,6 +242,12 @@ impl Roots {
     }
 }
 
+/// Whether a module is glibc's libc.so, by the names that it has had.
+fn is_libc(path: &[u8]) -> bool {
+    let name = path.rsplit(|&byte| byte == b'/').next().unwrap_or(path);
+    name == b"libc.so.6" || name.starts_with(b"libc-2.")
+}
+
 /// Segments of a module that are written, relocation included.
 fn segments(map: &'static LinkMap, start: u64, mut each: impl FnMut(u64, u64)) {
     const WRITE: u32 = 2;
@@ -238,35 +259,4 @@ fn segments(map: &'static LinkMap, start: u64, mut each: impl FnMut(u64, u64)) {
         let from = bias.wrapping_add(header.p_vaddr) & !0xfff;
         each(from, bias.wrapping_add(header.p_vaddr).wrapping_add(header.p_memsz));
     }
-}
-
-/// The stack that glibc knows a thread by.
-fn own_stack(memory: &impl Memory, thread: &Seen) -> Option<(u64, u64)> {
-    if thread.tls == 0 || thread.is_main { None } else { stack_of(memory, thread.tls, thread.sp) }
-}
-
-/// `stackblock` and `stackblock_size` in glibc's struct pthread, whose place differs between versions: two words, an
-/// address of a page and a length in pages, that together end just above the structure itself.
-fn stack_of(memory: &impl Memory, tls: u64, sp: u64) -> Option<(u64, u64)> {
-    const FROM: u64 = 0x200;
-    const TO: u64 = 0xb00;
-    const ABOVE_MAX: u64 = 0x4000;
-    let mut before = 0u64;
-    let mut found = None;
-    memory.words(tls + FROM, tls + TO, |_, word| {
-        let (low, bytes) = (before, word);
-        before = word;
-        let high = low.wrapping_add(bytes);
-        let fits = low != 0
-            && low % 4096 == 0
-            && bytes % 4096 == 0
-            && low < tls
-            && high > tls
-            && high - tls < ABOVE_MAX
-            && bytes >= 4096;
-        if fits && found.is_none() && (sp == 0 || !(tls..high).contains(&sp)) {
-            found = Some((low, high));
-        }
-    });
-    found
 }
