@@ -156,36 +156,44 @@ pub fn check_now(cause: Cause) -> Option<u64> {
     memtrace_cold::check(&Ending { own, ..ending(&settings, None) }, cause)
 }
 
-/// A tracer has stopped this thread anywhere and lets it go on here, on its own stack below what is in use: a check
-/// for a command. `own`: what the thread held when it was stopped. The check is in the launcher's recording, or in the
-/// file whose descriptor is the result; else it is -1 (nothing was classified) or -2 (there is no recording). The
-/// tracer takes over again at the trap.
+/// A tracer has stopped this thread anywhere and lets it go on here, on its own stack below what is in use: begins a
+/// check for a command. `own`: what the thread held when it was stopped. When it is done, the first word there is the
+/// id of the process that checks, or 0: none could be made, -1: there is no recording; then the second is `BEGUN`, and
+/// the thread turns in circles until the tracer takes over again. A trap would be a signal, and change what the
+/// target has chosen to do with it.
 ///
 /// # Safety
 /// `own` is a stack pointer and six registers: rbx, rbp, r12 to r15; `cause` is a `Cause`.
 #[unsafe(naked)]
-pub unsafe extern "C" fn check_here(own: *const [u64; 7], cause: u32) {
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn memtrace_check_here(own: *mut [u64; 7], cause: u32) {
     core::arch::naked_asm!(
         ".cfi_startproc",
         ".cfi_undefined rip",
         "cld",
+        "mov rbx, rdi",
         "call {body}",
-        "int3",
-        "ud2",
+        "mov [rbx], rax",
+        "movabs rax, {begun}",
+        "mov [rbx + 8], rax",
+        "2:",
+        "pause",
+        "jmp 2b",
         ".cfi_endproc",
         body = sym check_for_command,
+        begun = const memtrace_wire::layout::BEGUN,
     )
 }
 
 extern "C" fn check_for_command(own: &[u64; 7], cause: u32) -> i64 {
     let cause = Cause::from_number(cause).unwrap_or(Cause::Command);
     if own_process().is_none() || sys::is_sealed() {
-        return -2;
+        return -1;
     }
     let settings = settings::parse(start::own_variables());
     let [sp, registers @ ..] = *own;
     let ending = Ending { own: Own { sp, registers }, ..ending(&settings, None) };
-    memtrace_cold::check_into(&ending, cause)
+    memtrace_cold::check_apart(&ending, cause).into()
 }
 
 fn ending<'a>(settings: &'a settings::Settings<'a>, stderr: Option<i32>) -> Ending<'a> {

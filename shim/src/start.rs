@@ -105,7 +105,6 @@ fn start() -> bool {
     HOT.sample.marked.set(u32::from(settings.sample_bytes != 0));
     HOT.budget.bytes_max.set(settings.memory_bytes_max);
     process.sample_bytes.set(settings.sample_bytes.into());
-    process.check_entry.set(end::check_here as *const () as u64);
     true
 }
 
@@ -178,7 +177,6 @@ fn register() -> Option<&'static Thread> {
         if let Some(process) = HOT.store.process() {
             process.fault_armed.set(u64::from(armed));
             process.sample_bytes.set(sample);
-            process.check_entry.set(end::check_here as *const () as u64);
         }
     }
     let pointer = tls::pointer();

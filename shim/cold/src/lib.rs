@@ -56,22 +56,16 @@ impl Ending<'_> {
         sys::monotonic_ns().saturating_add(self.settings.deadline_s.saturating_mul(1_000_000_000))
     }
 
+    fn request(&self, cause: Cause, into: Option<i32>, deadline_ns: u64) -> Request {
+        let Settings { heuristics, tags, .. } = *self.settings;
+        let rules = Rules { heuristics, low_bits: tags.low_bits, high_bits: tags.high_bits };
+        let Ending { hot, own, tls, library, .. } = *self;
+        Request { hot, cause, rules, own, tls, library, into, is_apart: false, deadline_ns }
+    }
+
     /// Checks for leaks, where that was not switched off. `into`: see `Request`.
     fn check(&self, cause: Cause, into: Option<i32>, deadline_ns: u64) -> Option<Outcome> {
-        let Settings { leaks, heuristics, tags, .. } = *self.settings;
-        let rules = Rules { heuristics, low_bits: tags.low_bits, high_bits: tags.high_bits };
-        leaks.then(|| {
-            snapshot::check(&Request {
-                hot: self.hot,
-                cause,
-                rules,
-                own: self.own,
-                tls: self.tls,
-                library: self.library,
-                into,
-                deadline_ns,
-            })
-        })
+        self.settings.leaks.then(|| snapshot::check(&self.request(cause, into, deadline_ns)))
     }
 }
 
@@ -86,22 +80,13 @@ pub fn classify(ending: &Ending<'_>) {
     file::restore_signals(mask);
 }
 
-/// The same for a tracer: 0 with a shared recording, or the descriptor of a file with the private one; -1: nothing was
-/// classified.
-pub fn check_into(ending: &Ending<'_>, cause: Cause) -> i64 {
+/// Begins a check for a tracer, which the target does not wait for: the id of the copy that checks, or 0.
+pub fn check_apart(ending: &Ending<'_>, cause: Cause) -> u32 {
     let mask = file::block_signals();
-    let file = if ending.hot.store.is_shared() { None } else { copy::memory_file() };
-    let outcome = ending.check(cause, file, ending.deadline_ns());
+    let request = Request { is_apart: true, ..ending.request(cause, None, ending.deadline_ns()) };
+    let copy = snapshot::begin_apart(&request);
     file::restore_signals(mask);
-    match (outcome, file) {
-        (Some(Outcome { sums: Some(_), .. }), None) => 0,
-        (Some(Outcome { sums: Some(_), is_written: true }), Some(fd)) => fd.into(),
-        (_, Some(fd)) => {
-            sys::close(fd);
-            -1
-        }
-        _ => -1,
-    }
+    copy.map_or(0, |copy| copy as u32)
 }
 
 /// Checks in a process that goes on: the blocks that are lost. `None`: nothing was classified.

@@ -39,6 +39,8 @@ pub struct Request {
     pub library: u64,
     /// A file for the whole recording, with what was found, if the recording is private.
     pub into: Option<i32>,
+    /// Nobody in the target waits for it.
+    pub is_apart: bool,
     /// CLOCK_MONOTONIC, nanoseconds.
     pub deadline_ns: u64,
 }
@@ -52,6 +54,9 @@ struct Answer {
     /// 1: the threads go on, and `pause_ns` is known.
     released: U32,
     is_written: U32,
+    /// The copy's id, where it is nobody's child.
+    copy: U32,
+    spare: U32,
     lost_blocks: U64,
     lost_bytes: U64,
     check: Check,
@@ -77,36 +82,12 @@ pub fn check(request: &Request) -> Outcome {
         note(hot, request.cause, hindrance);
         Outcome { sums: None, is_written: false }
     };
-    let Some(page) = share() else { return failed(Hindrance::Memory) };
-    let answer = page.answer;
-    let Some(threads) = Threads::list(hot, &request.own, request.tls) else { return failed(Hindrance::Memory) };
-    let row = &answer.check;
-    row.cause.set(request.cause as u32);
-    row.time_ns.set(sys::now_ns());
-    row.threads.set(threads.count() as u32 - 1);
-    let begin_ns = sys::monotonic_ns();
-    let frozen = (threads.count() > 1).then(|| freeze(&threads, request.deadline_ns)).flatten();
-    describe(row, &threads, frozen.as_ref().is_some_and(|frozen| !frozen.is_refused));
-    let Some(stack) = Array::<u8>::new(STACK_BYTES) else { return failed(Hindrance::Memory) };
-    let work = Work { request, threads: &threads, answer };
-    let kept = kept_back(hot);
-    fork_windows(true);
-    give(&kept, true);
-    let copy = task::start(0, stack.base() + STACK_BYTES as u64, in_copy, (&raw const work).cast());
-    fork_windows(false);
-    give(&kept, false);
-    let waited = if copy > 0 && (hot.store.is_shared() || frozen.is_none()) {
-        wait(answer, copy, LISTED, request.deadline_ns)
-    } else {
-        true
+    let (page, copy) = match begin(request) {
+        Ok(begun) => begun,
+        Err(hindrance) => return failed(hindrance),
     };
-    drop(frozen);
-    row.pause_ns.set(if threads.count() > 1 { sys::monotonic_ns() - begin_ns } else { 0 });
-    answer.released.publish(1);
-    if copy < 0 {
-        return failed(Hindrance::Copy);
-    }
-    let ended = waited && wait(answer, copy, DONE, request.deadline_ns);
+    let answer = page.answer;
+    let ended = wait(answer, copy, DONE, request.deadline_ns);
     task::reap(copy, answer.state.acquire() < DONE);
     match answer.state.acquire() {
         DONE => Outcome {
@@ -116,6 +97,65 @@ pub fn check(request: &Request) -> Outcome {
         FAILED => failed(Hindrance::from_number(answer.hindrance.get()).unwrap_or(Hindrance::Broken)),
         _ => failed(if ended { Hindrance::Broken } else { Hindrance::Deadline }),
     }
+}
+
+/// Begins a check that the target does not wait for: the copy's id. The copy is nobody's child in the target, writes
+/// what it finds into the shared recording or into a memory file of its own, and waits then to be killed if that is so.
+pub fn begin_apart(request: &Request) -> Result<isize, Hindrance> {
+    begin(request).map(|(_, copy)| copy)
+}
+
+fn begin(request: &Request) -> Result<(Page, isize), Hindrance> {
+    let hot = request.hot;
+    let page = share().ok_or(Hindrance::Memory)?;
+    let answer = page.answer;
+    let threads = Threads::list(hot, &request.own, request.tls).ok_or(Hindrance::Memory)?;
+    let row = &answer.check;
+    row.cause.set(request.cause as u32);
+    row.time_ns.set(sys::now_ns());
+    row.threads.set(threads.count() as u32 - 1);
+    let begin_ns = sys::monotonic_ns();
+    let frozen = (threads.count() > 1).then(|| freeze(&threads, request.deadline_ns)).flatten();
+    describe(row, &threads, frozen.as_ref().is_some_and(|frozen| !frozen.is_refused));
+    let stack = Array::<u8>::new(STACK_BYTES).ok_or(Hindrance::Memory)?;
+    let work = Work { request, threads: &threads, answer, stack: stack.base() + STACK_BYTES as u64 };
+    let kept = kept_back(hot);
+    fork_windows(true);
+    give(&kept, true);
+    let copy = if request.is_apart { copy_apart(&work) } else { copy(&work) };
+    fork_windows(false);
+    give(&kept, false);
+    if copy > 0 && (hot.store.is_shared() || threads.count() > 1 && frozen.is_none()) {
+        wait(answer, copy, LISTED, request.deadline_ns);
+    }
+    drop(frozen);
+    let is_paused = threads.count() > 1 || request.cause != Cause::End;
+    row.pause_ns.set(if is_paused { sys::monotonic_ns() - begin_ns } else { 0 });
+    answer.released.publish(1);
+    if copy > 0 { Ok((page, copy)) } else { Err(Hindrance::Copy) }
+}
+
+fn copy(work: &Work<'_>) -> isize {
+    task::start(0, work.stack, in_copy, core::ptr::from_ref(work).cast())
+}
+
+/// The same by way of a task that ends at once, so that the copy is no child of the target's.
+fn copy_apart(work: &Work<'_>) -> isize {
+    let Some(stack) = Array::<u8>::new(STACK_BYTES) else { return -1 };
+    let flags = libc::CLONE_VM | libc::CLONE_FS | libc::CLONE_FILES;
+    let between = task::start(flags, stack.base() + STACK_BYTES as u64, between, core::ptr::from_ref(work).cast());
+    if between <= 0 {
+        return between;
+    }
+    task::reap(between, false);
+    work.answer.copy.get() as i32 as isize
+}
+
+extern "C" fn between(work: *const c_void) -> ! {
+    // SAFETY: `copy_apart` gave it, and waits until this task has ended.
+    let work = unsafe { &*work.cast::<Work<'_>>() };
+    work.answer.copy.set(copy(work) as u32);
+    task::end_one()
 }
 
 /// How threads were seen.
@@ -144,6 +184,7 @@ struct Work<'a> {
     request: &'a Request,
     threads: &'a Threads,
     answer: &'static Answer,
+    stack: u64,
 }
 
 const STACK_BYTES: usize = 256 << 10;
@@ -151,8 +192,12 @@ const STACK_BYTES: usize = 256 << 10;
 /// The copy's life.
 extern "C" fn in_copy(work: *const c_void) -> ! {
     // SAFETY: the copy's own copy of what `check` gave.
-    let Work { request, threads, answer } = *unsafe { &*work.cast::<Work<'_>>() };
+    let Work { request, threads, answer, .. } = *unsafe { &*work.cast::<Work<'_>>() };
     let hot = request.hot;
+    if request.is_apart {
+        // Whoever waits for the end of a pipe must not wait for this copy.
+        file::close_all();
+    }
     // Whoever held it is not in the copy.
     hot.store.unlock();
     let task = Task {
@@ -163,34 +208,62 @@ extern "C" fn in_copy(work: *const c_void) -> ! {
         check: &answer.check,
         deadline_ns: request.deadline_ns,
     };
+    let row = &answer.check;
     let found = check::run(&task, || answer.state.publish(LISTED));
+    while answer.released.acquire() == 0 && sys::monotonic_ns() < request.deadline_ns {
+        sys::give_way();
+    }
+    row.cpu_ns.set(sys::cpu_ns());
+    if request.rules.low_bits | request.rules.high_bits != 0 {
+        row.flags.set(row.flags.get() | check_flags::TAGGED);
+    }
     match found {
         Ok(sums) => {
             answer.lost_blocks.set(sums.lost_blocks);
             answer.lost_bytes.set(sums.lost_bytes);
-            while answer.released.acquire() == 0 && sys::monotonic_ns() < request.deadline_ns {
-                sys::give_way();
-            }
-            answer.check.cpu_ns.set(sys::cpu_ns());
-            if request.rules.low_bits | request.rules.high_bits != 0 {
-                answer.check.flags.set(answer.check.flags.get() | check_flags::TAGGED);
-            }
-            if keep(hot, &answer.check) {
-                let written = request.into.is_some_and(|fd| copy::to_file(hot, fd));
-                answer.is_written.set(u32::from(written));
-                answer.state.publish(DONE);
-            } else {
-                answer.hindrance.set(Hindrance::Memory as u32);
-                answer.state.publish(FAILED);
-            }
         }
         Err(hindrance) => {
             answer.hindrance.set(hindrance as u32);
-            answer.state.publish(FAILED);
+            if request.is_apart {
+                note(hot, request.cause, hindrance);
+            }
         }
     }
+    let is_kept = found.is_ok() && keep(hot, row);
+    if found.is_ok() && !is_kept {
+        answer.hindrance.set(Hindrance::Memory as u32);
+    }
+    if request.is_apart {
+        wait_for_reader(hot, request.deadline_ns);
+    } else if is_kept {
+        let written = request.into.is_some_and(|fd| copy::to_file(hot, fd));
+        answer.is_written.set(u32::from(written));
+    }
+    answer.state.publish(if is_kept { DONE } else { FAILED });
     task::end()
 }
+
+/// Writes a private recording into a memory file, says so by the name of the task, and stays until the reader has
+/// opened it and ends the task.
+fn wait_for_reader(hot: &Hot, deadline_ns: u64) {
+    if hot.store.is_shared() {
+        return;
+    }
+    let Some(fd) = copy::memory_file() else { return };
+    if !copy::to_file(hot, fd) {
+        return;
+    }
+    // SAFETY: the name ends in a NUL.
+    unsafe { sys::call(libc::SYS_prctl, libc::PR_SET_NAME as usize, CHECKED.as_ptr() as usize, 0, 0) };
+    while sys::monotonic_ns() < deadline_ns {
+        let pause = [0u64, 10_000_000];
+        // SAFETY: a time of two words.
+        unsafe { sys::call(libc::SYS_nanosleep, pause.as_ptr() as usize, 0, 0, 0) };
+    }
+}
+
+/// The name of a copy whose memory file is whole.
+const CHECKED: &core::ffi::CStr = c"memtrace-check";
 
 /// A row of the recording like this one. False: no room.
 fn keep(hot: &Hot, from: &Check) -> bool {

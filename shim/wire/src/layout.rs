@@ -177,12 +177,10 @@ records! {
         pub held_count: U64,
         /// As above.
         pub step_count: U64,
-        /// Address of the function by which a tracer checks: see `check_here` in the door.
-        pub check_entry: U64,
         /// Text: what the program's `__lsan_default_suppressions` gives.
         pub suppressions: TextAt,
         /// Not used yet.
-        pub spare: [U64; 46],
+        pub spare: [U64; 47],
         /// What was lost, by `Loss`.
         pub losses: [U64; 40],
     }
@@ -462,6 +460,9 @@ records! {
         pub spare: U64,
     }
 }
+
+/// What `memtrace_check_here` says when the check has begun.
+pub const BEGUN: u64 = u64::from_le_bytes(*b"memtrace");
 
 /// Flags of `Check`.
 pub mod check_flags {
