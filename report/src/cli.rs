@@ -9,6 +9,7 @@ use memtrace_wire::leaks::Kinds;
 use memtrace_wire::settings::ROWS;
 
 use crate::error::Error;
+use crate::leaks::LeaksArgs;
 use crate::report::ReportArgs;
 use crate::views::leaks::parse_kinds;
 
@@ -35,6 +36,11 @@ pub enum Task {
     Run(RunArgs),
     /// Read a profile or a recording, and report what it holds
     Report(ReportArgs),
+    /// Check a running process for leaks, once or again and again
+    ///
+    /// The process stands still only until it is copied; the copy is searched beside it. Status 1: there are definite or
+    /// possible leaks.
+    Leaks(LeaksArgs),
     /// What the shim starts at the end of a target that has no launcher
     #[command(name = "__end", hide = true)]
     End {

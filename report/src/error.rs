@@ -10,6 +10,8 @@ use std::process::ExitCode;
 
 /// Nothing was wrong.
 pub const CLEAN: u8 = 0;
+/// Leaks were found.
+pub const FOUND: u8 = 1;
 /// Used wrongly, unusable input, or no data.
 pub const MISUSED: u8 = 2;
 /// memtrace itself failed.

@@ -3,6 +3,7 @@
 //! ```text
 //!   memtrace run     run ─▶ target + recording ─┐
 //!   memtrace __end   end ─▶ recording ──────────┤
+//!   memtrace leaks   leaks ─▶ copy of a running target ─▶ recording
 //!   memtrace report  report ─▶ profile ◀────────┘ recording ─▶ names ─▶ profile
 //!                       └─▶ views ─▶ text, JSON, XML
 //! ```
@@ -12,6 +13,7 @@
 mod cli;
 mod end;
 mod error;
+mod leaks;
 mod man;
 mod names;
 mod output;
@@ -50,6 +52,7 @@ fn task() -> Result<ExitCode, Error> {
         Typed::Text(text) => print(text.as_bytes()),
         Typed::Task(Task::Run(arguments)) => run::command(&arguments),
         Typed::Task(Task::Report(arguments)) => report::command(&arguments),
+        Typed::Task(Task::Leaks(arguments)) => leaks::command(&arguments),
         Typed::Task(Task::End { recording_fd, report_fd, answer_fd }) => {
             Ok(end::command(recording_fd, report_fd, answer_fd))
         }

@@ -217,6 +217,15 @@ fn is_same(recorded: &[u8], found: &[u8]) -> bool {
     }
 }
 
+/// Where a file has a function of this name, as the file counts.
+pub fn exported(path: &Path, name: &str) -> Option<u64> {
+    let file = ElfFile::open(path)?;
+    let tables = file.symbol_tables();
+    tables.iter().find_map(|table| {
+        file.functions(table).find(|symbol| symbol.name == name.as_bytes()).map(|symbol| symbol.address)
+    })
+}
+
 /// A path as the target gave it.
 pub fn path_of(bytes: &[u8]) -> PathBuf {
     use std::os::unix::ffi::OsStrExt;

@@ -3,6 +3,8 @@
 //! `main` is exported from here, past Rust's runtime: the runtime would ignore SIGPIPE, install signal handlers and
 //! open closed standard fds, and a target has to find all of that as memtrace found it.
 
+pub mod trace;
+
 use std::ffi::{CStr, CString, c_char, c_int};
 use std::fs::File;
 use std::io::{self, Read, Write};

@@ -31,8 +31,9 @@ use crate::profile::{Process, Profile};
 use crate::views::tree::Direction;
 use crate::views::{Choice, base_name};
 pub use escape::Safe;
-pub use leaks::{head, lost};
-pub use number::parse_bytes;
+pub use leaks::{head, lost, words};
+pub use frame::Lines;
+pub use number::{parse_bytes, thousands};
 pub use why::why;
 
 /// How text is set.

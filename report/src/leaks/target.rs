@@ -1,0 +1,149 @@
+//! A running process, as `memtrace leaks` finds it: its library, and where its recording is.
+
+use std::ffi::OsString;
+use std::fs::{self, File};
+use std::io;
+use std::os::unix::ffi::OsStringExt;
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use memtrace_wire::layout::{BEGUN, Cause};
+
+use crate::error::Error;
+use crate::names;
+use crate::recording::Recording;
+use crate::sys::trace::Stopped;
+use crate::sys::{self, Pid};
+
+/// The function in the library that begins a check.
+const ENTRY: &str = "memtrace_check_here";
+/// The name of a copy whose memory file is whole: `snapshot` in cold.
+const CHECKED: &str = "memtrace-check";
+/// How long the target may take to stop and to be copied.
+const STOP_PATIENCE: Duration = Duration::from_secs(5);
+
+/// The process.
+pub struct Target {
+    pid: u32,
+    entry: u64,
+    /// `pid:fd` of the launcher's recording, if a launcher started it.
+    launcher: Option<(u32, u32)>,
+}
+
+impl Target {
+    /// Finds memtrace in a process.
+    pub fn find(pid: u32) -> Result<Target, Error> {
+        let what = || format!("process {pid}");
+        let maps = fs::read(format!("/proc/{pid}/maps")).map_err(|cause| match cause.kind() {
+            io::ErrorKind::NotFound => Error::read(what(), "there is none"),
+            _ => Error::read(what(), format!("its mappings: {}", crate::error::words(&cause))),
+        })?;
+        let library = maps.split(|&byte| byte == b'\n').find_map(library_of);
+        let Some((start, path)) = library else {
+            return Err(Error::read(what(), "memtrace is not in it, expected one that was started with libmemtrace.so"));
+        };
+        // As the process sees it: it may be in a container.
+        let seen = PathBuf::from(format!("/proc/{pid}/root")).join(path.strip_prefix("/").unwrap_or(&path));
+        let entry = names::exported(&seen, ENTRY)
+            .ok_or_else(|| Error::read(what(), "its libmemtrace.so is of another version"))?;
+        let variables = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+        let launcher = variables.split(|&byte| byte == 0).find_map(|variable| {
+            let value = std::str::from_utf8(variable.strip_prefix(b"MEMTRACE_RUN=")?).ok()?;
+            let mut parts = value.split(':');
+            Some((parts.next()?.parse().ok()?, parts.next()?.parse().ok()?))
+        });
+        Ok(Target { pid, entry: start + entry, launcher })
+    }
+
+    /// Checks, and gives the recording with what was found. The process stands still until it is copied.
+    pub fn check(&self, cause: Cause, patience: Duration) -> Result<Recording, Error> {
+        let copy = self.begin(cause)?;
+        let limit = Instant::now() + patience;
+        let file = match self.launcher {
+            Some((pid, fd)) => {
+                while is_running(copy) && Instant::now() < limit {
+                    thread::sleep(Duration::from_millis(2));
+                }
+                File::open(format!("/proc/{pid}/fd/{fd}"))
+            }
+            None => taken_from(copy, limit),
+        };
+        let failed = |cause| Error::System { what: "cannot open the recording", cause };
+        let mut recording = Recording::from_file(file.map_err(failed)?, &format!("recording of process {}", self.pid))?;
+        // The latest image of the process.
+        recording.processes.retain(|process| process.header.pid.get() == self.pid);
+        let before_last = recording.processes.len().saturating_sub(1);
+        recording.processes.drain(..before_last);
+        Ok(recording)
+    }
+
+    /// Has the process copied; the copy's pid.
+    fn begin(&self, cause: Cause) -> Result<Pid, Error> {
+        let what = || format!("process {}", self.pid);
+        let thread = Stopped::stop(self.pid as Pid, STOP_PATIENCE).map_err(|cause| {
+            let why = match cause.kind() {
+                io::ErrorKind::PermissionDenied => {
+                    "ptrace was refused (another user, kernel.yama.ptrace_scope, or a debugger is attached)".into()
+                }
+                io::ErrorKind::TimedOut => "it did not stop".into(),
+                _ => crate::error::words(&cause),
+            };
+            Error::read(what(), why)
+        })?;
+        let copy = thread.call(self.entry, &thread.kept(), cause as u64, BEGUN, STOP_PATIENCE);
+        drop(thread);
+        match copy {
+            Ok(copy) if copy as i64 > 0 => Ok(copy as Pid),
+            Ok(0) => Err(Error::read(what(), "no copy of it could be made")),
+            Ok(_) => Err(Error::read(what(), "it is not recorded, or behind a filter of system calls")),
+            Err(cause) => Err(Error::System { what: "cannot have the process copied", cause }),
+        }
+    }
+
+    /// Whether it is still there.
+    pub fn is_alive(&self) -> bool {
+        is_running(self.pid as Pid)
+    }
+}
+
+/// First address and path of our library, if this line of maps is of it.
+fn library_of(line: &[u8]) -> Option<(u64, PathBuf)> {
+    let at = line.iter().position(|&byte| byte == b'/')?;
+    let path = PathBuf::from(OsString::from_vec(line[at..].to_vec()));
+    let name = path.file_name()?.to_str()?;
+    if !name.starts_with("libmemtrace") || !name.contains(".so") {
+        return None;
+    }
+    let start = line.split(|&byte| byte == b'-').next()?;
+    Some((u64::from_str_radix(std::str::from_utf8(start).ok()?, 16).ok()?, path))
+}
+
+/// Neither gone nor waiting to be reaped.
+fn is_running(pid: Pid) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    // The name before the state is in parentheses, and may hold some.
+    let state = stat.rsplit(')').next().and_then(|rest| rest.trim_start().chars().next());
+    state.is_some_and(|state| !matches!(state, 'Z' | 'X'))
+}
+
+/// The memory file of a copy that has finished, and the end of the copy.
+fn taken_from(copy: Pid, limit: Instant) -> io::Result<File> {
+    let is_whole = || fs::read_to_string(format!("/proc/{copy}/comm")).is_ok_and(|name| name.trim_end() == CHECKED);
+    while !is_whole() {
+        if !is_running(copy) || Instant::now() > limit {
+            sys::send(copy, libc::SIGKILL);
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+        thread::sleep(Duration::from_millis(2));
+    }
+    let is_memory = |path: &Path| fs::read_link(path).is_ok_and(|to| to.to_string_lossy().contains("memfd:memtrace"));
+    let file = fs::read_dir(format!("/proc/{copy}/fd"))
+        .and_then(|files| {
+            let mut paths = files.filter_map(|file| Some(file.ok()?.path()));
+            paths.find(|path| is_memory(path)).ok_or_else(|| io::ErrorKind::NotFound.into())
+        })
+        .and_then(File::open);
+    sys::send(copy, libc::SIGKILL);
+    file
+}

@@ -1,0 +1,181 @@
+//! ptrace(2): one thread of another process is stopped, made to run a function, and put back.
+
+use std::io;
+use std::mem::MaybeUninit;
+use std::ptr;
+use std::time::{Duration, Instant};
+
+use super::{Pid, checked};
+
+const SET_MASK: libc::c_uint = 0x420b;
+const GET_MASK: libc::c_uint = 0x420a;
+const XSTATE: usize = 0x202;
+/// Room for the largest processor state that there is (AMX: 11 KiB).
+const XSTATE_BYTES: usize = 64 << 10;
+/// The kernel changes rax to this where a stop has cut a call short.
+const INTERRUPTED: u64 = (libc::EINTR as u64).wrapping_neg();
+/// Calls have lower numbers; -1: the thread was in none.
+const CALLS_MAX: u64 = 1024;
+
+/// A thread that stands still; dropped, it goes on where it was.
+pub struct Stopped {
+    tid: Pid,
+    registers: libc::user_regs_struct,
+    state: Vec<u8>,
+    mask: u64,
+}
+
+impl Stopped {
+    /// Stops a thread.
+    pub fn stop(tid: Pid, patience: Duration) -> io::Result<Stopped> {
+        request(libc::PTRACE_SEIZE, tid, 0, 0)?;
+        let stopped = Self::seized(tid, patience);
+        if stopped.is_err() {
+            let _ = request(libc::PTRACE_DETACH, tid, 0, 0);
+        }
+        stopped
+    }
+
+    fn seized(tid: Pid, patience: Duration) -> io::Result<Stopped> {
+        request(libc::PTRACE_INTERRUPT, tid, 0, 0)?;
+        stop_seen(tid, patience)?;
+        let registers = registers(tid)?;
+        let mut state = vec![0u8; XSTATE_BYTES];
+        let mut vector = libc::iovec { iov_base: state.as_mut_ptr().cast(), iov_len: state.len() };
+        request(libc::PTRACE_GETREGSET, tid, XSTATE, &raw mut vector as usize)?;
+        state.truncate(vector.iov_len);
+        let mut mask = 0u64;
+        request(GET_MASK, tid, size_of::<u64>(), &raw mut mask as usize)?;
+        let mut stopped = Stopped { tid, registers, state, mask };
+        stopped.mend_call();
+        Ok(stopped)
+    }
+
+    /// A call that fails with EINTR because of this stop alone begins anew.
+    fn mend_call(&mut self) {
+        let at = self.registers.rip.wrapping_sub(2);
+        if self.registers.rax == INTERRUPTED
+            && self.registers.orig_rax < CALLS_MAX
+            && self.read(at & !7).is_ok_and(|low| {
+                let high = self.read((at & !7) + 8).unwrap_or(0);
+                let bytes = (u128::from(high) << 64 | u128::from(low)) >> (at % 8 * 8);
+                bytes as u16 == 0x050f
+            })
+            && !has_signal(self.tid)
+        {
+            self.registers.rax = self.registers.orig_rax;
+            self.registers.rip = at;
+        }
+    }
+
+    /// What the thread held: its stack pointer, rbx, rbp, r12 to r15.
+    pub fn kept(&self) -> [u64; 7] {
+        let libc::user_regs_struct { rsp, rbx, rbp, r12, r13, r14, r15, .. } = self.registers;
+        [rsp, rbx, rbp, r12, r13, r14, r15]
+    }
+
+    /// Has the thread run a function with two arguments: the address of `words`, which are copied below its stack, and
+    /// a number. It is done when the second word has become `done`; then the first is the result.
+    pub fn call(&self, function: u64, words: &[u64], number: u64, done: u64, patience: Duration) -> io::Result<u64> {
+        // Below what the thread uses, its red zone included.
+        let place = (self.registers.rsp - 128 - size_of_val(words) as u64) & !63;
+        for (word, at) in words.iter().zip((place..).step_by(8)) {
+            self.write(at, *word)?;
+        }
+        let mut registers = self.registers;
+        (registers.rip, registers.rsp, registers.rdi, registers.rsi) = (function, place, place, number);
+        // No call is to begin anew when the thread goes on.
+        (registers.orig_rax, registers.rax) = (u64::MAX, 0);
+        let all = u64::MAX;
+        request(SET_MASK, self.tid, size_of::<u64>(), &raw const all as usize)?;
+        request(libc::PTRACE_SETREGS, self.tid, 0, &raw const registers as usize)?;
+        request(libc::PTRACE_CONT, self.tid, 0, 0)?;
+        let limit = Instant::now() + patience;
+        let mut finished = false;
+        while !finished && Instant::now() < limit {
+            std::thread::sleep(Duration::from_micros(100));
+            finished = word_of(self.tid, place + 8).is_some_and(|word| word == done);
+        }
+        request(libc::PTRACE_INTERRUPT, self.tid, 0, 0)?;
+        stop_seen(self.tid, patience)?;
+        if finished { self.read(place) } else { Err(io::ErrorKind::TimedOut.into()) }
+    }
+
+    fn read(&self, at: u64) -> io::Result<u64> {
+        // PEEKDATA gives the word itself, so that errno alone tells an error.
+        word_of(self.tid, at).ok_or_else(|| io::ErrorKind::InvalidInput.into())
+    }
+
+    fn write(&self, at: u64, word: u64) -> io::Result<()> {
+        request(libc::PTRACE_POKEDATA, self.tid, at as usize, word as usize)
+    }
+}
+
+impl Drop for Stopped {
+    fn drop(&mut self) {
+        let vector = libc::iovec { iov_base: self.state.as_mut_ptr().cast(), iov_len: self.state.len() };
+        let _ = request(libc::PTRACE_SETREGSET, self.tid, XSTATE, &raw const vector as usize);
+        let _ = request(libc::PTRACE_SETREGS, self.tid, 0, &raw const self.registers as usize);
+        let _ = request(SET_MASK, self.tid, size_of::<u64>(), &raw const self.mask as usize);
+        let _ = request(libc::PTRACE_DETACH, self.tid, 0, 0);
+    }
+}
+
+fn request(kind: libc::c_uint, tid: Pid, address: usize, data: usize) -> io::Result<()> {
+    // SAFETY: each caller gives what ptrace(2) wants for this request, and memory that is large enough.
+    checked(unsafe { libc::ptrace(kind, tid, address, data) } as i32).map(drop)
+}
+
+fn registers(tid: Pid) -> io::Result<libc::user_regs_struct> {
+    let mut registers = MaybeUninit::<libc::user_regs_struct>::zeroed();
+    request(libc::PTRACE_GETREGS, tid, 0, registers.as_mut_ptr() as usize)?;
+    // SAFETY: zeroed at first, and integers all through.
+    Ok(unsafe { registers.assume_init() })
+}
+
+/// Waits until a thread stands still. A signal that stops it first is handed on.
+fn stop_seen(tid: Pid, patience: Duration) -> io::Result<()> {
+    const EVENT_STOP: i32 = 128;
+    let limit = Instant::now() + patience;
+    loop {
+        let mut status = 0;
+        // SAFETY: the kernel writes one int.
+        let found = checked(unsafe { libc::waitpid(tid, &raw mut status, libc::__WALL | libc::WNOHANG) })?;
+        if found == tid && libc::WIFSTOPPED(status) {
+            if status >> 16 == EVENT_STOP {
+                return Ok(());
+            }
+            request(libc::PTRACE_CONT, tid, 0, libc::WSTOPSIG(status) as usize)?;
+            request(libc::PTRACE_INTERRUPT, tid, 0, 0)?;
+        } else if found == tid {
+            return Err(io::ErrorKind::NotFound.into());
+        } else if Instant::now() > limit {
+            return Err(io::ErrorKind::TimedOut.into());
+        } else {
+            std::thread::sleep(Duration::from_micros(50));
+        }
+    }
+}
+
+/// A word of another process's memory.
+fn word_of(pid: Pid, at: u64) -> Option<u64> {
+    let mut word = 0u64;
+    let own = libc::iovec { iov_base: ptr::from_mut(&mut word).cast(), iov_len: size_of::<u64>() };
+    let other = libc::iovec { iov_base: at as *mut libc::c_void, iov_len: size_of::<u64>() };
+    // SAFETY: the kernel writes one word here, and reads there only what can be read.
+    let length = unsafe { libc::process_vm_readv(pid, &raw const own, 1, &raw const other, 1, 0) };
+    (length == size_of::<u64>() as isize).then_some(word)
+}
+
+/// Whether a signal waits to be handled by a thread; yes, if the kernel does not say.
+fn has_signal(tid: Pid) -> bool {
+    let text = std::fs::read_to_string(format!("/proc/{tid}/status")).unwrap_or_default();
+    let value = |name: &str| {
+        let line = text.lines().find_map(|line| line.strip_prefix(name))?;
+        u64::from_str_radix(line.trim(), 16).ok()
+    };
+    match (value("SigPnd:"), value("ShdPnd:"), value("SigBlk:")) {
+        (Some(own), Some(shared), Some(blocked)) => (own | shared) & !blocked != 0,
+        _ => true,
+    }
+}
