@@ -25,10 +25,11 @@ use memtrace_wire::sys;
 use crate::threads::Threads;
 use blocks::Blocks;
 pub use emit::Sums;
-use mark::Marks;
 pub use mark::Rules;
+use mark::{Marks, Piece};
 use memory::Own;
-use roots::{Mappings, Plan};
+use ranges::Ranges;
+use roots::{Mappings, Plan, Roots};
 
 /// What a check is made with.
 pub struct Task<'a> {
@@ -52,16 +53,39 @@ pub fn run(task: &Task<'_>, listed: impl FnOnce()) -> Result<Sums, Hindrance> {
     let blocks = Blocks::of(task.hot).ok_or(Hindrance::Memory)?;
     listed();
     let mappings = Mappings::read().ok_or(Hindrance::Maps)?;
-    let plan = Plan::new(&Own, &mappings, task.threads, &task.hot.announced, task.library).ok_or(Hindrance::Memory)?;
-    let is_glibc = task.hot.live.spacing() == Spacing::Apart;
-    let heaps = if is_glibc { heap::glibc(&Own, &blocks, mappings.heap) } else { heap::other(task.hot, &blocks) };
-    let mut heaps = heaps.ok_or(Hindrance::Memory)?;
     let announced = &task.hot.announced;
+    let plan = Plan::new(&Own, &mappings, task.threads, announced, task.library).ok_or(Hindrance::Memory)?;
+    let heaps = match task.hot.live.spacing() {
+        Spacing::Apart => heap::glibc(&Own, &blocks, mappings.heap),
+        Spacing::Close => heap::other(task.hot, &blocks),
+    };
+    let heaps = heaps.ok_or(Hindrance::Memory)?;
     let more = announced.roots.iter().count() + announced.signal_stacks.iter().count();
-    let roots = plan.pieces(&mappings, &heaps.regions, task.threads.count() + more + 16).ok_or(Hindrance::Memory)?;
-    roots.registers(task.threads);
+    let roots = plan.pieces(&mappings, &heaps, task.threads.count() + more + 16).ok_or(Hindrance::Memory)?;
     let mut marks = Marks::new(&blocks, &Own, &mappings, task.rules).ok_or(Hindrance::Memory)?;
-    // Blocks in which a thread has its stack now.
+    roots.registers(task.threads);
+    without_pointers(task, &roots, &mut marks);
+    for [start, bytes] in announced.roots.iter() {
+        roots.add(start.get(), start.get().saturating_add(bytes.get()), Holder::Announced, 0);
+    }
+    for number in 0..roots.pieces.count() {
+        marks.root(&roots.pieces.get(number), number as u32);
+    }
+    let heap_bytes = unknown_heap(task, &roots, &heaps, &mut marks);
+    if !marks.follow(|| sys::monotonic_ns() < task.deadline_ns) {
+        return Err(Hindrance::Deadline);
+    }
+    let sums = emit::write(task.hot, task.check, &mut marks, &roots.pieces).ok_or(Hindrance::Memory)?;
+    task.check.root_bytes.set(roots.bytes + heap_bytes);
+    task.check.unreadable_bytes.set(marks.unreadable);
+    task.check.work_bytes.set(blocks.work_bytes() + marks.work_bytes());
+    Ok(sums)
+}
+
+/// Blocks that are held, though no pointer to them can be read: the loader's, ignored ones, and those in which a
+/// thread has its stack or its signal stack.
+fn without_pointers(task: &Task<'_>, roots: &Roots, marks: &mut Marks<'_, Own, Mappings>) {
+    let blocks = marks.blocks;
     for [sp, tid] in roots.strays.iter() {
         if let Some(block) = blocks.find(sp) {
             let number = roots.add(sp, sp, Holder::StackBlock, tid as u32);
@@ -77,6 +101,7 @@ pub fn run(task: &Task<'_>, listed: impl FnOnce()) -> Result<Sums, Hindrance> {
             marks.hold(block, if flags & IGNORED != 0 { ignored } else { loader });
         }
     }
+    let announced = &task.hot.announced;
     for [address, site] in announced.ignored.iter() {
         if let Some(block) = blocks.find(address.get())
             && u64::from(blocks.site(block)) == site.get()
@@ -84,48 +109,37 @@ pub fn run(task: &Task<'_>, listed: impl FnOnce()) -> Result<Sums, Hindrance> {
             marks.hold(block, ignored);
         }
     }
-    for [start, bytes] in announced.roots.iter() {
-        roots.add(start.get(), start.get().saturating_add(bytes.get()), Holder::Announced, 0);
-    }
     let is_forked = task.hot.store.process().is_some_and(|process| process.forked.get() != 0);
     let lives = |tid: u32| is_forked || task.threads.iter().any(|thread| thread.tid == tid);
     for (tid, start, bytes) in announced.signal_stacks().filter(|&(tid, ..)| lives(tid)) {
         let number = roots.add(start, start.saturating_add(bytes), Holder::SignalStack, tid);
-        // A block that is a signal stack: the kernel holds it.
         if let Some(block) = blocks.find(start) {
             marks.hold(block, number);
         }
     }
-    for number in 0..roots.pieces.count() {
-        marks.root(&roots.pieces.get(number), number as u32);
-    }
-    let unknown = roots.add(0, 0, Holder::UnknownHeap, 0);
-    let mut unknown_bytes = 0;
-    if is_glibc {
-        heap::unknown(task.hot, &Own, &blocks, &mut heaps, |start, end| {
-            let piece = mark::Piece { start, end, holder: Holder::UnknownHeap, number: 0 };
-            unknown_bytes += end.saturating_sub(start);
-            marks.root(&piece, unknown);
+}
+
+/// Heap memory whose blocks are not known holds what it points to; its bytes.
+fn unknown_heap(task: &Task<'_>, roots: &Roots, heaps: &Ranges, marks: &mut Marks<'_, Own, Mappings>) -> u64 {
+    let number = roots.add(0, 0, Holder::UnknownHeap, 0);
+    let (mut bytes, mut unknown_bytes) = (0, 0);
+    let blocks = marks.blocks;
+    if task.hot.live.spacing() == Spacing::Apart {
+        unknown_bytes = heap::unknown(task.hot, &Own, blocks, heaps, |start, end| {
+            bytes += end.saturating_sub(start);
+            marks.root(&Piece { start, end, holder: Holder::UnknownHeap, number: 0 }, number);
         });
     } else if is_partial(task.hot) {
-        for region in heaps.regions.iter() {
-            unknown_bytes += region.end - region.start;
-            marks.root(&mark::Piece { holder: Holder::UnknownHeap, ..region }, unknown);
+        for region in heaps.iter() {
+            bytes += region.end - region.start;
+            marks.root(&Piece { holder: Holder::UnknownHeap, ..region }, number);
         }
-        heaps.unknown_bytes = unknown_bytes;
+        unknown_bytes = bytes;
     }
-    if heaps.unknown_bytes != 0 {
+    if unknown_bytes != 0 {
         task.check.flags.set(task.check.flags.get() | check_flags::UNKNOWN_BLOCKS);
     }
-    let in_time = || sys::monotonic_ns() < task.deadline_ns;
-    if !marks.follow(in_time) {
-        return Err(Hindrance::Deadline);
-    }
-    let sums = emit::write(task.hot, task.check, &mut marks, &roots.pieces).ok_or(Hindrance::Memory)?;
-    task.check.root_bytes.set(roots.bytes + unknown_bytes);
-    task.check.unreadable_bytes.set(marks.unreadable);
-    task.check.work_bytes.set(blocks.work_bytes() + marks.work_bytes());
-    Ok(sums)
+    bytes
 }
 
 /// Whether there are blocks that no table knows: sampled ones, those from before a fork.

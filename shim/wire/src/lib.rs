@@ -19,6 +19,7 @@
 #[cfg(test)]
 extern crate std;
 
+pub mod checks;
 pub mod kinds;
 pub mod layout;
 pub mod leaks;
@@ -26,6 +27,7 @@ pub mod live;
 pub mod loss;
 pub mod map;
 pub mod plan;
+mod records;
 pub mod rows;
 pub mod settings;
 pub mod sys;

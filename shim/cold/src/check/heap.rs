@@ -23,16 +23,9 @@ const HEAP_BYTES: u64 = 64 << 20;
 /// A chunk that malloc keeps for each thread's cache, in the versions of glibc from 2.26 on: no unknown block.
 const CACHES: [u64; 4] = [0x250, 0x290, 0x2f0, 0x310];
 
-/// What was found out about heaps.
-pub struct Heaps {
-    /// Memory that is heap as a whole: not to be read as a mapping.
-    pub regions: Ranges,
-    /// Bytes of chunks in use that memtrace does not know.
-    pub unknown_bytes: u64,
-}
-
-/// The heaps of glibc's malloc: `main` is where brk(2)'s heap lies.
-pub fn glibc(memory: &impl Memory, blocks: &Blocks, main: (u64, u64)) -> Option<Heaps> {
+/// The heaps of glibc's malloc, which are not to be read as mappings: `main` is where brk(2)'s heap lies. The number of
+/// each is 0 there, 1 for a heap of a thread's, 2 for a block with a mapping of its own.
+pub fn glibc(memory: &impl Memory, blocks: &Blocks, main: (u64, u64)) -> Option<Ranges> {
     let mut mapped = 0usize;
     let mut heaps = 0usize;
     let mut last = 0;
@@ -64,7 +57,7 @@ pub fn glibc(memory: &impl Memory, blocks: &Blocks, main: (u64, u64)) -> Option<
         }
     }
     regions.settle();
-    Some(Heaps { regions, unknown_bytes: 0 })
+    Some(regions)
 }
 
 enum Place {
@@ -91,11 +84,18 @@ fn place(memory: &impl Memory, address: u64, main: (u64, u64)) -> Place {
     }
 }
 
-/// Gives what counts as a root in the heaps: chunks in use that are no known block.
-pub fn unknown(hot: &Hot, memory: &impl Memory, blocks: &Blocks, heaps: &mut Heaps, mut root: impl FnMut(u64, u64)) {
+/// Gives what counts as a root in the heaps: chunks in use that are no known block; the bytes of those that are not
+/// malloc's own.
+pub fn unknown(
+    hot: &Hot,
+    memory: &impl Memory,
+    blocks: &Blocks,
+    heaps: &Ranges,
+    mut root: impl FnMut(u64, u64),
+) -> u64 {
     let cell_at = |address: u64| hot.live.peek_cell(address).unwrap_or(0);
     let mut unknown_bytes = 0;
-    for region in heaps.regions.iter().filter(|region| region.number < 2) {
+    for region in heaps.iter().filter(|region| region.number < 2) {
         let mut number = blocks.first_from(region.start);
         let known = |number: usize| {
             let address = blocks.address(number);
@@ -136,11 +136,11 @@ pub fn unknown(hot: &Hot, memory: &impl Memory, blocks: &Blocks, heaps: &mut Hea
             at = next;
         }
     }
-    heaps.unknown_bytes = unknown_bytes;
+    unknown_bytes
 }
 
 /// The heaps of another allocator: pages on which a block ever began.
-pub fn other(hot: &Hot, blocks: &Blocks) -> Option<Heaps> {
+pub fn other(hot: &Hot, blocks: &Blocks) -> Option<Ranges> {
     const PAGE: u64 = 4096;
     debug_assert!(hot.live.spacing() == Spacing::Close);
     let cells_a_page = (PAGE >> Spacing::Close.granule_shift()) as usize;
@@ -175,5 +175,5 @@ pub fn other(hot: &Hot, blocks: &Blocks) -> Option<Heaps> {
         }
     }
     regions.settle();
-    Some(Heaps { regions, unknown_bytes: 0 })
+    Some(regions)
 }
