@@ -206,6 +206,7 @@ extern "C" fn in_copy(work: *const c_void) -> ! {
         threads,
         library: request.library,
         check: &answer.check,
+        is_apart: request.is_apart,
         deadline_ns: request.deadline_ns,
     };
     let row = &answer.check;

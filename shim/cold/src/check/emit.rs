@@ -8,6 +8,7 @@ use memtrace_wire::layout::{
 };
 
 use super::blocks::{Blocks, state};
+use super::dominators::{self, Graph};
 use super::heuristics::Code;
 use super::mark::{FROM_ROOT, Marks, Piece};
 use super::memory::Memory;
@@ -31,6 +32,7 @@ pub fn write<M: Memory, C: Code>(
     check: &Check,
     marks: &mut Marks<'_, M, C>,
     pieces: &List<Piece>,
+    in_time: impl Fn() -> bool,
 ) -> Option<Sums> {
     let process = hot.store.process()?;
     // Rows of one check begin in a window of their own: the one before may have been made by another copy.
@@ -60,7 +62,8 @@ pub fn write<M: Memory, C: Code>(
     check.bytes.set(blocks.bytes);
     check.reachable_blocks.set(reachable.0);
     check.reachable_bytes.set(reachable.1);
-    write_held(hot, check, marks, pieces, &sites);
+    let retained = retained(hot, marks, in_time);
+    write_held(hot, check, marks, pieces, &sites, retained.as_ref());
     // From here on the parents of lost blocks are their numbers among the lost.
     let mut lost = 0u32;
     for number in 0..blocks.count() {
@@ -162,12 +165,60 @@ impl Sites {
     }
 }
 
+/// Bytes that only the blocks of each site hold, if that is wanted and there is time for it.
+fn retained<M: Memory, C: Code>(
+    hot: &Hot,
+    marks: &mut Marks<'_, M, C>,
+    in_time: impl Fn() -> bool,
+) -> Option<Array<u64>> {
+    let order = marks.order.take()?;
+    let numbers = Array::new(marks.blocks.count())?;
+    order.iter().enumerate().for_each(|(number, block)| numbers.set(block as usize, number as u32));
+    let sites = hot.store.process()?.site_count.acquire() as usize;
+    dominators::retained(&mut Reached { marks, order, numbers }, sites + 1, in_time)
+}
+
+/// The reachable blocks, and the pointers by which they are.
+struct Reached<'a, 'b, M, C> {
+    marks: &'a mut Marks<'b, M, C>,
+    order: List<u32>,
+    numbers: Array<u32>,
+}
+
+impl<M: Memory, C: Code> Graph for Reached<'_, '_, M, C> {
+    fn count(&self) -> usize {
+        self.order.count()
+    }
+
+    fn bytes(&self, number: usize) -> u64 {
+        self.marks.blocks.bytes(self.order.get(number) as usize)
+    }
+
+    fn site(&self, number: usize) -> u32 {
+        self.marks.blocks.site(self.order.get(number) as usize)
+    }
+
+    fn is_root_held(&self, number: usize) -> bool {
+        self.marks.parents.get(self.order.get(number) as usize) & FROM_ROOT != 0
+    }
+
+    fn targets(&mut self, number: usize, mut each: impl FnMut(usize)) {
+        let (blocks, numbers) = (self.marks.blocks, &self.numbers);
+        self.marks.targets(self.order.get(number) as usize, |target, is_start| {
+            if is_start && blocks.state(target) & state::KIND == state::REACHABLE {
+                each(numbers.get(target) as usize);
+            }
+        });
+    }
+}
+
 fn write_held<M: Memory, C: Code>(
     hot: &Hot,
     check: &Check,
     marks: &mut Marks<'_, M, C>,
     pieces: &List<Piece>,
     sites: &Sites,
+    retained: Option<&Array<u64>>,
 ) {
     let Some(process) = hot.store.process() else { return };
     let held_first = process.held_count.get().next_multiple_of(HELD_PER_WINDOW);
@@ -184,6 +235,7 @@ fn write_held<M: Memory, C: Code>(
         row.bytes.set(bytes);
         row.address.set(marks.blocks.address(example as usize));
         row.address_bytes.set(marks.blocks.bytes(example as usize));
+        row.retained_bytes.set(retained.map_or(0, |retained| retained.get(site as usize)));
         row.step_first.set(step as u32);
         let steps = write_steps(hot, marks, pieces, (example as usize, step));
         row.step_count.set(steps as u32);

@@ -57,6 +57,8 @@ pub struct Marks<'a, M, C> {
     rules: Rules,
     /// By block: the block that it was met in, or a place in `from_roots`.
     pub parents: Array<u32>,
+    /// Reachable blocks, in the order in which they were met, if that is wanted.
+    pub order: Option<List<u32>>,
     /// Where pointers from roots lie.
     pub from_roots: List<RootAt>,
     queue: Queue,
@@ -84,6 +86,7 @@ impl<'a, M: Memory, C: Code> Marks<'a, M, C> {
             code,
             rules,
             parents: Array::new(blocks.count())?,
+            order: None,
             from_roots: List::new(blocks.count() + 1)?,
             queue: Queue::new(blocks.count())?,
             unreadable: 0,
@@ -193,6 +196,9 @@ impl<'a, M: Memory, C: Code> Marks<'a, M, C> {
             (_, state::REACHABLE) | (None, state::POSSIBLE) => false,
             (Some(heuristic), _) => {
                 self.blocks.set_state(block, state::REACHABLE | heuristic << state::HEURISTIC_SHIFT);
+                if let Some(order) = &self.order {
+                    order.push(block as u32);
+                }
                 self.enqueue(block);
                 true
             }
