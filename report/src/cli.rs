@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::fmt::Write;
+use std::path::PathBuf;
 
 use clap::error::ErrorKind;
 use clap::{Args, Command, CommandFactory, FromArgMatches, Parser, Subcommand};
@@ -63,6 +64,9 @@ pub struct RunArgs {
     /// File for the profile: %p pid, %e program, %t time in seconds, %% a percent sign
     #[arg(short, long, value_name = "PATTERN", default_value = "%e.%p.memtrace.json")]
     pub output: String,
+    /// Check a process that a signal is about to kill, too; this traces the target (ptrace)
+    #[arg(long)]
+    pub crash: bool,
     /// Write a profile for each process; the pattern needs %p
     #[arg(long)]
     pub split: bool,
@@ -70,6 +74,10 @@ pub struct RunArgs {
     /// between, or `all`; by default those of MEMTRACE_SHOW
     #[arg(long, value_name = "KINDS", value_parser = parse_kinds)]
     pub show: Option<Kinds>,
+    /// File of leaks that are not reported, in the format of LSan or of valgrind, beside those of
+    /// MEMTRACE_SUPPRESSIONS; may be given several times
+    #[arg(long, value_name = "FILE")]
+    pub suppressions: Vec<PathBuf>,
     /// The program and its arguments
     #[arg(value_name = "CMD", required = true, trailing_var_arg = true, allow_hyphen_values = true)]
     pub command: Vec<OsString>,

@@ -1,7 +1,7 @@
 //! `memtrace leaks`: what a running process has lost by now, once or round by round.
 
 mod rounds;
-mod target;
+pub mod target;
 
 use std::io::{self, BufWriter, Write};
 use std::process::ExitCode;

@@ -7,6 +7,7 @@
 //! ```
 
 mod alive;
+mod crash;
 mod elf;
 mod environment;
 mod keeper;
@@ -31,6 +32,7 @@ use crate::recording::Recording;
 use crate::sys::{self, Pid};
 use crate::text;
 use crate::views::leaks;
+use crash::Watch;
 use keeper::Keeper;
 use note::Note;
 use profiles::{Naming, Written};
@@ -42,7 +44,8 @@ pub fn command(arguments: &RunArgs) -> Result<ExitCode, Error> {
     let variables = sys::environment();
     let settings = settings::parse(variables.iter().map(|variable| variable.to_bytes()));
     let (shown, exit_code) = (arguments.show.unwrap_or(settings.show), settings.exit_code);
-    let suppress = Suppress::of_setting(settings.suppressions)?;
+    let named = Suppress::files(settings.suppressions);
+    let suppress = Suppress::of_files(&[arguments.suppressions.clone(), named].concat())?;
     let target = Target::find(&arguments.command, environment::search_path(&variables))?;
     let library = environment::library()?;
     let naming = Naming { pattern: arguments.output.clone(), split: arguments.split, command: target.name.clone() };
@@ -53,7 +56,13 @@ pub fn command(arguments: &RunArgs) -> Result<ExitCode, Error> {
     let address = recording.address(keeper.pid);
     let held = sys::hold_signals(wait::HELD);
     let program = target.program(environment::for_target(variables, &library, &address));
-    let pid = match sys::start(&program, &held, |pid| keeper.tell(&Note::Started(pid))) {
+    let mut watch = None;
+    let announce = |pid| {
+        keeper.tell(&Note::Started(pid));
+        // Before exec: a short target would be over.
+        watch = arguments.crash.then(|| Watch::begin(pid, &target));
+    };
+    let pid = match sys::start(&program, &held, announce) {
         Ok(pid) => pid,
         Err(cause) => {
             keeper.dismiss();
@@ -63,7 +72,14 @@ pub fn command(arguments: &RunArgs) -> Result<ExitCode, Error> {
     // From here on the launcher's words to a closed stderr must not kill it.
     sys::ignore(libc::SIGPIPE);
 
-    let ended = wait::until_the_end(pid)?;
+    let ended = match watch {
+        Some(Ok(watch)) => wait::watched(watch, pid)?,
+        Some(Err(why)) => {
+            sys::say(&format!("memtrace: deaths by signal are not looked at: {why}\n"));
+            wait::until_the_end(pid)?
+        }
+        None => wait::until_the_end(pid)?,
+    };
     let end = match ended {
         Ended::Exited(status) => EndStatus::Exited(status.into()),
         Ended::Killed(signal) => EndStatus::Killed(signal),

@@ -41,7 +41,10 @@ impl Target {
         })?;
         let library = maps.split(|&byte| byte == b'\n').find_map(library_of);
         let Some((start, path)) = library else {
-            return Err(Error::read(what(), "memtrace is not in it, expected one that was started with libmemtrace.so"));
+            return Err(Error::read(
+                what(),
+                "memtrace is not in it, expected one that was started with libmemtrace.so",
+            ));
         };
         // As the process sees it: it may be in a container.
         let seen = PathBuf::from(format!("/proc/{pid}/root")).join(path.strip_prefix("/").unwrap_or(&path));
@@ -91,9 +94,15 @@ impl Target {
             };
             Error::read(what(), why)
         })?;
-        let copy = thread.call(self.entry, &thread.kept(), cause as u64, BEGUN, STOP_PATIENCE);
+        let copy = self.begin_on(&thread, cause);
         drop(thread);
-        match copy {
+        copy
+    }
+
+    /// The same by a thread that stands still.
+    pub fn begin_on(&self, thread: &Stopped, cause: Cause) -> Result<Pid, Error> {
+        let what = || format!("process {}", self.pid);
+        match thread.call(self.entry, &thread.kept(), cause as u64, BEGUN, STOP_PATIENCE) {
             Ok(copy) if copy as i64 > 0 => Ok(copy as Pid),
             Ok(0) => Err(Error::read(what(), "no copy of it could be made")),
             Ok(_) => Err(Error::read(what(), "it is not recorded, or behind a filter of system calls")),
@@ -120,7 +129,7 @@ fn library_of(line: &[u8]) -> Option<(u64, PathBuf)> {
 }
 
 /// Neither gone nor waiting to be reaped.
-fn is_running(pid: Pid) -> bool {
+pub fn is_running(pid: Pid) -> bool {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     // The name before the state is in parentheses, and may hold some.
     let state = stat.rsplit(')').next().and_then(|rest| rest.trim_start().chars().next());

@@ -7,6 +7,7 @@
 //! ```
 
 use super::alive::is_stopped;
+use super::crash::Watch;
 use crate::error::Error;
 use crate::sys::{self, Change, Pid};
 
@@ -41,6 +42,21 @@ pub fn until_the_end(target: Pid) -> Result<Ended, Error> {
             Some(Change::Stopped) => stop_with(target),
             None => pass_on(target, &sys::next_signal(HELD)),
         }
+    }
+}
+
+/// The same for a target that is traced.
+pub fn watched(mut watch: Watch, target: Pid) -> Result<Ended, Error> {
+    loop {
+        let was_stopped = watch.is_stopped;
+        if let Some(ended) = watch.poll() {
+            watch.finish();
+            return Ok(ended);
+        }
+        if watch.is_stopped && !was_stopped {
+            stop_with(target);
+        }
+        pass_on(target, &sys::next_signal(HELD));
     }
 }
 

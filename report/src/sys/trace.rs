@@ -16,6 +16,8 @@ const XSTATE_BYTES: usize = 64 << 10;
 const INTERRUPTED: u64 = (libc::EINTR as u64).wrapping_neg();
 /// Calls have lower numbers; -1: the thread was in none.
 const CALLS_MAX: u64 = 1024;
+/// A stop that an interrupt or a stopping signal caused (ptrace(2), PTRACE_EVENT_STOP).
+const EVENT_STOP: i32 = 128;
 
 /// A thread that stands still; dropped, it goes on where it was.
 pub struct Stopped {
@@ -23,6 +25,8 @@ pub struct Stopped {
     registers: libc::user_regs_struct,
     state: Vec<u8>,
     mask: u64,
+    /// Dropped, it is left to itself; else it stays traced, and stopped.
+    is_let_go: bool,
 }
 
 impl Stopped {
@@ -39,6 +43,14 @@ impl Stopped {
     fn seized(tid: Pid, patience: Duration) -> io::Result<Stopped> {
         request(libc::PTRACE_INTERRUPT, tid, 0, 0)?;
         stop_seen(tid, patience)?;
+        let mut stopped = Self::standing(tid)?;
+        stopped.is_let_go = true;
+        stopped.mend_call();
+        Ok(stopped)
+    }
+
+    /// A traced thread that stands still already.
+    pub fn standing(tid: Pid) -> io::Result<Stopped> {
         let registers = registers(tid)?;
         let mut state = vec![0u8; XSTATE_BYTES];
         let mut vector = libc::iovec { iov_base: state.as_mut_ptr().cast(), iov_len: state.len() };
@@ -46,9 +58,7 @@ impl Stopped {
         state.truncate(vector.iov_len);
         let mut mask = 0u64;
         request(GET_MASK, tid, size_of::<u64>(), &raw mut mask as usize)?;
-        let mut stopped = Stopped { tid, registers, state, mask };
-        stopped.mend_call();
-        Ok(stopped)
+        Ok(Stopped { tid, registers, state, mask, is_let_go: false })
     }
 
     /// A call that fails with EINTR because of this stop alone begins anew.
@@ -117,8 +127,104 @@ impl Drop for Stopped {
         let _ = request(libc::PTRACE_SETREGSET, self.tid, XSTATE, &raw const vector as usize);
         let _ = request(libc::PTRACE_SETREGS, self.tid, 0, &raw const self.registers as usize);
         let _ = request(SET_MASK, self.tid, size_of::<u64>(), &raw const self.mask as usize);
-        let _ = request(libc::PTRACE_DETACH, self.tid, 0, 0);
+        if self.is_let_go {
+            let _ = request(libc::PTRACE_DETACH, self.tid, 0, 0);
+        }
     }
+}
+
+/// What a traced task has done.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Event {
+    /// It ended with this status.
+    Exited(u8),
+    /// A signal ended it.
+    Killed(i32),
+    /// It made a task, which is traced too.
+    Made(Pid),
+    /// A signal is about to reach it.
+    Signal(i32),
+    /// A signal stops its process.
+    GroupStop,
+    /// Something else for which it stands still.
+    Other,
+}
+
+/// Traces a task, and all that it makes.
+pub fn follow(tid: Pid) -> io::Result<()> {
+    let options =
+        libc::PTRACE_O_TRACEFORK | libc::PTRACE_O_TRACEVFORK | libc::PTRACE_O_TRACECLONE | libc::PTRACE_O_TRACEEXEC;
+    request(libc::PTRACE_SEIZE, tid, 0, options as usize)
+}
+
+/// What a traced task has done, if anything new.
+pub fn poll(tid: Pid) -> io::Result<Option<Event>> {
+    let mut status = 0;
+    // SAFETY: the kernel writes one int.
+    if checked(unsafe { libc::waitpid(tid, &raw mut status, libc::__WALL | libc::WNOHANG) })? == 0 {
+        return Ok(None);
+    }
+    if libc::WIFEXITED(status) {
+        return Ok(Some(Event::Exited(libc::WEXITSTATUS(status) as u8)));
+    }
+    if libc::WIFSIGNALED(status) {
+        return Ok(Some(Event::Killed(libc::WTERMSIG(status))));
+    }
+    let signal = libc::WSTOPSIG(status);
+    Ok(Some(match status >> 16 {
+        0 => Event::Signal(signal),
+        libc::PTRACE_EVENT_FORK | libc::PTRACE_EVENT_VFORK | libc::PTRACE_EVENT_CLONE => {
+            let mut made: libc::c_ulong = 0;
+            request(libc::PTRACE_GETEVENTMSG, tid, 0, &raw mut made as usize)?;
+            Event::Made(made as Pid)
+        }
+        EVENT_STOP if [libc::SIGSTOP, libc::SIGTSTP, libc::SIGTTIN, libc::SIGTTOU].contains(&signal) => {
+            Event::GroupStop
+        }
+        _ => Event::Other,
+    }))
+}
+
+/// Lets a task go on, with a signal or 0.
+pub fn go_on(tid: Pid, signal: i32) {
+    let _ = request(libc::PTRACE_CONT, tid, 0, signal as usize);
+}
+
+/// Lets a task stay stopped until its process is continued.
+pub fn listen(tid: Pid) {
+    const LISTEN: libc::c_uint = 0x4208;
+    let _ = request(LISTEN, tid, 0, 0);
+}
+
+/// What is known of the signal that is about to reach a task.
+pub struct About(Box<[u64; 16]>);
+
+impl About {
+    /// Reads it.
+    pub fn read(tid: Pid) -> io::Result<About> {
+        let mut about = Box::new([0u64; 16]);
+        request(libc::PTRACE_GETSIGINFO, tid, 0, about.as_mut_ptr() as usize)?;
+        Ok(About(about))
+    }
+
+    /// Whether the task's own instruction caused it: run again, it causes it again.
+    pub fn is_fault(&self) -> bool {
+        // si_code is the third int; those that the kernel makes for a fault are above 0.
+        let faults = [libc::SIGSEGV, libc::SIGBUS, libc::SIGFPE, libc::SIGILL];
+        let code = self.0[1] as i32;
+        faults.contains(&(self.0[0] as i32)) && code > 0 && code < 0x80
+    }
+
+    /// Makes it that of the signal that is about to reach the task.
+    pub fn write(&self, tid: Pid) {
+        let _ = request(libc::PTRACE_SETSIGINFO, tid, 0, self.0.as_ptr() as usize);
+    }
+}
+
+/// Sends a signal to one thread.
+pub fn send_to(pid: Pid, tid: Pid, signal: i32) {
+    // SAFETY: integers.
+    unsafe { libc::syscall(libc::SYS_tgkill, pid, tid, signal) };
 }
 
 fn request(kind: libc::c_uint, tid: Pid, address: usize, data: usize) -> io::Result<()> {
@@ -135,7 +241,6 @@ fn registers(tid: Pid) -> io::Result<libc::user_regs_struct> {
 
 /// Waits until a thread stands still. A signal that stops it first is handed on.
 fn stop_seen(tid: Pid, patience: Duration) -> io::Result<()> {
-    const EVENT_STOP: i32 = 128;
     let limit = Instant::now() + patience;
     loop {
         let mut status = 0;

@@ -84,7 +84,7 @@ fn wait(child: isize) {
 /// A copy of the process, without an exit signal, so that the target's own waits do not see it.
 fn fork() -> isize {
     // SAFETY: as fork(2); the child uses raw system calls only, and its copy of the stack.
-    unsafe { sys::call6(libc::SYS_clone, 0, 0, 0, 0, 0, 0) }
+    unsafe { sys::call6(libc::SYS_clone, libc::CLONE_UNTRACED as usize, 0, 0, 0, 0, 0) }
 }
 
 fn leave(status: usize) -> ! {

@@ -7,7 +7,8 @@ use memtrace_wire::sys;
 /// What a task does; it ends itself.
 pub type Life = extern "C" fn(*const c_void) -> !;
 
-/// Starts one: clone(2) with these flags and no exit signal, so that no wait of the target's sees it. `stack` is the
+/// Starts one: clone(2) with these flags and no exit signal, so that no wait of the target's sees it, and not
+/// traced by whoever traces the target. `stack` is the
 /// upper end of its stack, a multiple of 16. Its id, or -errno.
 pub fn start(flags: i32, stack: u64, life: Life, argument: *const c_void) -> isize {
     let result: isize;
@@ -22,7 +23,7 @@ pub fn start(flags: i32, stack: u64, life: Life, argument: *const c_void) -> isi
             "call r13",
             "2:",
             inlateout("rax") libc::SYS_clone as isize => result,
-            in("rdi") flags as usize, in("rsi") stack, in("rdx") 0, in("r10") 0, in("r8") 0,
+            in("rdi") (flags | libc::CLONE_UNTRACED) as usize, in("rsi") stack, in("rdx") 0, in("r10") 0, in("r8") 0,
             in("r12") argument, in("r13") life,
             lateout("rcx") _, lateout("r11") _,
         );
