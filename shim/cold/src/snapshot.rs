@@ -194,6 +194,7 @@ extern "C" fn in_copy(work: *const c_void) -> ! {
     // SAFETY: the copy's own copy of what `check` gave.
     let Work { request, threads, answer, .. } = *unsafe { &*work.cast::<Work<'_>>() };
     let hot = request.hot;
+    task::step_back();
     if request.is_apart {
         // Whoever waits for the end of a pipe must not wait for this copy.
         file::close_all();
