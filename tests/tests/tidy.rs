@@ -27,7 +27,7 @@ const ARROWS: &[(&str, &[&str])] = &[
 const OWNERS: &[(&str, &[&str])] = &[
     ("addr2line", &["report/src/names/lines.rs"]),
     ("backtrace", &[]),
-    ("clap", &["report/src/cli.rs", "report/src/report.rs", "tests/bench/src/cli.rs"]),
+    ("clap", &["report/src/cli.rs", "report/src/leaks.rs", "report/src/report.rs", "tests/bench/src/cli.rs"]),
     ("clap_mangen", &["report/src/man.rs"]),
     ("cpp_demangle", &["report/src/names/demangle.rs"]),
     ("ctor", &["shim/src/lib.rs"]),
@@ -39,9 +39,18 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("object", &["report/src/names/elf.rs", "tests/tests/binary.rs"]),
     ("parking_lot", &["report/src/names.rs"]),
     ("proptest", &["report/src/names/demangle.rs"]),
+    ("roxmltree", &["report/src/xml.rs"]),
     ("rustc_demangle", &["report/src/names/demangle.rs"]),
     ("ruzstd", &["report/src/names/content.rs"]),
-    ("serde", &["report/src/profile.rs", "report/src/profile/model.rs", "report/src/profile/rows.rs"]),
+    (
+        "serde",
+        &[
+            "report/src/profile.rs",
+            "report/src/profile/leaks.rs",
+            "report/src/profile/model.rs",
+            "report/src/profile/rows.rs",
+        ],
+    ),
     (
         "serde_json",
         &["report/src/profile.rs", "report/src/profile/tests.rs", "tests/bench/src/json.rs", "tests/src/profile.rs"],
@@ -70,6 +79,7 @@ const UNSAFE: &[&str] = &[
     "shim/cold/src/copy.rs",
     "shim/cold/src/file.rs",
     "shim/cold/src/freeze.rs",
+    "shim/cold/src/given.rs",
     "shim/cold/src/helper.rs",
     "shim/cold/src/short.rs",
     "shim/cold/src/snapshot.rs",

@@ -18,6 +18,7 @@ mod copy;
 mod file;
 mod findings;
 mod freeze;
+mod given;
 mod helper;
 mod short;
 mod snapshot;

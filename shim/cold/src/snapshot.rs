@@ -11,15 +11,15 @@
 
 use core::ffi::c_void;
 use memtrace_hot::Hot;
-use memtrace_hot::maps;
 use memtrace_hot::own::{self, Use};
 use memtrace_wire::layout::{Cause, Check, Hindrance, Rung, check_flags};
 use memtrace_wire::map::{U32, U64};
 use memtrace_wire::sys;
 
-use crate::check::space::{Array, List};
+use crate::check::space::Array;
 use crate::check::{self, Rules, Sums, Task};
 use crate::freeze::freeze;
+use crate::given::Given;
 use crate::threads::{Own, Threads};
 use crate::{copy, file, task};
 
@@ -119,12 +119,9 @@ fn begin(request: &Request) -> Result<(Page, isize), Hindrance> {
     describe(row, &threads, frozen.as_ref().is_some_and(|frozen| !frozen.is_refused));
     let stack = Array::<u8>::new(STACK_BYTES).ok_or(Hindrance::Memory)?;
     let work = Work { request, threads: &threads, answer, stack: stack.base() + STACK_BYTES as u64 };
-    let kept = kept_back(hot);
-    fork_windows(true);
-    give(&kept, true);
+    let given = Given::to_copy(hot);
     let copy = if request.is_apart { copy_apart(&work) } else { copy(&work) };
-    fork_windows(false);
-    give(&kept, false);
+    drop(given);
     if copy > 0 && (hot.store.is_shared() || threads.count() > 1 && frozen.is_none()) {
         wait(answer, copy, LISTED, request.deadline_ns);
     }
@@ -314,62 +311,6 @@ fn share() -> Option<Page> {
     own::add(base as *mut u8, PAGE, Use::Table);
     // SAFETY: zeroed memory, which is an answer, as long as the page is mapped.
     Some(Page { answer: unsafe { &*(base as *const Answer) } })
-}
-
-/// Whether a copy of the process gets the tables: a fork of the target's does not.
-fn fork_windows(given: bool) {
-    for piece in own::pieces(&[]) {
-        let advice = match (piece.kind, given) {
-            (Use::Table, _) => continue,
-            (Use::Window, true) => KEEP_ON_FORK,
-            (Use::Window, false) => libc::MADV_WIPEONFORK,
-            (Use::Shared, true) => libc::MADV_DOFORK,
-            (Use::Shared, false) => libc::MADV_DONTFORK,
-        };
-        // SAFETY: memory of our own, which a fork child forgets before it looks.
-        unsafe { sys::advise(piece.start as *mut u8, (piece.end - piece.start) as usize, advice) };
-    }
-}
-
-/// Mappings of the target's that a copy would not get: first address, length, and the advice that gives them.
-type KeptBack = Option<List<[u64; 3]>>;
-
-const KEEP_ON_FORK: i32 = 19;
-const KEPT_BACK_MAX: usize = 4096;
-
-fn kept_back(hot: &Hot) -> KeptBack {
-    if hot.announced.unforked.get() == 0 {
-        return None;
-    }
-    let found = List::new(KEPT_BACK_MAX)?;
-    let (mut start, mut end) = (0, 0);
-    maps::lines(c"/proc/thread-self/smaps", |line| {
-        if let Some(flags) = line.strip_prefix(b"VmFlags:") {
-            let has = |flag: &[u8]| flags.split(|&byte| byte == b' ').any(|word| word == flag);
-            let advice = if has(b"dc") { libc::MADV_DOFORK } else { KEEP_ON_FORK };
-            let is_own = || own::pieces(&[]).any(|piece| piece.start < end && start < piece.end);
-            if (has(b"dc") || has(b"wf")) && !is_own() {
-                found.push([start, end - start, advice as u64]);
-            }
-        } else if let Some(row) = maps::row(line) {
-            (start, end) = (row.start, row.end);
-        }
-        true
-    });
-    Some(found)
-}
-
-/// Lets a copy have them, or keeps them back as before.
-fn give(kept: &KeptBack, given: bool) {
-    for [start, bytes, advice] in kept.iter().flat_map(List::iter) {
-        let advice = match (advice as i32, given) {
-            (advice, true) => advice,
-            (libc::MADV_DOFORK, false) => libc::MADV_DONTFORK,
-            (_, false) => libc::MADV_WIPEONFORK,
-        };
-        // SAFETY: what fork children get is as before once the copy is made.
-        unsafe { sys::advise(start as *mut u8, bytes as usize, advice) };
-    }
 }
 
 /// Waits until the copy has come so far, or has ended. False: the deadline came first.
