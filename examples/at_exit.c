@@ -1,5 +1,5 @@
-// What handlers and destructors free at the very end is no leak, what they take is one.
-// expect: 64 bytes in 1 block live at the end
+// What handlers and destructors free at the very end is no leak, what they lose is one.
+// expect: 64 bytes in 1 blocks are definitely lost
 // expect: at destructor (at_exit.c:
 // expect: live at the end: 64 bytes in 1 block from 1 stack
 #include <stdlib.h>
@@ -15,6 +15,7 @@ static void last(void) {
 static __attribute__((destructor)) void destructor(void) {
     free(kept);
     kept = malloc(64);
+    kept = NULL;
 }
 
 int main(void) {

@@ -1,5 +1,6 @@
 // Recursion 200 deep is kept whole.
-// expect: 55 bytes in 1 block live at the end
+// env: MEMTRACE_SHOW=reachable
+// expect: 55 bytes in 1 blocks are still reachable
 // expect: at descend (deep.c:
 // expect: by descend (deep.c:
 // expect: by main (deep.c:

@@ -1,5 +1,6 @@
 // Recursion deeper than the frames that are kept (1,024): the stack says where it was cut, and so does the summary.
-// expect: 55 bytes in 1 block live at the end
+// env: MEMTRACE_SHOW=reachable
+// expect: 55 bytes in 1 blocks are still reachable
 // expect: at descend (deeper.c:
 // expect: [cut:
 // expect: stacks cut at the most frames that are kept: 1

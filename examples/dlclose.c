@@ -2,10 +2,10 @@
 // library: first.so parts/plugin.c -DNAME=first_leak -DBYTES=111
 // library: other.so parts/plugin.c -DNAME=other_leak -DBYTES=222
 // flags: -O1 -ldl
-// expect: 222 bytes in 1 block live at the end
+// expect: 222 bytes in 1 blocks are definitely lost
 // expect: at other_leak (plugin.c:5)
 // expect: by use (dlclose.c:
-// expect: 111 bytes in 1 block live at the end
+// expect: 111 bytes in 1 blocks are definitely lost
 // expect: at first_leak (plugin.c:5)
 // expect: by use (dlclose.c:
 // exit: 0

@@ -1,6 +1,6 @@
 // The functions between main and malloc are inlined, and the code keeps no frame pointers: the report names all.
 // flags: -O3 -fomit-frame-pointer
-// expect: 840 bytes in 1 block live at the end
+// expect: 840 bytes in 1 blocks are definitely lost
 // expect: at innermost (inlines.c:
 // expect: by middle (inlines.c:
 // expect: by outermost (inlines.c:

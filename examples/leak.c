@@ -1,5 +1,5 @@
 // A cache that drops its pages without giving them back.
-// expect: 30,247 bytes in 7 blocks live at the end
+// expect: 30,247 bytes in 7 blocks are definitely lost
 // expect: at load_page (leak.c:13)
 // expect: by fill_cache (leak.c:20)
 // expect: by main (leak.c:27)

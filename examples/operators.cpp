@@ -8,15 +8,15 @@
 // expect-site: operator new[], 4 bytes in 1 block
 // expect-site: operator new[], 130 bytes in 1 block
 // expect-site: operator new[], 300 bytes in 1 block
-// expect: 300 bytes in 1 block live at the end
+// expect: 300 bytes in 1 blocks are definitely lost
 // expect: at main (operators.cpp:56)
-// expect: 200 bytes in 1 block live at the end
+// expect: 200 bytes in 1 blocks are definitely lost
 // expect: at main (operators.cpp:55)
-// expect: 130 bytes in 1 block live at the end
+// expect: 130 bytes in 1 blocks are definitely lost
 // expect: at main (operators.cpp:54)
-// expect: 100 bytes in 1 block live at the end
+// expect: 100 bytes in 1 blocks are definitely lost
 // expect: at main (operators.cpp:53)
-// expect: 4 bytes in 1 block live at the end
+// expect: 4 bytes in 1 blocks are definitely lost
 // expect: at main (operators.cpp:52)
 // expect: losses: none
 // flags: -std=c++17 -O0
@@ -44,16 +44,16 @@ int main() {
     operator delete[](operator new[](384, wide), std::size_t(384), wide);
     delete new Wide;
     delete[] new Wide[3];
-    // Kept.
-    void *volatile kept;
-    kept = operator new(1);
-    kept = operator new[](2);
-    kept = operator new(3, std::nothrow);
-    kept = operator new[](4, std::nothrow);
-    kept = operator new(100, wide);
-    kept = operator new[](130, wide);
-    kept = operator new(200, wide, std::nothrow);
-    kept = operator new[](300, wide, std::nothrow);
-    (void)kept;
+    // Lost.
+    void *volatile lost;
+    lost = operator new(1);
+    lost = operator new[](2);
+    lost = operator new(3, std::nothrow);
+    lost = operator new[](4, std::nothrow);
+    lost = operator new(100, wide);
+    lost = operator new[](130, wide);
+    lost = operator new(200, wide, std::nothrow);
+    lost = operator new[](300, wide, std::nothrow);
+    (void)lost;
     return 0;
 }

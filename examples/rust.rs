@@ -1,6 +1,6 @@
 //! Rust's own allocations: a forgotten vector, with its demangled stack.
 // flags: -O -C debuginfo=2
-// expect: 4,000 bytes in 1 block live at the end
+// expect: 4,000 bytes in 1 blocks are definitely lost
 // expect: rust::numbers
 // expect: rust::main (rust.rs:
 

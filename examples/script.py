@@ -1,5 +1,5 @@
 # An interpreter: the stack is the interpreter's own, the block is the C library's strdup, called by ctypes.
-# expect: 4,321 bytes in 1 block live at the end
+# expect: 4,321 bytes in 1 blocks are definitely lost
 # expect: strdup
 import ctypes
 

@@ -1,5 +1,6 @@
 // A signal handler allocates: its stack goes through the signal's frame to the function that was interrupted.
-// expect: 77 bytes in 1 block live at the end
+// env: MEMTRACE_SHOW=reachable
+// expect: 77 bytes in 1 blocks are still reachable
 // expect: at handler (signal_frame.c:
 // expect: by interrupted (signal_frame.c:
 // expect: by main (signal_frame.c:

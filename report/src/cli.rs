@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::fmt::Write;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::error::ErrorKind;
 use clap::{Args, Command, CommandFactory, FromArgMatches, Parser, Subcommand};
@@ -10,7 +11,7 @@ use memtrace_wire::leaks::Kinds;
 use memtrace_wire::settings::ROWS;
 
 use crate::error::Error;
-use crate::leaks::LeaksArgs;
+use crate::leaks::{LeaksArgs, parse_time};
 use crate::report::ReportArgs;
 use crate::views::leaks::parse_kinds;
 
@@ -64,6 +65,9 @@ pub struct RunArgs {
     /// File for the profile: %p pid, %e program, %t time in seconds, %% a percent sign
     #[arg(short, long, value_name = "PATTERN", default_value = "%e.%p.memtrace.json")]
     pub output: String,
+    /// Check the target again and again while it runs, and say on stderr what is new, grown or gone: `30s`, `5m`, `1h`
+    #[arg(long, value_name = "TIME", value_parser = parse_time, conflicts_with = "crash")]
+    pub every: Option<Duration>,
     /// Check a process that a signal is about to kill, too; this traces the target (ptrace)
     #[arg(long)]
     pub crash: bool,

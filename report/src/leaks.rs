@@ -13,6 +13,7 @@ use memtrace_wire::leaks::Kinds;
 
 use crate::error::{CLEAN, Error, FOUND};
 use crate::profile::{Options, Profile};
+use crate::sys;
 use crate::text::{self, Request};
 use crate::views::Choice;
 use crate::views::leaks::{leaked, parse_kinds};
@@ -45,7 +46,7 @@ pub struct LeaksArgs {
 }
 
 /// `30s`, `5m`, `1h`, or a number of seconds.
-fn parse_time(text: &str) -> Result<Duration, String> {
+pub fn parse_time(text: &str) -> Result<Duration, String> {
     let (digits, unit) = match text.char_indices().last() {
         Some((at, 's')) => (&text[..at], 1),
         Some((at, 'm')) => (&text[..at], 60),
@@ -92,6 +93,27 @@ pub fn command(args: &LeaksArgs) -> Result<ExitCode, Error> {
         }
     }
     Ok(ExitCode::from(code))
+}
+
+/// Rounds for `memtrace run --every`, told on stderr until the process ends or cannot be checked.
+pub fn watch(pid: u32, every: Duration, show: Option<Kinds>) {
+    let mut before: Option<Round> = None;
+    for number in 1u64.. {
+        thread::sleep(every);
+        let checked = Target::find(pid).and_then(|target| check(&target, Cause::Round));
+        let profile = match checked {
+            Ok(profile) => profile,
+            Err(_) if !target::is_running(pid as i32) => return,
+            Err(error) => return sys::say(&format!("memtrace: no more rounds: {error}\n")),
+        };
+        let round = Round::of(&profile, show);
+        let changes = round.since(before.as_ref().unwrap_or(&Round::default()));
+        let mut text = Vec::new();
+        // Writing to memory does not fail.
+        let _ = changes.print(&profile, number, &mut text);
+        sys::say(&String::from_utf8_lossy(&text));
+        before = Some(round);
+    }
 }
 
 fn check(target: &Target, cause: Cause) -> Result<Profile, Error> {

@@ -5,7 +5,7 @@
 //!   memtrace __end   end ─▶ recording ──────────┤
 //!   memtrace leaks   leaks ─▶ copy of a running target ─▶ recording
 //!   memtrace report  report ─▶ profile ◀────────┘ recording ─▶ names ─▶ profile
-//!                       └─▶ views ─▶ text, JSON, XML
+//!                       └─▶ views ─▶ text, JSON, XML, rules that suppress
 //! ```
 
 #![cfg_attr(not(test), no_main)]
@@ -20,8 +20,8 @@ mod output;
 mod profile;
 mod recording;
 mod report;
+mod rules;
 mod run;
-#[cfg_attr(not(test), expect(dead_code, unused_imports, reason = "nobody asks for suppressions yet"))]
 mod suppress;
 mod sys;
 mod text;

@@ -25,13 +25,14 @@ mod tests;
 
 use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::thread;
 
 use dashmap::DashMap;
 use parking_lot::Mutex;
 
 pub use debug_files::Places;
-pub use demangle::cut;
+pub use demangle::{cut, demangle};
 use elf::{ElfFile, SymbolTable};
 use symbols::Symbols;
 
@@ -54,6 +55,8 @@ pub struct ModuleKey {
 pub struct Name {
     /// Demangled.
     pub function: Option<String>,
+    /// The function's symbol, where that is another name; only of code that was not inlined.
+    pub linkage: Option<Arc<str>>,
     /// Path of the source file.
     pub file: Option<String>,
     /// Line, from 1.
@@ -84,6 +87,8 @@ pub struct Wanted {
     pub code: BTreeSet<u64>,
     /// Of data.
     pub data: BTreeSet<u64>,
+    /// Of functions the symbols too, from the tables: debug information has none for those of one file.
+    pub symbols: bool,
 }
 
 /// A piece of data that an address lies in.
@@ -167,22 +172,25 @@ fn resolve_module(key: &ModuleKey, wanted: &Wanted, places: &Places) -> Answer {
     let has_lines = lines.is_some();
     let mut names = lines.unwrap_or_default();
     let is_named = |names: &Vec<Name>| names.last().is_some_and(|outermost| outermost.function.is_some());
-    if has_lines && addresses.iter().all(|address| names.get(address).is_some_and(is_named)) {
+    if has_lines && !wanted.symbols && addresses.iter().all(|address| names.get(address).is_some_and(is_named)) {
         return Answer { origin: Origin::DebugInfo, names, data };
     }
     let tables = tables();
     let symbols = Symbols::of_code(&tables);
     for &address in addresses {
-        // What the debug information has no function for has the symbol's.
-        if !names.get(&address).is_some_and(is_named)
-            && let Some(symbol) = symbols.find(address)
-        {
-            let names = names.entry(address).or_default();
-            if names.is_empty() {
-                names.push(Name::default());
-            }
-            names.last_mut().expect("one is there").function = Some(demangle::demangle(symbol));
+        if !wanted.symbols && names.get(&address).is_some_and(is_named) {
+            continue;
         }
+        let Some(symbol) = symbols.find(address) else { continue };
+        let names = names.entry(address).or_default();
+        if names.is_empty() {
+            names.push(Name::default());
+        }
+        let outermost = names.last_mut().expect("one is there");
+        // What the debug information has no function for has the symbol's.
+        let function = outermost.function.take().unwrap_or_else(|| demangle(symbol));
+        outermost.linkage = demangle::linkage(symbol, &function);
+        outermost.function = Some(function);
     }
     let origin = match (has_lines, symbols.is_empty()) {
         (true, _) => Origin::DebugInfo,
@@ -204,7 +212,7 @@ fn data<'m>(
     let symbols = Symbols::of_data(&tables);
     let datum = |&address: &u64| {
         let (name, start) = symbols.find_with_start(address)?;
-        Some((address, Datum { name: demangle::demangle(name), offset: address - start }))
+        Some((address, Datum { name: demangle(name), offset: address - start }))
     };
     addresses.iter().filter_map(datum).collect()
 }

@@ -6,6 +6,8 @@
 mod build;
 mod check;
 mod checks;
+mod hidden;
+mod hide;
 pub mod leaks;
 mod model;
 mod paths;
@@ -23,21 +25,19 @@ pub mod sample;
 #[cfg(test)]
 mod tests;
 
-use std::cell::RefCell;
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::{self, BufWriter, Read, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::rc::Rc;
 
-use memtrace_wire::leaks::Kinds;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, cannot_open};
-use crate::names::{Places, path_of};
+use crate::names::Places;
 use crate::recording::{self, Recording};
-use crate::suppress::{Matcher, RuleName, Rules};
 use crate::views::Choice;
+pub use hidden::{Suppress, is_own_bad, rule_kind};
 #[cfg(test)]
 pub use model::{Fault, Warning};
 pub use model::{Frame, Process, Profile, Site};
@@ -66,34 +66,10 @@ pub struct Options {
     pub ends: HashMap<u32, EndStatus>,
     /// Names are wanted for so many stacks with the most live bytes only, and for those of faults; `None`: for all.
     ///
-    /// With this, leaks of the kinds below come first, and what holds the rest is left out.
+    /// Where leaks are known, those of the kinds in MEMTRACE_SHOW are meant; and the ways to held blocks are left out.
     pub largest: Option<usize>,
-    /// Kinds of leaks that are shown; `None`: as each process's MEMTRACE_SHOW says.
-    pub show: Option<Kinds>,
     /// Leaks that are none.
     pub suppress: Option<Rc<Suppress>>,
-}
-
-/// Leaks that are none, by rules. It remembers what it was asked.
-pub struct Suppress {
-    /// What each rule is called.
-    names: Vec<String>,
-    matcher: RefCell<Matcher>,
-}
-
-impl Suppress {
-    /// By these rules.
-    pub fn new(rules: &Rules) -> Suppress {
-        let name = |rule: RuleName<'_>| format!("{} ({}:{})", rule.name, rule.source, rule.line);
-        Suppress { names: rules.names().map(name).collect(), matcher: RefCell::new(rules.matcher()) }
-    }
-
-    /// By the files that a MEMTRACE_SUPPRESSIONS names, if it names any.
-    pub fn of_setting(paths: &[u8]) -> Result<Option<Rc<Suppress>>, Error> {
-        let paths = paths.split(|&byte| byte == b':').filter(|path| !path.is_empty());
-        let paths: Vec<PathBuf> = paths.map(path_of).collect();
-        if paths.is_empty() { Ok(None) } else { Rules::read(&paths).map(|rules| Some(Rc::new(Suppress::new(&rules)))) }
-    }
 }
 
 impl Profile {
@@ -107,15 +83,15 @@ impl Profile {
         write_json(self, to)
     }
 
-    /// Reads a profile, or makes one of a recording.
-    pub fn read(path: &Path) -> Result<Profile, Error> {
+    /// Reads a profile, or makes one of a recording. In a profile `suppress` hides row by row: see `Profile::hide`.
+    pub fn read(path: &Path, suppress: Option<Rc<Suppress>>) -> Result<Profile, Error> {
         let cannot_open = |cause| cannot_open(path, cause);
         let mut file = File::open(path).map_err(cannot_open)?;
         let mut bytes = Vec::new();
         Read::by_ref(&mut file).take(START_BYTES).read_to_end(&mut bytes).map_err(cannot_open)?;
         if recording::is_recording(&bytes) {
             let recording = Recording::from_file(file, &format!("recording `{}`", path.display()))?;
-            return Profile::build(&recording, &Options::default());
+            return Profile::build(&recording, &Options { suppress, ..Options::default() });
         }
         let is_json = bytes.iter().find(|byte| !byte.is_ascii_whitespace()).is_none_or(|&byte| byte == b'{');
         if !is_json {
@@ -123,7 +99,11 @@ impl Profile {
             return Err(Error::read(format!("`{}`", path.display()), found));
         }
         file.take(STREAM_BYTES_MAX).read_to_end(&mut bytes).map_err(cannot_open)?;
-        Profile::from_json(&bytes, &format!("profile `{}`", path.display()))
+        let mut profile = Profile::from_json(&bytes, &format!("profile `{}`", path.display()))?;
+        if let Some(suppress) = suppress {
+            profile.hide(&suppress);
+        }
+        Ok(profile)
     }
 
     /// Reads a profile from its JSON.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::io::{self, BufWriter, IsTerminal, Write};
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -9,7 +10,8 @@ use clap::builder::{PossibleValuesParser, TypedValueParser, ValueParser};
 use memtrace_wire::leaks::Kinds;
 
 use crate::error::Error;
-use crate::profile::{self, Profile};
+use crate::profile::{self, Profile, Suppress};
+use crate::rules::{self, Syntax};
 use crate::text::{self, Request, Style};
 use crate::views::tree::Direction;
 use crate::views::{self, By, Choice, Sort, leaks};
@@ -56,6 +58,17 @@ pub struct ReportArgs {
     /// a root, block by block.
     #[arg(long, value_name = "GLOB", conflicts_with_all = ["by", "format", "top_down", "bottom_up", "filter", "show", "sort"])]
     why: Option<String>,
+    /// File of leaks that are not reported, in the format of LSan or of valgrind, beside those of
+    /// MEMTRACE_SUPPRESSIONS; may be given several times. What only suppressed blocks hold is suppressed where FILE is a
+    /// recording; in a profile, stacks are matched one by one.
+    #[arg(long, value_name = "FILE")]
+    suppressions: Vec<PathBuf>,
+    /// Instead of a report, rules that suppress the leaks that it would show, in the format of LSan or of valgrind.
+    #[arg(
+        long, value_name = "SYNTAX", num_args = 0..=1, require_equals = true, default_missing_value = "lsan",
+        value_parser = syntax(), conflicts_with_all = ["by", "format", "top_down", "bottom_up", "sort", "why"]
+    )]
+    suppress: Option<Syntax>,
     /// Only the process with this pid.
     #[arg(long, value_name = "PID")]
     process: Option<u32>,
@@ -75,6 +88,10 @@ fn by() -> ValueParser {
     PossibleValuesParser::new(By::WORDS).try_map(|word| word.parse::<By>()).into()
 }
 
+fn syntax() -> ValueParser {
+    PossibleValuesParser::new(Syntax::WORDS).try_map(|word| word.parse::<Syntax>()).into()
+}
+
 fn top(word: &str) -> Result<Top, String> {
     match word {
         "all" => Ok(Top::All),
@@ -84,7 +101,9 @@ fn top(word: &str) -> Result<Top, String> {
 
 /// The body of the command.
 pub fn command(args: &ReportArgs) -> Result<ExitCode, Error> {
-    let mut profile = Profile::read(&args.file)?;
+    let named = std::env::var_os("MEMTRACE_SUPPRESSIONS").unwrap_or_default();
+    let files = [args.suppressions.clone(), Suppress::files(named.as_bytes())].concat();
+    let mut profile = Profile::read(&args.file, Suppress::of_files(&files)?)?;
     if let Some(pid) = args.process {
         let pids: Vec<String> = profile.processes.iter().map(|process| process.pid.to_string()).collect();
         profile.processes.retain(|process| process.pid == pid);
@@ -101,6 +120,7 @@ pub fn command(args: &ReportArgs) -> Result<ExitCode, Error> {
         by: args.by,
         top: match (args.top, args.format.as_str()) {
             (Some(Top::All), _) | (None, "json" | "valgrind-xml") => None,
+            (None, _) if args.suppress.is_some() => None,
             (Some(Top::Rows(rows)), _) => Some(rows),
             (None, _) => Some(TOP),
         },
@@ -122,8 +142,11 @@ pub fn command(args: &ReportArgs) -> Result<ExitCode, Error> {
         }
         ("json", _) => profile::write_rows(&profile, &choice, &mut to),
         ("valgrind-xml", _) => xml::write(&profile, args.show, &choice, &mut to).map(|_| ()),
-        _ if args.why.is_some() => text::why(&profile, &choice, &mut to),
-        _ => text::report(&profile, &Request { choice, show: args.show, tree, style }, &mut to),
+        _ => match args.suppress {
+            Some(syntax) => rules::write(&profile, syntax, args.show, &choice, &mut to),
+            None if args.why.is_some() => text::why(&profile, &choice, &mut to),
+            None => text::report(&profile, &Request { choice, show: args.show, tree, style }, &mut to),
+        },
     };
     match written.and_then(|()| to.flush()) {
         // Whoever reads has seen enough.

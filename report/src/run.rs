@@ -72,6 +72,10 @@ pub fn command(arguments: &RunArgs) -> Result<ExitCode, Error> {
     // From here on the launcher's words to a closed stderr must not kill it.
     sys::ignore(libc::SIGPIPE);
 
+    if let Some(every) = arguments.every {
+        let show = arguments.show;
+        std::thread::spawn(move || crate::leaks::watch(pid as u32, every, show));
+    }
     let ended = match watch {
         Some(Ok(watch)) => wait::watched(watch, pid)?,
         Some(Err(why)) => {

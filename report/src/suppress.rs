@@ -28,6 +28,7 @@ use std::path::{Path, PathBuf};
 
 use crate::error::{Error, cannot_open};
 use automaton::{Automaton, FrameNames, Run};
+pub use parse::Bad;
 use parse::{Body, Rule};
 pub use paste::{paste_ready_leak_sanitizer, paste_ready_valgrind};
 use pattern::Style;
@@ -78,7 +79,6 @@ pub struct Rules {
     sources: Vec<String>,
     /// The rules, with places in `sources`.
     rules: Vec<(usize, Rule)>,
-    others: usize,
 }
 
 /// What a rule is called, and where it stands.
@@ -96,29 +96,29 @@ impl Rules {
     /// The rules of all these files.
     pub fn read(paths: &[PathBuf]) -> Result<Rules, Error> {
         let mut rules = Rules::default();
-        for path in paths {
-            rules.add_text(&path.to_string_lossy(), &contents(path)?)?;
-        }
+        paths.iter().try_for_each(|path| rules.add_file(path))?;
         Ok(rules)
     }
 
-    /// The rules of a text; `name` stands for it in messages.
+    /// Adds the rules of a file, behind those that are there: all of them, or none.
+    pub fn add_file(&mut self, path: &Path) -> Result<(), Error> {
+        let name = path.to_string_lossy();
+        self.add_text(&name, &contents(path)?).map_err(|bad| error(&name, &bad))
+    }
+
+    /// The rules of a text; `name` stands for it in their names.
     pub fn from_text(name: &str, text: &[u8]) -> Result<Rules, Error> {
         let mut rules = Rules::default();
-        rules.add_text(name, text)?;
+        rules.add_text(name, text).map_err(|bad| error(name, &bad))?;
         Ok(rules)
     }
 
-    /// Adds the rules of a text, behind those that are there.
-    pub fn add_text(&mut self, name: &str, text: &[u8]) -> Result<(), Error> {
-        let parsed = parse::parse(text).map_err(|bad| {
-            let found = format!("line {}: found {}, expected {}", bad.line, bad.found, bad.expected);
-            Error::read(format!("suppressions `{name}`"), found)
-        })?;
+    /// Adds the rules of a text, behind those that are there: all of them, or none.
+    pub fn add_text(&mut self, name: &str, text: &[u8]) -> Result<(), Bad> {
+        let parsed = parse::parse(text)?;
         let source = self.sources.len();
         self.sources.push(name.to_owned());
-        self.rules.extend(parsed.rules.into_iter().map(|rule| (source, rule)));
-        self.others += parsed.others;
+        self.rules.extend(parsed.into_iter().map(|rule| (source, rule)));
         Ok(())
     }
 
@@ -129,11 +129,6 @@ impl Rules {
             source: self.sources.get(*source).map_or("", String::as_str),
             line: rule.line,
         })
-    }
-
-    /// Blocks of valgrind's that are for other tools, or for other faults than leaks. They were skipped.
-    pub fn not_for_leaks(&self) -> usize {
-        self.others
     }
 
     /// Makes the rules ready for many stacks.
@@ -158,6 +153,11 @@ impl Rules {
         }
         matcher
     }
+}
+
+fn error(name: &str, bad: &Bad) -> Error {
+    let found = format!("line {}: found {}, expected {}", bad.line, bad.found, bad.expected);
+    Error::read(format!("suppressions `{name}`"), found)
 }
 
 fn contents(path: &Path) -> Result<Vec<u8>, Error> {

@@ -27,12 +27,13 @@ use std::io::{self, Write};
 
 use memtrace_wire::leaks::Kinds;
 
+use crate::profile::leaks::Suppression;
 use crate::profile::{Process, Profile};
 use crate::views::tree::Direction;
 use crate::views::{Choice, base_name};
 pub use escape::Safe;
-pub use leaks::{head, lost, words};
 pub use frame::Lines;
+pub use leaks::{head, lost, words};
 pub use number::{parse_bytes, thousands};
 pub use why::why;
 
@@ -68,19 +69,28 @@ pub fn report(profile: &Profile, request: &Request, to: &mut dyn Write) -> io::R
     if profile.processes.len() > 1 || profile.processes_lost > 0 {
         processes::tree(profile, to)?;
     }
+    let is_classified = profile.processes.iter().any(|process| !process.checks.is_empty());
     for (place, process) in profile.processes.iter().enumerate() {
         if place > 0 || profile.processes.len() > 1 {
             writeln!(to)?;
         }
-        report_process(process, request, to)?;
+        // Suppressions are those of the whole run: what became of them is said once, with the last process.
+        let is_last = place + 1 == profile.processes.len();
+        report_process(process, if is_last && is_classified { &profile.suppressions } else { &[] }, request, to)?;
     }
     Ok(())
 }
 
-fn report_process(process: &Process, request: &Request, to: &mut dyn Write) -> io::Result<()> {
+fn report_process(
+    process: &Process,
+    suppressions: &[Suppression],
+    request: &Request,
+    to: &mut dyn Write,
+) -> io::Result<()> {
     if let Some(reason) = &process.passive {
         writeln!(to, "memtrace: {}: nothing was recorded: {}", title(process), summary::passive(reason))?;
-        return summary::warnings(process, to);
+        summary::warnings(process, to)?;
+        return summary::unused(suppressions, to);
     }
     writeln!(to, "memtrace: {}", title(process))?;
     summary::estimates(process, to)?;
@@ -89,6 +99,7 @@ fn report_process(process: &Process, request: &Request, to: &mut dyn Write) -> i
     rows::print(process, request, to)?;
     writeln!(to)?;
     summary::print(process, to)?;
+    summary::unused(suppressions, to)?;
     leaks::summary(process, to)
 }
 

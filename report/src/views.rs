@@ -13,8 +13,6 @@ mod group;
 pub mod leaks;
 pub mod tree;
 
-use std::str::FromStr;
-
 use crate::profile::{Process, Site};
 use filter::Filter;
 pub use filter::base_name;
@@ -32,7 +30,7 @@ macro_rules! words {
                 /// The word for it.
                 pub const fn word(self) -> &'static str { match self { $(Self::$row => $word,)* } }
             }
-            impl FromStr for $name {
+            impl std::str::FromStr for $name {
                 type Err = String;
                 fn from_str(word: &str) -> Result<Self, String> {
                     match word { $($word => Ok(Self::$row),)* _ => Err(format!("expected one of {:?}", Self::WORDS)) }
@@ -41,6 +39,7 @@ macro_rules! words {
         )*
     };
 }
+pub(crate) use words;
 
 words! {
     /// By what rows are sorted, largest first.

@@ -281,6 +281,29 @@ fn what_cannot_work_is_refused_before_anything_starts() {
 }
 
 #[test]
+fn suppressions_that_cannot_be_used_are_refused_before_anything_starts() {
+    let place = Place::new();
+    std::fs::write(place.path().join("good"), "leak:a\n").unwrap();
+    std::fs::write(place.path().join("bad"), "leak:a\nrace:b\n").unwrap();
+    let bad = "memtrace: cannot read suppressions `bad`: line 2: found `race:b`, expected `leak:PATTERN`\n";
+    let missing = "memtrace: cannot read `none`: no such file or directory\n";
+    for (options, said) in [
+        (&["--suppressions", "good", "--suppressions", "bad"][..], bad),
+        (&["--suppressions=none", "--suppressions=bad"], missing),
+    ] {
+        let output = place.run_with(options, &["touch", "started"]);
+        assert_eq!((output.status.code(), text(&output.stderr).as_str()), (Some(2), said));
+        // Where a report is made, the same: before the profile is looked at.
+        let command = place.launch()[0].clone();
+        let output = place.command(&command).arg("report").args(options).arg("no-such-profile").output().unwrap();
+        assert_eq!((output.status.code(), text(&output.stderr).as_str()), (Some(2), said));
+    }
+    let output = place.command("env").arg("MEMTRACE_SUPPRESSIONS=good:bad").args(place.launch()).arg("true").output();
+    assert_eq!(text(&output.unwrap().stderr), bad);
+    assert!(!place.path().join("started").exists());
+}
+
+#[test]
 fn a_profile_that_cannot_be_written_is_said_and_a_failure_of_the_target_stays() {
     let place = Place::new();
     for (status, expected) in [(0, 3), (6, 6)] {

@@ -1,5 +1,6 @@
 // case: coroutines on stacks of 8 KiB, switched between allocations
 // planted: yes
+// held: what was left on the stack of a coroutine that has ended: its mapping is still there
 
 #include "parts/host.h"
 #include <ucontext.h>

@@ -149,6 +149,27 @@ impl Process {
         self.sites_of(function).map(|site| site.number(key)).sum()
     }
 
+    /// The check that says what became of the blocks that were live at the end; `None`: they were not classified.
+    pub fn last_word(&self) -> Option<&Value> {
+        let check = list(&self.json, "checks").last()?;
+        let is_of_the_end = ["end", "death"].contains(&text(check, "cause"));
+        (is_of_the_end && text(check, "rung") != "none").then_some(check)
+    }
+
+    /// Bytes and blocks with this function that the last word gives a kind, as `definite` or `reachable`.
+    pub fn of_kind(&self, function: &str, kind: &str) -> (u64, u64) {
+        let stacks = list(&self.json, "stacks");
+        let frames = list(&self.json, "frames");
+        let has_it = |row: &&Value| {
+            let stack = stacks[place_of(&row["stack"])].as_array().into_iter().flatten();
+            stack.map(|frame| &frames[place_of(frame)]).any(|frame| text(frame, "function") == function)
+        };
+        let (rows, is_held) = if kind == "reachable" { ("held", true) } else { ("leaks", false) };
+        let rows = self.last_word().into_iter().flat_map(|check| list(check, rows));
+        let rows = rows.filter(|row| is_held || text(row, "kind") == kind).filter(has_it);
+        rows.fold((0, 0), |(bytes, blocks), row| (bytes + number(row, "bytes"), blocks + number(row, "blocks")))
+    }
+
     /// Live bytes and blocks of the sites with this function.
     pub fn live(&self, function: &str) -> (u64, u64) {
         (self.sum(function, "live_bytes"), self.sum(function, "live_blocks"))

@@ -11,7 +11,7 @@ const LEAK: &str = r#"
 static __attribute__((noinline)) void *plant(void) { void *volatile block = malloc(4321); return block; }
 int main(void) { for (volatile int i = 0; i < 7; i++) plant(); (void)!write(1, "out\n", 4); return 3; }
 "#;
-const PLANTED: &str = "30,247 bytes in 7 blocks live at the end\n    at plant (leak.c:";
+const PLANTED: &str = "30,247 bytes in 7 blocks are definitely lost\n    at plant (leak.c:";
 
 fn leak(place: &Place) -> Job<'_> {
     place.job(How::Bare, place.c("leak", LEAK, &[]))
@@ -153,7 +153,7 @@ fn exe_limits_recording_to_programs_of_that_name() {
 }
 
 #[test]
-fn top_limits_the_stacks_and_counts_the_rest() {
+fn top_limits_the_leaks_and_counts_the_rest() {
     let place = Place::new();
     let source = r#"
         #include <stdlib.h>
@@ -166,11 +166,11 @@ fn top_limits_the_stacks_and_counts_the_rest() {
     let program = place.c("four", source, &[]);
     let stderr = |top: &str| place.job(How::Bare, &program).env("MEMTRACE_TOP", top).run().stderr;
     let two = stderr("2");
-    assert!(two.contains("\n200 bytes in 1 block") && !two.contains("\n30 bytes in"), "{two}");
-    assert!(two.contains("\n2 more stacks not shown: 34 bytes in 2 blocks live at the end\n"), "{two}");
+    assert!(two.contains("\n200 bytes in 1 blocks are") && !two.contains("\n30 bytes in"), "{two}");
+    assert!(two.contains("\n2 more leaks not shown: 34 bytes in 2 blocks\n"), "{two}");
     assert!(
-        stderr("all").contains("\n4 bytes in 1 block")
-            && stderr("0").contains("\n4 more stacks not shown: 1,234 bytes")
+        stderr("all").contains("\n4 bytes in 1 blocks are")
+            && stderr("0").contains("\n4 more leaks not shown: 1,234 bytes in 4 blocks\n")
     );
 }
 
@@ -208,7 +208,7 @@ fn a_program_that_closes_its_stderr_at_the_end_still_gets_its_report() {
     let ended = place.job(How::Bare, program).run();
     assert_eq!(ended.code(), Some(2));
     assert!(ended.stderr.starts_with("last words\nmemtrace: closes (pid "), "{}", ended.stderr);
-    assert!(ended.stderr.contains("123 bytes in 1 block live at the end\n"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("123 bytes in 1 blocks are definitely lost\n"), "{}", ended.stderr);
 }
 
 #[test]

@@ -31,6 +31,7 @@ impl Found {
             || header.fault_fired.get() > 0
             || settings.wrong != 0
             || settings.fail_at_beats_after
+            || profile::is_own_bad(process)
             || is_passive;
         match process.checks.whole().0.last().filter(|check| check.is_last_word()) {
             Some(check) => Found { lost: check.lost.len(), held: check.row.reachable_blocks.get(), others },

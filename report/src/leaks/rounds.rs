@@ -15,6 +15,7 @@ use crate::views::leaks::{LeakRow, kinds, last_word, rows};
 type Key = (u32, Vec<(String, u64)>);
 
 /// The leaks of one round.
+#[derive(Default)]
 pub struct Round {
     rows: BTreeMap<Key, LeakRow>,
 }

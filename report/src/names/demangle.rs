@@ -3,6 +3,7 @@
 //! Symbols are hostile: a short one can unfold to gigabytes. What passes `BYTES_MAX` stays mangled.
 
 use std::fmt::{self, Write};
+use std::sync::Arc;
 
 /// Real C++ names with all their template arguments stay below.
 const BYTES_MAX: usize = 64 << 10;
@@ -16,6 +17,12 @@ pub fn demangle(symbol: &[u8]) -> String {
         return cut(&raw, RAW_BYTES_MAX);
     }
     rust(&raw).or_else(|| cpp(&raw)).unwrap_or_else(|| cut(&raw, RAW_BYTES_MAX))
+}
+
+/// The symbol itself, where `function` is not the same.
+pub fn linkage(symbol: &[u8], function: &str) -> Option<Arc<str>> {
+    let is_kept = symbol.len() <= RAW_BYTES_MAX && symbol != function.as_bytes();
+    is_kept.then(|| String::from_utf8_lossy(symbol).into())
 }
 
 /// The first bytes of a text, and a sign that there was more.

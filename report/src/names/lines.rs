@@ -5,13 +5,14 @@
 
 use std::cell::RefCell;
 use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
 
 use addr2line::{Context, Location};
 use gimli::{Dwarf, EndianSlice, LittleEndian, SectionId};
 
 use super::Name;
 use super::content::whole;
-use super::demangle::{cut, demangle};
+use super::demangle::{cut, demangle, linkage};
 use super::elf::ElfFile;
 use super::units;
 
@@ -75,11 +76,14 @@ impl Sections {
     }
 }
 
+/// A function's name for people, and its symbol.
+type Function = (String, Option<Arc<str>>);
+
 /// The debug information of one module.
 struct Lines<'s> {
     context: Context<Reader<'s>>,
     /// Demangled once: many frames are of one function.
-    functions: RefCell<HashMap<&'s [u8], String>>,
+    functions: RefCell<HashMap<&'s [u8], Function>>,
 }
 
 impl<'s> Lines<'s> {
@@ -111,8 +115,15 @@ impl<'s> Lines<'s> {
         let mut frames = self.context.find_frames(address).skip_all_loads()?;
         while let Some(frame) = frames.next()? {
             let (file, line) = place(frame.location);
-            let function = frame.function.map(|function| self.function(function.name.slice()));
-            names.push(Name { function, file, line });
+            let (function, linkage) = match frame.function {
+                Some(function) => self.function(function.name.slice()),
+                None => (None, None),
+            };
+            // With a frame behind it, it was inlined there, and its symbol is not that of the code.
+            if let Some(inlined) = names.last_mut() {
+                inlined.linkage = None;
+            }
+            names.push(Name { function, linkage, file, line });
             if names.len() == INLINED_MAX {
                 break;
             }
@@ -120,8 +131,14 @@ impl<'s> Lines<'s> {
         Ok(())
     }
 
-    fn function(&self, symbol: &'s [u8]) -> String {
-        self.functions.borrow_mut().entry(symbol).or_insert_with(|| demangle(symbol)).clone()
+    fn function(&self, symbol: &'s [u8]) -> (Option<String>, Option<Arc<str>>) {
+        let mut functions = self.functions.borrow_mut();
+        let (function, linkage) = functions.entry(symbol).or_insert_with(|| {
+            let function = demangle(symbol);
+            let linkage = linkage(symbol, &function);
+            (function, linkage)
+        });
+        (Some(function.clone()), linkage.clone())
     }
 }
 

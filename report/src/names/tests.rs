@@ -41,8 +41,13 @@ impl Folder {
     }
 
     fn resolve(&self, file: &str, build_id: &[u8], address: u64) -> (Origin, Vec<Name>) {
+        self.resolve_with(file, build_id, address, false)
+    }
+
+    fn resolve_with(&self, file: &str, build_id: &[u8], address: u64, symbols: bool) -> (Origin, Vec<Name>) {
         let key = ModuleKey { path: self.join(file), build_id: build_id.to_vec() };
-        let requests = HashMap::from([(key.clone(), Wanted { code: BTreeSet::from([address]), ..Wanted::default() })]);
+        let wanted = Wanted { code: BTreeSet::from([address]), symbols, ..Wanted::default() };
+        let requests = HashMap::from([(key.clone(), wanted)]);
         let answers = resolve(requests, &Places::below(&self.join("debug")));
         let answer = answers.get(&key).unwrap();
         (answer.origin, answer.names.get(&address).cloned().unwrap_or_default())
@@ -122,12 +127,41 @@ fn dwarf_of_every_version_and_compression_is_read() {
 fn without_debug_information_the_symbol_remains_and_after_strip_the_exported_one() {
     let folder = plant("symbols", "-rdynamic");
     let (address, build_id) = (call_of_malloc(&folder, "app"), folder.build_id("app"));
-    let symbol = (Origin::Symbols, vec![Name { function: Some("plant".into()), file: None, line: None }]);
+    let symbol = (Origin::Symbols, vec![Name { function: Some("plant".into()), ..Name::default() }]);
     assert_eq!(folder.resolve("app", &build_id, address), symbol);
     folder.run("strip app");
     assert_eq!(folder.resolve("app", &build_id, address), symbol);
     let folder = plant("stripped", "-s");
     assert_eq!(folder.resolve("app", &folder.build_id("app"), address), (Origin::Nothing, vec![]));
+}
+
+#[test]
+fn a_function_has_its_symbol_where_its_code_was_not_inlined() {
+    const BOX: &str = "\
+#include <stdlib.h>
+namespace ns {
+static inline __attribute__((always_inline)) void *inner() { return malloc(8); }
+struct Box { void *block; Box(); };
+__attribute__((noinline)) Box::Box() : block(inner()) { __asm__ volatile(\"\" : : \"r\"(block)); }
+}
+int main() { return ns::Box().block == 0; }
+";
+    let folder = Folder::new("linkage");
+    fs::write(folder.join("box.cpp"), BOX).unwrap();
+    let symbols = |flags: &str, of_tables: bool| {
+        folder.run(&format!("g++ -O2 {flags} -o app box.cpp"));
+        let code = folder.run("objdump -d --no-show-raw-insn --disassemble=_ZN2ns3BoxC1Ev app");
+        let call = code.lines().find(|line| line.contains("call") && line.contains("malloc")).unwrap();
+        let address = u64::from_str_radix(call.trim().split(':').next().unwrap(), 16).unwrap();
+        let names = folder.resolve_with("app", &folder.build_id("app"), address, of_tables).1;
+        let linkage = |name: &Name| (name.function.clone().unwrap(), name.linkage.as_deref().map(String::from));
+        names.iter().map(linkage).collect::<Vec<_>>()
+    };
+    let with = |symbol: &str| ("ns::Box::Box()".to_owned(), Some(symbol.to_owned()));
+    // Constructors have several symbols: the tables name the first, debug information one of the others.
+    assert!([with("_ZN2ns3BoxC2Ev"), with("_ZN2ns3BoxC4Ev")].contains(&symbols("-g", false)[1]));
+    assert_eq!(symbols("-g", true), [("inner".to_owned(), None), with("_ZN2ns3BoxC1Ev")]);
+    assert_eq!(symbols("", false), [with("_ZN2ns3BoxC1Ev")]);
 }
 
 #[test]

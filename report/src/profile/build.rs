@@ -2,39 +2,42 @@
 
 use std::collections::HashMap;
 
-use super::leaks::Suppression;
+use super::hidden::Book;
 use super::model::{FORMAT, Profile, Tool, VERSION};
 use super::process;
 use super::shown;
 use super::stacks::Stacks;
-use super::verdicts::{Named, Verdicts};
+use super::verdicts::Verdicts;
 use super::{DAMAGED, EndStatus, Options, checks, paths};
-use crate::names::{self, ModuleKey, Places};
+use crate::names::{self, ModuleKey, Places, Wanted};
 use crate::recording::{Process, Recording};
 
 /// The whole profile.
 pub fn profile(recording: &Recording, options: &Options, places: &Places) -> Profile {
     let stacks: Vec<Stacks> = recording.processes.iter().map(Stacks::of).collect();
     let verdicts: Vec<Verdicts> = recording.processes.iter().map(Verdicts::of).collect();
-    let mut requests: HashMap<ModuleKey, _> = HashMap::new();
-    for ((process, stacks), verdicts) in recording.processes.iter().zip(&stacks).zip(&verdicts) {
-        let shown = options.largest.map(|top| shown::stacks(process, stacks, verdicts, top, options));
+    let mut book = Book::of(recording, options.suppress.as_deref());
+    let mut requests: HashMap<ModuleKey, Wanted> = HashMap::new();
+    for (place, ((process, stacks), verdicts)) in recording.processes.iter().zip(&stacks).zip(&verdicts).enumerate() {
+        let shown = options.largest.map(|top| shown::stacks(process, stacks, verdicts, top, book.has_rules(place)));
         stacks.ask(shown.as_deref(), &mut requests);
         if shown.is_none() {
             paths::ask(process, stacks, verdicts, &mut requests);
         }
     }
+    if book.has_any_rule() {
+        requests.values_mut().for_each(|wanted| wanted.symbols = true);
+    }
     let answers = names::resolve(requests, places);
+    // Only a profile of everything has ways.
+    let of_ways = options.largest.is_none().then_some(&answers);
     let ends = ends(recording, options);
-    let names = options.suppress.iter().flat_map(|suppress| &suppress.names);
-    let mut suppressions: Vec<Suppression> =
-        names.map(|name| Suppression { name: name.clone(), blocks: 0, bytes: 0 }).collect();
     let mut processes = Vec::new();
     for (((process, stacks), verdicts), end) in recording.processes.iter().zip(stacks).zip(verdicts).zip(ends) {
+        let place = processes.len();
         let mut built = process::build(process, &stacks, &answers, end);
-        let named = Named { frames: &built.frames, stacks: &built.stacks, modules: &built.modules };
-        let (checks, damaged) =
-            checks::build(process, &stacks, &verdicts, &answers, &named, options, &mut suppressions);
+        built.warnings.extend(book.warning(place).cloned());
+        let (checks, damaged) = checks::build(process, &stacks, &verdicts, of_ways, book.hiding(place, &built));
         built.checks = checks;
         if damaged > 0 {
             let sum = built.losses.entry(DAMAGED.into()).or_default();
@@ -47,7 +50,7 @@ pub fn profile(recording: &Recording, options: &Options, places: &Places) -> Pro
         version: VERSION,
         tool: Tool { name: "memtrace".into(), version: env!("CARGO_PKG_VERSION").into() },
         processes_lost: recording.process_lost,
-        suppressions,
+        suppressions: book.into_suppressions(),
         processes,
     }
 }

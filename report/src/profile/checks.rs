@@ -3,30 +3,29 @@
 use memtrace_wire::layout::{self, Cause, Hindrance, Rung, check_flags};
 use memtrace_wire::map::U64;
 
-use super::leaks::{Check, Heuristics, Leak, Sum, Suppression};
+use super::hidden::Hiding;
+use super::leaks::{Check, Heuristics, Leak, Sum};
 use super::paths::Paths;
+use super::stacks::Stacks;
 use super::time::rfc3339;
-use super::verdicts::{Named, Rows, Verdict, Verdicts};
-use super::{Options, stacks::Stacks};
+use super::verdicts::{Rows, Verdict, Verdicts};
 use crate::names::Answers;
 use crate::recording::Process;
 
-/// All checks, and the number of references that led nowhere. `hidden`: what each suppression hid, which grows.
+/// All checks, and the number of references that led nowhere. `answers`: what the ways to held blocks are named by;
+/// `None`: they are left out.
 pub fn build(
     process: &Process,
     stacks: &Stacks,
     verdicts: &Verdicts,
-    answers: &Answers,
-    named: &Named<'_>,
-    options: &Options,
-    hidden: &mut [Suppression],
+    answers: Option<&Answers>,
+    mut hiding: Option<Hiding<'_, '_>>,
 ) -> (Vec<Check>, u64) {
     let mut damaged = verdicts.damaged;
-    // Only a profile of everything has ways.
-    let paths = options.largest.is_none().then(|| Paths::new(process, stacks, answers));
+    let paths = answers.map(|answers| Paths::new(process, stacks, answers));
     let mut build = |verdict: &Verdict<'_>| {
-        let mut rows = match &options.suppress {
-            Some(suppress) => verdict.suppressed_rows(process, stacks, named, suppress, hidden),
+        let mut rows = match &mut hiding {
+            Some(hiding) => verdict.suppressed_rows(process, stacks, hiding),
             None => verdict.rows(process, stacks),
         };
         damaged += rows.damaged;
@@ -120,7 +119,7 @@ fn hindrance(number: u32) -> Option<&'static str> {
 #[cfg(test)]
 mod tests {
     use super::super::leaks::{Held, Kind, Step};
-    use super::super::{DAMAGED, Profile, Suppress, build};
+    use super::super::{DAMAGED, Options, Profile, Suppress, build};
     use super::*;
     use crate::names::Places;
     use crate::recording::Recording;
@@ -196,7 +195,7 @@ mod tests {
             };
             let text = block("first", "fun:nobody") + &block("second", "obj:*\n...");
             let rules = Rules::from_text("x", text.as_bytes()).unwrap();
-            Options { suppress: Some(Suppress::new(&rules).into()), largest: Some(0), ..Options::default() }
+            Options { suppress: Suppress::new(&rules).map(Into::into), largest: Some(0), ..Options::default() }
         };
         let profile = build_with(checked(), &suppress("definite"));
         let check = &profile.processes[0].checks[0];

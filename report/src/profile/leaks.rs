@@ -181,7 +181,7 @@ pub struct Step {
 /// A suppression, and what it hid.
 #[derive(Serialize, Deserialize, Clone, PartialEq, Debug)]
 pub struct Suppression {
-    /// What its file calls it.
+    /// What its file calls it, with the file and the line.
     pub name: String,
     /// Blocks that matched.
     pub blocks: u64,

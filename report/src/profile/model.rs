@@ -9,6 +9,7 @@
 //! All references are places in arrays of the same process; `check` makes sure that they lead somewhere.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -30,7 +31,7 @@ pub struct Profile {
     pub tool: Tool,
     /// Processes that were not recorded: no room in the recording.
     pub processes_lost: u64,
-    /// The suppressions that were used, and what they hid.
+    /// The suppressions that were given, by files and by the programs themselves, and what they hid.
     #[serde(default)]
     pub suppressions: Vec<Suppression>,
     /// One for each image of each process, in the order in which they began.
@@ -69,7 +70,7 @@ pub struct Process {
     pub passive: Option<String>,
     /// The settings that were set.
     pub settings: BTreeMap<String, String>,
-    /// Settings that were not understood, and hints about others.
+    /// Settings that were not understood, hints about others, and the program's own suppressions if they are wrong.
     pub warnings: Vec<Warning>,
     /// Sums.
     pub summary: Summary,
@@ -227,6 +228,9 @@ pub struct Frame {
     pub offset: u64,
     /// Demangled; for `cut` the reason.
     pub function: Option<String>,
+    /// The function's symbol, where that is another name. Suppressions alone want it: it is not in the JSON.
+    #[serde(skip)]
+    pub linkage: Option<Arc<str>>,
     /// Path of the source file.
     pub file: Option<String>,
     /// Line, from 1.

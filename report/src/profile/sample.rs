@@ -90,6 +90,7 @@ impl Maker {
             module: Some(0),
             offset: 0x249,
             function: Some(function.into()),
+            linkage: None,
             file: is_named.then(|| format!("/src/{function}.c")),
             line: is_named.then_some(7),
             inlined: false,

@@ -240,6 +240,7 @@ impl Place {
             module: self.module,
             offset: self.offset,
             function: name.function,
+            linkage: name.linkage,
             file: name.file,
             line: name.line,
             inlined,

@@ -8,16 +8,15 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use memtrace_wire::layout::{Held as HeldRow, Lost};
+use memtrace_wire::layout::{Held as HeldRow, Lost, Rung};
+use memtrace_wire::verdict::Verdict::{Definite, Possible};
 use memtrace_wire::verdict::{Graph, Judged, WORK_PER_BLOCK};
 
-use super::Suppress;
-use super::leaks::{Held, Kind, Leak, Sums, Suppression};
-use super::model::{Frame, Module};
+use super::hidden::Hiding;
+use super::leaks::{Held, Kind, Leak, Sums};
 use super::sites::op;
 use super::stacks::Stacks;
 use crate::recording::{self, Check};
-use crate::suppress;
 
 /// The checks of a process, judged without suppressions.
 pub struct Verdicts<'r> {
@@ -47,16 +46,6 @@ pub struct Rows {
     pub damaged: u64,
 }
 
-/// A process's stacks with names, as suppressions look at them.
-pub struct Named<'p> {
-    /// Frames, each once.
-    pub frames: &'p [Frame],
-    /// Places in `frames`.
-    pub stacks: &'p [Vec<u32>],
-    /// Modules.
-    pub modules: &'p [Module],
-}
-
 impl<'r> Verdicts<'r> {
     /// Judges all checks that are whole.
     pub fn of(process: &'r recording::Process) -> Verdicts<'r> {
@@ -76,7 +65,16 @@ fn judge(check: &Check, is_suppressed: impl Fn(usize) -> bool) -> Option<Vec<Jud
     let count = check.lost.len();
     let mut judged = vec![Judged::NEW; count];
     let mut work = vec![0; count * WORK_PER_BLOCK];
-    Graph { lost: check.lost, edges: check.edges }.judge(is_suppressed, &mut judged, &mut work).then_some(judged)
+    if !(Graph { lost: check.lost, edges: check.edges }).judge(is_suppressed, &mut judged, &mut work) {
+        return None;
+    }
+    // A register of a thread that could not be stopped may have held the block.
+    if Rung::from_number(check.row.rung.get()) == Some(Rung::Waiting) {
+        for judged in judged.iter_mut().filter(|judged| judged.verdict == Definite) {
+            judged.verdict = Possible;
+        }
+    }
+    Some(judged)
 }
 
 /// What a site's blocks have in common: stack and function.
@@ -96,31 +94,19 @@ impl Verdict<'_> {
         rows
     }
 
-    /// The rows that are left by suppressions, of which `hidden` says what they hid.
-    pub fn suppressed_rows(
-        &self,
-        process: &recording::Process,
-        stacks: &Stacks,
-        named: &Named<'_>,
-        suppress: &Suppress,
-        hidden: &mut [Suppression],
-    ) -> Rows {
+    /// The rows that are left by suppressions.
+    pub fn suppressed_rows(&self, process: &recording::Process, stacks: &Stacks, hiding: &mut Hiding<'_, '_>) -> Rows {
         let keys = keys(process, stacks);
-        let mut matcher = suppress.matcher.borrow_mut();
         let mut known: HashMap<(Key, Kind), Option<u32>> = HashMap::new();
-        let mut rule = |key: Option<Key>, kind: Kind| {
-            let (stack, number) = key?;
-            *known.entry((key?, kind)).or_insert_with(|| {
-                let rule = matcher.first_match(rule_kind(kind), &op(number), &named.called(stack))?;
-                Some(rule as u32).filter(|_| rule < hidden.len())
-            })
+        let mut rule = |site: u32, kind: Kind| {
+            let key @ (stack, number) = keys.get(site as usize).copied().flatten()?;
+            *known.entry((key, kind)).or_insert_with(|| hiding.rule(kind, &op(number), stack))
         };
-        let key = |site: u32| keys.get(site as usize).copied().flatten();
         let blocks = self.check.lost.iter().zip(&self.judged);
         let rules: Vec<Option<u32>> =
-            blocks.map(|(block, judged)| rule(key(block.site.get()), Kind::of(judged.verdict))).collect();
+            blocks.map(|(block, judged)| rule(block.site.get(), Kind::of(judged.verdict))).collect();
         let held: Vec<Option<u32>> =
-            self.check.held.iter().map(|held| rule(key(held.site.get()), Kind::Reachable)).collect();
+            self.check.held.iter().map(|held| rule(held.site.get(), Kind::Reachable)).collect();
         let judged = judge(&self.check, |number| rules.get(number).is_some_and(Option::is_some));
         let rule_of =
             |place: usize, kind: Kind| rules.get(place).copied().flatten().filter(|_| kind == Kind::Suppressed);
@@ -129,9 +115,8 @@ impl Verdict<'_> {
         let lost = self.check.lost.iter().zip(&rules).map(|(block, rule)| (rule, 1, block.bytes.get()));
         let held = self.check.held.iter().zip(&held).map(|(row, rule)| (rule, row.blocks.get(), row.bytes.get()));
         for (rule, blocks, bytes) in lost.chain(held) {
-            if let Some(hidden) = rule.and_then(|rule| hidden.get_mut(rule as usize)) {
-                hidden.blocks = hidden.blocks.saturating_add(blocks);
-                hidden.bytes = hidden.bytes.saturating_add(bytes);
+            if let Some(rule) = rule {
+                hiding.count(*rule, blocks, bytes);
             }
         }
         rows
@@ -220,31 +205,5 @@ fn new_held((stack, number): Key, first: &HeldRow, suppression: Option<u32>) -> 
         address_bytes: first.address_bytes.get(),
         suppression,
         path: Vec::new(),
-    }
-}
-
-fn rule_kind(kind: Kind) -> suppress::Kind {
-    match kind {
-        Kind::Definite => suppress::Kind::Definite,
-        Kind::Indirect => suppress::Kind::Indirect,
-        Kind::Possible => suppress::Kind::Possible,
-        Kind::Reachable | Kind::Suppressed => suppress::Kind::Reachable,
-    }
-}
-
-impl<'p> Named<'p> {
-    fn called(&self, stack: u32) -> Vec<suppress::Frame<'p>> {
-        let frames = self.stacks.get(stack as usize).into_iter().flatten();
-        let frames = frames.filter_map(|&frame| self.frames.get(frame as usize)).filter(|frame| frame.kind != "cut");
-        let module = |frame: &Frame| Some(self.modules.get(frame.module? as usize)?.path.as_str());
-        let called = |frame: &'p Frame| suppress::Frame {
-            function: frame.function.as_deref(),
-            linkage: None,
-            module: module(frame).unwrap_or_default(),
-            file: frame.file.as_deref(),
-            line: frame.line,
-            inlined: frame.inlined,
-        };
-        frames.map(called).collect()
     }
 }

@@ -68,6 +68,8 @@ pub struct Automaton {
     functions: Patterns,
     /// The same numbers as `functions`, without template arguments: for the bare names of inlined functions.
     bare: PatternSet,
+    /// The same numbers, by the demangled name: of a profile that was read the symbols are not known.
+    demangled: HashMap<String, Vec<u32>>,
     objects: Patterns,
     sources: Patterns,
 }
@@ -117,6 +119,7 @@ impl Automaton {
             arrows: HashMap::new(),
             functions: Patterns::new(),
             bare: PatternSet::new(Style::Glob),
+            demangled: HashMap::new(),
             objects: Patterns::new(),
             sources: Patterns::new(),
         }
@@ -139,6 +142,9 @@ impl Automaton {
                     let (number, is_new) = self.functions.add(plain);
                     if is_new {
                         self.bare.add(name::without_arguments(plain));
+                        if let Some(function) = name::demangled(plain) {
+                            self.demangled.entry(function).or_default().push(number);
+                        }
                     }
                     self.behind(state, Symbol::Function(number))
                 }
@@ -239,6 +245,8 @@ impl Automaton {
         let mut symbols = Vec::new();
         for function in &names.functions {
             symbols.extend(self.functions.set.matches(function).iter().map(|&number| Symbol::Function(number)));
+            let demangled = self.demangled.get(*function).into_iter().flatten();
+            symbols.extend(demangled.map(|&number| Symbol::Function(number)));
         }
         if let Some(bare) = names.bare {
             symbols.extend(self.bare.matches(bare).iter().map(|&number| Symbol::Function(number)));

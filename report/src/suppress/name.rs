@@ -3,6 +3,8 @@
 //! valgrind compares symbols, with their versions and the compiler's suffixes, but for inlined calls the bare name that
 //! stands in the debug information: `push_back` for `std::vector<int>::push_back(int const&)`.
 
+use crate::names::demangle;
+
 /// What compilers put behind the names of copies that they made.
 const COPIES: [&str; 7] = [".constprop.", ".isra.", ".part.", ".cold", ".lto_priv.", ".llvm.", " [clone "];
 
@@ -36,10 +38,30 @@ pub fn glob(symbol: &str) -> String {
     if let Some(same) = same(public) {
         return format!("*{same}*");
     }
-    let bare = without_underscores(public);
+    let bare = any_structor(without_underscores(public));
     let before = if bare.len() < plain.len() { "*" } else { "" };
     let after = if plain.len() < symbol.len() { "*" } else { "" };
     format!("{before}{bare}{after}")
+}
+
+/// A symbol with `?` for the letter that tells the several constructors, or destructors, of a class apart: which of them
+/// an address has as its name depends on the table.
+fn any_structor(symbol: &str) -> String {
+    let is_structor = |(_, run): &(usize, &[u8])| matches!(run, [b'C' | b'D', b'0'..=b'5', b'E' | b'I']);
+    match symbol.as_bytes().windows(3).enumerate().rfind(is_structor) {
+        Some((at, _)) if symbol.starts_with("_ZN") => {
+            let (before, after) = (symbol.get(..=at), symbol.get(at + 2..));
+            format!("{}?{}", before.unwrap_or_default(), after.unwrap_or_default())
+        }
+        _ => symbol.to_owned(),
+    }
+}
+
+/// The function that a pattern for a symbol means, where it means one: `glob` makes such patterns.
+pub fn demangled(pattern: &str) -> Option<String> {
+    let symbol = pattern.strip_suffix('*').unwrap_or(pattern).replace('?', "1");
+    let function = demangle(symbol.as_bytes());
+    (!symbol.contains('*') && function != symbol).then_some(function)
 }
 
 /// Whether a function is of those that call main.
@@ -165,6 +187,18 @@ mod tests {
         assert!(has("__GI___strdup", "strdup") && has("__GI___strdup", "__strdup") && has("__strdup", "strdup"));
         assert!(has("__GI__dl_allocate_tls", "_dl_allocate_tls") && !has("_dl_init", "dl_init"));
         assert!(has("clone3", "clone") && has("__libc_start_main_impl", "(below main)"));
+    }
+
+    #[test]
+    fn a_constructor_is_known_by_each_of_its_symbols() {
+        assert_eq!(glob("_ZN2ns3BoxC2Ei"), "_ZN2ns3BoxC?Ei");
+        assert_eq!(glob("_ZN3BoxIiED4Ev.cold"), "_ZN3BoxIiED?Ev*");
+        assert_eq!(glob("_ZN3BoxC1IiEET_"), "_ZN3BoxC?IiEET_");
+        assert_eq!(glob("_ZN2ns4growEi"), "_ZN2ns4growEi");
+        for pattern in ["_ZN2ns3BoxC1Ei", "_ZN2ns3BoxC2Ei", "_ZN2ns3BoxC?Ei", "_ZN2ns3BoxC?Ei*"] {
+            assert_eq!(demangled(pattern).as_deref(), Some("ns::Box::Box(int)"), "{pattern}");
+        }
+        assert_eq!(demangled("_ZN*BoxC1Ei").or(demangled("main")).or(demangled("_ZN2ns*")), None);
     }
 
     #[test]

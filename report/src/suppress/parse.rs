@@ -14,15 +14,6 @@
 
 use crate::text::Safe;
 
-/// All of a text's rules.
-#[derive(Default)]
-pub struct Parsed {
-    /// In the order of the text.
-    pub rules: Vec<Rule>,
-    /// Blocks for other tools, or for other faults than leaks.
-    pub others: usize,
-}
-
 /// One rule.
 pub struct Rule {
     /// `leak:PATTERN`, or the name that a block has.
@@ -112,13 +103,14 @@ const MEMCHECK: [&str; 30] = [
     "Value64",
 ];
 
-/// Reads a text of either syntax.
-pub fn parse(text: &[u8]) -> Result<Parsed, Bad> {
+/// The rules of a text of either syntax, in its order. Blocks for other tools, or for other faults than leaks, are
+/// left out.
+pub fn parse(text: &[u8]) -> Result<Vec<Rule>, Bad> {
     let text = String::from_utf8_lossy(text);
     let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
     let mut lines = Lines::new(text);
     match lines.clone().next() {
-        None => Ok(Parsed::default()),
+        None => Ok(Vec::new()),
         Some((_, line)) if line.starts_with('{') => valgrind(&mut lines),
         Some((_, line)) if line.starts_with("leak:") => leak_sanitizer(&mut lines),
         Some((number, line)) => Err(bad(number, line, "`leak:PATTERN`, or `{` for a file of valgrind's")),
@@ -165,7 +157,7 @@ fn bad(line: usize, found: &str, expected: &'static str) -> Bad {
     Bad { line, found: format!("`{}{more}`", Safe(&shown)), expected }
 }
 
-fn leak_sanitizer(lines: &mut Lines) -> Result<Parsed, Bad> {
+fn leak_sanitizer(lines: &mut Lines) -> Result<Vec<Rule>, Bad> {
     let mut rules = Vec::new();
     for (number, line) in lines {
         match line.strip_prefix("leak:") {
@@ -180,11 +172,11 @@ fn leak_sanitizer(lines: &mut Lines) -> Result<Parsed, Bad> {
             None => return Err(bad(number, line, "`leak:PATTERN`")),
         }
     }
-    Ok(Parsed { rules, others: 0 })
+    Ok(rules)
 }
 
-fn valgrind(lines: &mut Lines) -> Result<Parsed, Bad> {
-    let mut parsed = Parsed::default();
+fn valgrind(lines: &mut Lines) -> Result<Vec<Rule>, Bad> {
+    let mut rules = Vec::new();
     while let Some((number, line)) = lines.next() {
         match line {
             "{" => {}
@@ -198,14 +190,11 @@ fn valgrind(lines: &mut Lines) -> Result<Parsed, Bad> {
             return Err(bad(first, name, "a name for the rule"));
         }
         match is_for_leaks(lines.inside("`Memcheck:Leak`")?)? {
-            true => parsed.rules.push(Rule { name: name.to_owned(), line: first, body: block(lines)? }),
-            false => {
-                skip(lines)?;
-                parsed.others += 1;
-            }
+            true => rules.push(Rule { name: name.to_owned(), line: first, body: block(lines)? }),
+            false => skip(lines)?,
         }
     }
-    Ok(parsed)
+    Ok(rules)
 }
 
 /// What the line `tool,tool:kind` says.

@@ -180,7 +180,7 @@ fn harmless(text: &str, is_hostile: impl Fn(char) -> bool) -> Option<(String, bo
 
 #[cfg(test)]
 mod tests {
-    use super::super::Rules;
+    use super::super::{Rules, paste_ready_leak_sanitizer, paste_ready_valgrind};
     use super::*;
 
     fn is_hidden(rules: &str, kind: Kind, op: &str, frames: &[Frame]) -> bool {

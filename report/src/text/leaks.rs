@@ -45,12 +45,16 @@ pub fn summary(process: &Process, to: &mut dyn Write) -> io::Result<()> {
     if check.unreadable_bytes > 0 {
         writeln!(to, "  could not be read: {} of roots and blocks", bytes(check.unreadable_bytes))?;
     }
-    if check.is_last_word() { sums(check, to) } else { Ok(()) }
+    if check.is_last_word() { sums(check, process.summary.sample_bytes > 0, to) } else { Ok(()) }
 }
 
-fn sums(check: &Check, to: &mut dyn Write) -> io::Result<()> {
+fn sums(check: &Check, is_sampled: bool, to: &mut dyn Write) -> io::Result<()> {
     let Sums { definite, indirect, possible, reachable, suppressed } = check.summary;
     let of = |sum: Sum| format!("{} bytes in {} blocks", thousands(sum.bytes), thousands(sum.blocks));
+    // Not scaled: a lost block that only unrecorded ones hold counts as reachable, so the sums are no estimates.
+    if is_sampled {
+        writeln!(to, "  of leaks only the samples are counted: each stands for others that were not recorded")?;
+    }
     writeln!(to, "LEAK SUMMARY:")?;
     writeln!(to, "   definitely lost: {}", of(definite))?;
     writeln!(to, "   indirectly lost: {}", of(indirect))?;
@@ -90,7 +94,9 @@ fn how(check: &Check) -> Option<String> {
             let threads = count(threads.into(), "other thread");
             format!("checked: with {} of {threads} stopped, registers read{why}{whole}", check.threads_stopped)
         }
-        ("waiting", _) => format!("checked without registers{why}{whole}"),
+        ("waiting", _) => {
+            format!("checked without registers{why}{whole}; what one may have held is called possibly lost")
+        }
         _ => format!("not classified{why}"),
     })
 }
@@ -226,10 +232,12 @@ memtrace: app (pid 1234)
 64 (32 direct, 32 indirect) bytes in 1 blocks are definitely lost
     at plant (plant.c:7)
     by main (libgarden.so+0x249)
+    suppress: leak:^plant$
 
 1,040 bytes in 1 blocks are possibly lost
     at dig (dig.c:7)
     by main (libgarden.so+0x249)
+    suppress: leak:^dig$
 
 memtrace: summary of app (pid 1234)
   allocations: 0 (0 bytes)
@@ -340,6 +348,18 @@ SUMMARY: memtrace: 1104 byte(s) leaked in 4 allocation(s).
         suppressed: 0 bytes in 0 blocks
 ";
         assert!(text.contains(lines), "{text}");
+    }
+
+    #[test]
+    fn sums_of_leaks_among_samples_are_no_estimates() {
+        let mut process = leaky();
+        process.summary.sample_bytes = 512 << 10;
+        let text = print(process, &Request::default());
+        assert!(text.contains(" was recorded; all numbers but those of leaks are estimates\n"), "{text}");
+        let line =
+            "\n  of leaks only the samples are counted: each stands for others that were not recorded\nLEAK SUMMARY:\n";
+        assert!(text.contains(line), "{text}");
+        assert!(!print(leaky(), &Request::default()).contains("samples"));
     }
 
     #[test]

@@ -8,6 +8,7 @@ use super::frame::Lines;
 use super::number::{bytes_in, count, thousands};
 use crate::profile::Process;
 use crate::profile::leaks::Check;
+use crate::suppress::paste_ready_leak_sanitizer;
 use crate::views::{self, By, Choice, Numbers, Rows, Sort, leaks, tree};
 
 /// Deeper branches of a tree are not set further to the right.
@@ -50,6 +51,9 @@ fn print_leaks(process: &Process, check: &Check, request: &Request, to: &mut dyn
     for row in &rows.rows {
         writeln!(to, "\n{on}{}{off}", super::leaks::head(row))?;
         lines.print(row.stack, to)?;
+        if let Some(rule) = paste_ready_leak_sanitizer(&process.called(row.stack)) {
+            writeln!(to, "    suppress: {}", Safe(&rule))?;
+        }
     }
     if rows.rest_count > 0 {
         let more = count(rows.rest_count, "more leak");

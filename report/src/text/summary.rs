@@ -8,7 +8,12 @@ use super::escape::Safe;
 use super::frame::Lines;
 use super::number::{bytes, bytes_in, count, scaled, thousands};
 use super::{Request, title};
+use crate::profile::leaks::Suppression;
 use crate::profile::{DAMAGED, Process};
+use crate::views::leaks::last_word;
+
+/// Suppressions that are named: the files of others can have thousands of rules.
+const UNUSED_MAX: usize = 20;
 
 /// Allocations that were made to fail, each with its stack, or that none was.
 pub fn faults(process: &Process, request: &Request, to: &mut dyn Write) -> io::Result<()> {
@@ -70,7 +75,8 @@ pub fn estimates(process: &Process, to: &mut dyn Write) -> io::Result<()> {
     let summary = &process.summary;
     if summary.sample_bytes > 0 {
         let mean = scaled(summary.sample_bytes);
-        writeln!(to, "  sampled: one allocation in about {mean} was recorded; all numbers are estimates")?;
+        let but = if last_word(process).is_some() { " but those of leaks" } else { "" };
+        writeln!(to, "  sampled: one allocation in about {mean} was recorded; all numbers{but} are estimates")?;
     }
     let given_up = match summary.memory_level {
         0 => return Ok(()),
@@ -130,6 +136,22 @@ fn unnamed(process: &Process, to: &mut dyn Write) -> io::Result<()> {
         writeln!(to, "  no names from {}: {why}", Safe(&module.path))?;
     }
     Ok(())
+}
+
+/// The suppressions that hid nothing.
+pub fn unused(suppressions: &[Suppression], to: &mut dyn Write) -> io::Result<()> {
+    let unused: Vec<&Suppression> = suppressions.iter().filter(|suppression| suppression.blocks == 0).collect();
+    if unused.is_empty() {
+        return Ok(());
+    }
+    writeln!(to, "  suppressions not used: {}", thousands(unused.len() as u64))?;
+    for suppression in unused.iter().take(UNUSED_MAX) {
+        writeln!(to, "    {}", Safe(&suppression.name))?;
+    }
+    match unused.len().saturating_sub(UNUSED_MAX) {
+        0 => Ok(()),
+        more => writeln!(to, "    and {} more", thousands(more as u64)),
+    }
 }
 
 fn losses(process: &Process, to: &mut dyn Write) -> io::Result<()> {

@@ -125,6 +125,29 @@ fn warnings_losses_and_unnamed_modules_are_lines() {
 }
 
 #[test]
+fn suppressions_that_hid_nothing_are_named_once() {
+    let suppression =
+        |name: &str, blocks| crate::profile::leaks::Suppression { name: name.into(), blocks, bytes: 8 * blocks };
+    let print = |count: u64| {
+        let mut checked = leaky();
+        checked.checks.push(crate::profile::leaks::Check { cause: "end".into(), ..Default::default() });
+        let mut profile = profile(vec![checked.clone(), checked]);
+        profile.suppressions = (0..count).map(|number| suppression(&format!("rule{number} (x:{number})"), 0)).collect();
+        profile.suppressions.push(suppression("used (x:9)", 1));
+        let mut text = Vec::new();
+        report(&profile, &Request::default(), &mut text).unwrap();
+        String::from_utf8(text).unwrap()
+    };
+    assert!(!print(0).contains("suppressions not used"));
+    let text = print(1);
+    assert_eq!(text.matches("\n  suppressions not used: 1\n    rule0 (x:0)\n").count(), 1, "{text}");
+    assert!(!text.contains("used (x:9)"));
+    let text = print(22);
+    assert!(text.contains("\n  suppressions not used: 22\n    rule0 (x:0)\n"), "{text}");
+    assert!(text.contains("\n    rule19 (x:19)\n    and 2 more\n") && !text.contains("rule20 "), "{text}");
+}
+
+#[test]
 fn a_passive_process_is_one_line() {
     let passive = process(|maker| maker.process().passive = Some("secure".into()));
     let line = "memtrace: app (pid 1234): nothing was recorded: it is set-id or has capabilities (AT_SECURE)\n";

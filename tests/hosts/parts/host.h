@@ -33,7 +33,8 @@
         }                                                                     \
     } while (0)
 
-// 7 blocks of 4,321 bytes, lost at once.
+// 7 blocks of 4,321 bytes, lost at once. They are written to: what free blocks and malloc's lists left in them would
+// be read as pointers.
 #ifdef __cplusplus
 extern "C"
 #endif
@@ -43,6 +44,7 @@ __attribute__((noinline, used)) void planted(void)
         void *volatile block = malloc(4321);
         if (!block)
             _exit(98);
+        memset(block, 1, 4321);
         block = 0;
     }
 }
