@@ -5,6 +5,7 @@ pub mod target;
 
 use std::io::{self, BufWriter, Write};
 use std::process::ExitCode;
+use std::sync::mpsc::{self, Sender};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -13,7 +14,8 @@ use memtrace_wire::leaks::Kinds;
 
 use crate::error::{CLEAN, Error, FOUND};
 use crate::profile::{Options, Profile};
-use crate::sys;
+use crate::recording::Recording;
+use crate::sys::{self, Pid};
 use crate::text::{self, Request};
 use crate::views::Choice;
 use crate::views::leaks::{leaked, parse_kinds};
@@ -95,36 +97,68 @@ pub fn command(args: &LeaksArgs) -> Result<ExitCode, Error> {
     Ok(ExitCode::from(code))
 }
 
-/// Rounds for `memtrace run --every`, told on stderr until the process ends or cannot be checked.
-pub fn watch(pid: u32, every: Duration, show: Option<Kinds>) {
-    let mut before: Option<Round> = None;
-    for number in 1u64.. {
-        thread::sleep(every);
-        let checked = Target::find(pid).and_then(|target| check(&target, Cause::Round));
-        let profile = match checked {
-            Ok(profile) => profile,
-            Err(_) if !target::is_running(pid as i32) => return,
-            Err(error) => return sys::say(&format!("memtrace: no more rounds: {error}\n")),
-        };
-        let round = Round::of(&profile, show);
-        let changes = round.since(before.as_ref().unwrap_or(&Round::default()));
-        let mut text = Vec::new();
-        // Writing to memory does not fail.
-        let _ = changes.print(&profile, number, &mut text);
-        sys::say(&String::from_utf8_lossy(&text));
-        before = Some(round);
+/// Rounds for `memtrace run --every`, told on stderr. The launcher begins each one, because a stopped target is news for
+/// whoever waits for it; what was found is read beside it.
+pub struct Rounds {
+    pid: u32,
+    every: Duration,
+    next: Instant,
+    copies: Sender<(Target, Pid)>,
+}
+
+impl Rounds {
+    /// The first after one such time.
+    pub fn start(pid: u32, every: Duration, show: Option<Kinds>) -> Rounds {
+        let (copies, found) = mpsc::channel::<(Target, Pid)>();
+        thread::spawn(move || {
+            let mut before = Round::default();
+            for (number, (target, copy)) in (1u64..).zip(found) {
+                let profile = match target.collect(copy, PATIENCE).and_then(|recording| profile_of(&recording)) {
+                    Ok(profile) => profile,
+                    Err(error) => {
+                        sys::say(&format!("memtrace: round {number}: {error}\n"));
+                        continue;
+                    }
+                };
+                let round = Round::of(&profile, show);
+                let mut text = Vec::new();
+                // Writing to memory does not fail.
+                let _ = round.since(&before).print(&profile, number, &mut text);
+                sys::say(&String::from_utf8_lossy(&text));
+                before = round;
+            }
+        });
+        Rounds { pid, every, next: Instant::now() + every, copies }
+    }
+
+    /// When the next one is due.
+    pub fn next(&self) -> Instant {
+        self.next
+    }
+
+    /// Begins one. A target that cannot be looked at now is left for the next.
+    pub fn begin(&mut self) {
+        self.next = Instant::now() + self.every;
+        match Target::find(self.pid).and_then(|target| target.begin(Cause::Round).map(|copy| (target, copy))) {
+            // The reader is there as long as this is.
+            Ok(begun) => _ = self.copies.send(begun),
+            Err(error) => sys::say(&format!("memtrace: no round: {error}\n")),
+        }
     }
 }
 
 fn check(target: &Target, cause: Cause) -> Result<Profile, Error> {
-    let recording = target.check(cause, PATIENCE)?;
+    profile_of(&target.check(cause, PATIENCE)?)
+}
+
+fn profile_of(recording: &Recording) -> Result<Profile, Error> {
     // The process lives, so its newest check is the last word on it.
     for process in &recording.processes {
         if let Some(check) = process.checks.whole().0.last() {
             check.row.cause.set(Cause::End as u32);
         }
     }
-    let mut profile = Profile::build(&recording, &Options::default())?;
+    let mut profile = Profile::build(recording, &Options::default())?;
     for process in &mut profile.processes {
         let last = process.checks.len().saturating_sub(1);
         process.checks.drain(..last);

@@ -27,6 +27,7 @@ use memtrace_wire::settings;
 
 use crate::cli::RunArgs;
 use crate::error::{CLEAN, Error};
+use crate::leaks::Rounds;
 use crate::profile::{EndStatus, Options, Profile, Suppress};
 use crate::recording::Recording;
 use crate::sys::{self, Pid};
@@ -72,17 +73,14 @@ pub fn command(arguments: &RunArgs) -> Result<ExitCode, Error> {
     // From here on the launcher's words to a closed stderr must not kill it.
     sys::ignore(libc::SIGPIPE);
 
-    if let Some(every) = arguments.every {
-        let show = arguments.show;
-        std::thread::spawn(move || crate::leaks::watch(pid as u32, every, show));
-    }
+    let rounds = arguments.every.map(|every| Rounds::start(pid as u32, every, arguments.show));
     let ended = match watch {
         Some(Ok(watch)) => wait::watched(watch, pid)?,
         Some(Err(why)) => {
             sys::say(&format!("memtrace: deaths by signal are not looked at: {why}\n"));
-            wait::until_the_end(pid)?
+            wait::until_the_end(pid, None)?
         }
-        None => wait::until_the_end(pid)?,
+        None => wait::until_the_end(pid, rounds)?,
     };
     let end = match ended {
         Ended::Exited(status) => EndStatus::Exited(status.into()),

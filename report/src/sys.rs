@@ -13,6 +13,7 @@ use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::ptr;
+use std::time::Instant;
 
 /// A process of ours.
 pub type Pid = i32;
@@ -116,17 +117,24 @@ pub struct Signal {
     pub from_process: bool,
 }
 
-/// Waits for one of `signals`, which are held.
-pub fn next_signal(signals: &[c_int]) -> Signal {
+/// Waits for one of `signals`, which are held. `None`: none came before `until`.
+pub fn next_signal(signals: &[c_int], until: Option<Instant>) -> Option<Signal> {
     let set = signal_set(signals);
     loop {
+        let left = until.map(|until| until.saturating_duration_since(Instant::now()));
+        let time =
+            left.map(|left| libc::timespec { tv_sec: left.as_secs() as i64, tv_nsec: left.subsec_nanos().into() });
         let mut about = MaybeUninit::<libc::siginfo_t>::zeroed();
-        // SAFETY: a set, and room for what the kernel tells.
-        let number = unsafe { libc::sigwaitinfo(&set, about.as_mut_ptr()) };
+        // SAFETY: a set, room for what the kernel tells, and no time or one that is there.
+        let number =
+            unsafe { libc::sigtimedwait(&set, about.as_mut_ptr(), time.as_ref().map_or(ptr::null(), ptr::from_ref)) };
         if number > 0 {
             // SAFETY: zeroed before, filled now: integers.
             let about = unsafe { about.assume_init() };
-            return Signal { number, from_process: about.si_code <= 0 };
+            return Some(Signal { number, from_process: about.si_code <= 0 });
+        }
+        if left.is_some_and(|left| left.is_zero()) {
+            return None;
         }
     }
 }

@@ -62,6 +62,11 @@ impl Target {
     /// Checks, and gives the recording with what was found. The process stands still until it is copied.
     pub fn check(&self, cause: Cause, patience: Duration) -> Result<Recording, Error> {
         let copy = self.begin(cause)?;
+        self.collect(copy, patience)
+    }
+
+    /// What a copy has found.
+    pub fn collect(&self, copy: Pid, patience: Duration) -> Result<Recording, Error> {
         let limit = Instant::now() + patience;
         let file = match self.launcher {
             Some((pid, fd)) => {
@@ -82,7 +87,7 @@ impl Target {
     }
 
     /// Has the process copied; the copy's pid.
-    fn begin(&self, cause: Cause) -> Result<Pid, Error> {
+    pub fn begin(&self, cause: Cause) -> Result<Pid, Error> {
         let what = || format!("process {}", self.pid);
         let thread = Stopped::stop(self.pid as Pid, STOP_PATIENCE).map_err(|cause| {
             let why = match cause.kind() {

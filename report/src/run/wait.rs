@@ -6,9 +6,12 @@
 //!   the target stops ──▶ the launcher stops, so that the shell sees a stopped job
 //! ```
 
+use std::time::Instant;
+
 use super::alive::is_stopped;
 use super::crash::Watch;
 use crate::error::Error;
+use crate::leaks::Rounds;
 use crate::sys::{self, Change, Pid};
 
 /// Signals that the launcher takes one by one. The target gets the mask that the launcher was started with.
@@ -33,14 +36,22 @@ pub enum Ended {
 }
 
 /// Waits until the target has ended.
-pub fn until_the_end(target: Pid) -> Result<Ended, Error> {
+pub fn until_the_end(target: Pid, mut rounds: Option<Rounds>) -> Result<Ended, Error> {
     loop {
+        if let Some(rounds) = rounds.as_mut().filter(|rounds| rounds.next() <= Instant::now()) {
+            rounds.begin();
+        }
         let failed = |cause| Error::System { what: "cannot wait for the target", cause };
         match sys::poll_child(target).map_err(failed)? {
             Some(Change::Exited(status)) => return Ok(Ended::Exited(status)),
             Some(Change::Killed(signal)) => return Ok(Ended::Killed(signal)),
             Some(Change::Stopped) => stop_with(target),
-            None => pass_on(target, &sys::next_signal(HELD)),
+            None => {
+                let until = rounds.as_ref().map(Rounds::next);
+                if let Some(signal) = sys::next_signal(HELD, until) {
+                    pass_on(target, &signal);
+                }
+            }
         }
     }
 }
@@ -56,7 +67,9 @@ pub fn watched(mut watch: Watch, target: Pid) -> Result<Ended, Error> {
         if watch.is_stopped && !was_stopped {
             stop_with(target);
         }
-        pass_on(target, &sys::next_signal(HELD));
+        if let Some(signal) = sys::next_signal(HELD, None) {
+            pass_on(target, &signal);
+        }
     }
 }
 

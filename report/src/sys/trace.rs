@@ -243,6 +243,9 @@ fn registers(tid: Pid) -> io::Result<libc::user_regs_struct> {
 fn stop_seen(tid: Pid, patience: Duration) -> io::Result<()> {
     let limit = Instant::now() + patience;
     loop {
+        if has_ended(tid)? {
+            return Err(io::ErrorKind::NotFound.into());
+        }
         let mut status = 0;
         // SAFETY: the kernel writes one int.
         let found = checked(unsafe { libc::waitpid(tid, &raw mut status, libc::__WALL | libc::WNOHANG) })?;
@@ -252,14 +255,24 @@ fn stop_seen(tid: Pid, patience: Duration) -> io::Result<()> {
             }
             request(libc::PTRACE_CONT, tid, 0, libc::WSTOPSIG(status) as usize)?;
             request(libc::PTRACE_INTERRUPT, tid, 0, 0)?;
-        } else if found == tid {
-            return Err(io::ErrorKind::NotFound.into());
         } else if Instant::now() > limit {
             return Err(io::ErrorKind::TimedOut.into());
         } else {
             std::thread::sleep(Duration::from_micros(50));
         }
     }
+}
+
+/// Whether a task has ended. It stays to be waited for: it may be a child whose end somebody wants to know.
+fn has_ended(tid: Pid) -> io::Result<bool> {
+    let mut about = MaybeUninit::<libc::siginfo_t>::zeroed();
+    let flags = libc::WEXITED | libc::WNOHANG | libc::WNOWAIT | libc::__WALL;
+    // SAFETY: room for what the kernel tells.
+    checked(unsafe { libc::waitid(libc::P_PID, tid as libc::id_t, about.as_mut_ptr(), flags) })?;
+    // SAFETY: zeroed before: integers.
+    let about = unsafe { about.assume_init() };
+    // Stops of a traced task are told too; without anything to tell si_code stays 0.
+    Ok([libc::CLD_EXITED, libc::CLD_KILLED, libc::CLD_DUMPED].contains(&about.si_code))
 }
 
 /// A word of another process's memory.

@@ -325,7 +325,10 @@ SUMMARY: memtrace: 1104 byte(s) leaked in 4 allocation(s).
             "checked: with 2 of 3 other threads stopped, registers read: ptrace was refused; \
              the stacks of 1 thread were read whole"
         );
-        assert_eq!(line("waiting", Some("ptrace"), [1, 0, 0]), "checked without registers: ptrace was refused");
+        assert_eq!(
+            line("waiting", Some("ptrace"), [1, 0, 0]),
+            "checked without registers: ptrace was refused; what one may have held is called possibly lost"
+        );
         assert_eq!(line("none", Some("memory"), [0; 3]), "not classified: there was no memory for its tables");
         let mut process = leaky();
         process.checks[0].flags = vec!["unknown-blocks".into()];
