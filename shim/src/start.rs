@@ -90,6 +90,7 @@ fn start() -> bool {
     if reason == Passive::Secure || !open(false) {
         return false;
     }
+    opened();
     let Some(process) = HOT.store.process() else { return false };
     process.passive.set(reason as u32);
     if !matches!(reason, Passive::Excluded) {
@@ -122,7 +123,8 @@ fn open(forked: bool) -> bool {
     }
     let (Some(process), Some(page)) = (HOT.store.process(), memtrace_hot::map::map(4096)) else { return false };
     let Some(alive) = page.at::<U64>(0) else { return false };
-    alive.set(1);
+    // `opened` says when everything is in place.
+    alive.set(BEGINNING);
     ORIGIN.alive.store(page.base() as u64, Ordering::Release);
     process.pid.set(sys::pid());
     process.ppid.set(sys::parent_pid());
@@ -137,15 +139,28 @@ fn open(forked: bool) -> bool {
     true
 }
 
+/// In the first word of the page that fork wipes: the recording is this process's own.
+const OWN: u64 = 1;
+/// A thread of a fork child begins anew; the others wait for it.
+const BEGINNING: u64 = 2;
+
+/// The first word of the page that fork wipes.
+fn alive() -> Option<&'static U64> {
+    let page = ORIGIN.alive.load(Ordering::Acquire);
+    // SAFETY: mapped by `open`, never unmapped.
+    (page != 0).then(|| unsafe { Region::new(page as *mut u8, 4096) })?.at::<U64>(0)
+}
+
 /// Whether this process is the one that opened the recording, and no fork of it.
 pub fn is_own_process() -> bool {
-    let page = ORIGIN.alive.load(Ordering::Acquire);
-    if page == 0 {
-        return false;
+    alive().is_some_and(|alive| alive.acquire() == OWN)
+}
+
+/// Everything is in place.
+fn opened() {
+    if let Some(alive) = alive() {
+        alive.publish(OWN);
     }
-    // SAFETY: mapped by `open`, never unmapped.
-    let page = unsafe { Region::new(page as *mut u8, 4096) };
-    page.at::<U64>(0).is_some_and(|alive| alive.get() == 1)
 }
 
 /// The calling thread's state: registers it, and begins anew first in a fork child.
@@ -162,7 +177,15 @@ pub fn thread() -> Option<&'static Thread> {
 }
 
 fn register() -> Option<&'static Thread> {
-    if !is_own_process() {
+    while !is_own_process() {
+        // A fork child may have several threads by now: one of them begins anew.
+        if HOT.mode.acquire() == PASSIVE {
+            return None;
+        }
+        if alive().is_some_and(|alive| !alive.replace(0, BEGINNING)) {
+            sys::give_way();
+            continue;
+        }
         HOT.forget();
         if !open(true) {
             HOT.mode.publish(PASSIVE);
@@ -178,6 +201,7 @@ fn register() -> Option<&'static Thread> {
             process.fault_armed.set(u64::from(armed));
             process.sample_bytes.set(sample);
         }
+        opened();
     }
     let pointer = tls::pointer();
     let top = if sys::tid() == sys::pid() {

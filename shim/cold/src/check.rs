@@ -138,9 +138,9 @@ fn unknown_heap(task: &Task<'_>, roots: &Roots, heaps: &Ranges, marks: &mut Mark
     let (mut bytes, mut unknown_bytes) = (0, 0);
     let blocks = marks.blocks;
     if task.hot.live.spacing() == Spacing::Apart {
-        unknown_bytes = heap::unknown(task.hot, &Own, blocks, heaps, |start, end| {
+        unknown_bytes = heap::unknown(task.hot, &Own, blocks, heaps, |start, end, kind| {
             bytes += end.saturating_sub(start);
-            marks.root(&Piece { start, end, holder: Holder::UnknownHeap, number: 0 }, number);
+            marks.root(&Piece { start, end, holder: Holder::UnknownHeap, number: kind }, number);
         });
     } else if is_partial(task.hot) {
         for region in heaps.iter() {

@@ -114,12 +114,16 @@ extern "C" fn trace(agreed: *const c_void) -> ! {
     let threads = unsafe { &*agreed.threads };
     let mut is_whole = true;
     for place in 1..threads.count() {
-        is_whole &= seize(threads.get(place).tid);
+        let tid = threads.get(place).tid;
+        is_whole &= seize(tid) || threads::is_gone(tid);
     }
     for place in 1..threads.count() {
         let mut seen = threads.get(place);
         if stopped(seen.tid, agreed.deadline_ns) && read(&mut seen) {
             threads.set(place, seen);
+        } else if threads::is_gone(seen.tid) {
+            // The first thread may have left while others go on: it stays in the list.
+            threads.set(place, Seen { is_gone: true, has_registers: 1, ..seen });
         } else {
             is_whole = false;
         }

@@ -10,7 +10,7 @@ use memtrace_wire::layout::{Module, Passive, Site, frame, module_flags};
 use memtrace_wire::sys;
 
 use crate::findings::live;
-use crate::{Ending, Findings, copy, file};
+use crate::{Ending, Findings, file};
 
 type Line = Buffer<1024>;
 
@@ -64,8 +64,15 @@ pub fn print(ending: &Ending<'_>, findings: &Findings, recording: Option<i32>) {
     line.push(b" live at the end, from ");
     line.push_count(findings.sites, b"stack");
     out.line(&mut line);
-    if recording.is_some() {
-        leave_recording(ending, &mut out, &mut line);
+    if let Some(lost) = findings.lost {
+        line.push(b"of these not reachable, or only possibly: ");
+        line.push_count(lost.lost_bytes, b"byte");
+        line.push(b" in ");
+        line.push_count(lost.lost_blocks, b"block");
+        out.line(&mut line);
+    }
+    if let Some(recording) = recording {
+        leave_recording(ending, recording, &mut out, &mut line);
     }
     if let Some(fd) = own {
         sys::close(fd);
@@ -187,7 +194,7 @@ fn program(ending: &Ending<'_>, path: &mut Buffer<4096>) {
 }
 
 /// Writes the recording to `<program>.<pid>.memtrace` in the working directory.
-fn leave_recording(ending: &Ending<'_>, out: &mut Out, line: &mut Line) {
+fn leave_recording(ending: &Ending<'_>, recording: i32, out: &mut Out, line: &mut Line) {
     let mut path = Buffer::<4096>::new();
     program(ending, &mut path);
     path.push(b".");
@@ -197,7 +204,8 @@ fn leave_recording(ending: &Ending<'_>, out: &mut Out, line: &mut Line) {
         line.push(b"memtrace: the recording could not be written here");
         return out.line(line);
     };
-    let whole = copy::to_file(ending.hot, fd);
+    // The memory file has what a check found, which the target's own tables have not.
+    let whole = file::copy(recording, fd);
     sys::close(fd);
     line.push(if whole { b"memtrace: names with: memtrace report " } else { b"memtrace: incomplete: " });
     line.push(path.as_bytes());

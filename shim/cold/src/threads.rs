@@ -28,6 +28,8 @@ pub struct Seen {
     pub tls: u64,
     /// It is the process's first.
     pub is_main: bool,
+    /// It has ended, and others go on: its stack holds nothing.
+    pub is_gone: bool,
     /// See `REGISTERS`.
     pub registers: [u64; REGISTERS],
 }
@@ -65,11 +67,19 @@ impl Threads {
         for (to, from) in registers.iter_mut().zip(own.registers) {
             *to = from;
         }
-        seen.push(Seen { tid, has_registers: 1, sp: own.sp, tls, is_main: tid == pid, registers });
+        seen.push(Seen { tid, has_registers: 1, sp: own.sp, tls, is_main: tid == pid, is_gone: false, registers });
         for other in tids.iter().map(|other| other as u32).filter(|&other| other != tid) {
             let tls = known.iter().find(|&[_, known]| known == u64::from(other)).map_or(0, |[tls, _]| tls);
             let is_main = other == pid;
-            seen.push(Seen { tid: other, has_registers: 0, sp: 0, tls, is_main, registers: [0; REGISTERS] });
+            seen.push(Seen {
+                tid: other,
+                has_registers: 0,
+                sp: 0,
+                tls,
+                is_main,
+                is_gone: false,
+                registers: [0; REGISTERS],
+            });
         }
         let base = seen.base();
         Some(Self { seen, base, known })
@@ -181,6 +191,27 @@ pub fn has_signal(tid: u32) -> bool {
         (Some(own), Some(shared), Some(blocked)) => (own | shared) & !blocked != 0,
         _ => true,
     }
+}
+
+/// Whether a thread has ended (proc(5), the state in /proc/pid/task/tid/stat).
+pub fn is_gone(tid: u32) -> bool {
+    let mut path = Buffer::<64>::new();
+    path.push(b"/proc/self/task/");
+    path.push_number(u64::from(tid));
+    path.push(b"/stat");
+    let Some(Ok(fd)) = path.as_c_str().map(|path| i32::try_from(sys::open(path, libc::O_RDONLY, 0))) else {
+        return false;
+    };
+    if fd < 0 {
+        return fd == -libc::ENOENT;
+    }
+    let mut text = [0u8; 128];
+    let length = sys::read(fd, &mut text).max(0) as usize;
+    sys::close(fd);
+    // The name before the state is in parentheses, and may hold some.
+    let text = text.get(..length).unwrap_or(&[]);
+    let behind = text.iter().rposition(|&byte| byte == b')').and_then(|end| text.get(end + 2));
+    matches!(behind, Some(b'Z' | b'X') | None)
 }
 
 /// The stack pointer of a thread that waits (proc(5), /proc/pid/task/tid/syscall); 0: it runs, or is gone.

@@ -216,7 +216,10 @@ impl Store {
         drop(guard);
         match made {
             Some((_, region)) => {
-                if let Some(process) = self.process() {
+                use WindowKind::{Checks, Edges, Held, Lost, Steps};
+                // What a check finds is the copy's memory, not the target's.
+                let is_copys = matches!(kind, Checks | Lost | Edges | Held | Steps);
+                if let Some(process) = self.process().filter(|_| !is_copys) {
                     process.own_bytes.fetch_add(bytes);
                 }
                 Some(region)

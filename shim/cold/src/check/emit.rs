@@ -277,7 +277,9 @@ fn write_steps<M: Memory, C: Code>(
                 row.to.set(target);
                 row.block.set(0);
                 row.holder.set(piece.holder as u32);
-                row.number.set(if piece.holder == Holder::Mapping { 0 } else { piece.number });
+                let of_thread = matches!(piece.holder, Holder::Stack | Holder::Register | Holder::Tls)
+                    || matches!(piece.holder, Holder::SignalStack | Holder::StackBlock);
+                row.number.set(if of_thread { piece.number } else { 0 });
             }
             Some(from) => {
                 let (start, end) = marks.extent(from as usize);

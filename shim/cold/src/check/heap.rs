@@ -13,6 +13,7 @@ use memtrace_wire::live::{self, Spacing};
 use super::blocks::Blocks;
 use super::memory::Memory;
 use super::ranges::Ranges;
+use super::roots::LIBC;
 
 const IN_USE: u64 = 1;
 const MAPPED: u64 = 2;
@@ -85,13 +86,13 @@ fn place(memory: &impl Memory, address: u64, main: (u64, u64)) -> Place {
 }
 
 /// Gives what counts as a root in the heaps: chunks in use that are no known block; the bytes of those that are not
-/// malloc's own.
+/// malloc's own. The third argument is `LIBC` for a heap's header.
 pub fn unknown(
     hot: &Hot,
     memory: &impl Memory,
     blocks: &Blocks,
     heaps: &Ranges,
-    mut root: impl FnMut(u64, u64),
+    mut root: impl FnMut(u64, u64, u32),
 ) -> u64 {
     let cell_at = |address: u64| hot.live.peek_cell(address).unwrap_or(0);
     let mut unknown_bytes = 0;
@@ -105,7 +106,7 @@ pub fn unknown(
         if region.number == 1 {
             // The heap's own header, and the arena's in the first heap of an arena, stand before the first chunk.
             at = known(number).map_or(region.end, |address| address - 16);
-            root(region.start, at);
+            root(region.start, at, LIBC);
         }
         while at + CHUNK_MIN <= region.end {
             let user = at + 16;
@@ -120,7 +121,7 @@ pub fn unknown(
                 let until =
                     if until <= at { known(number + 1).map_or(region.end, |address| address - 16) } else { until };
                 unknown_bytes += until.saturating_sub(at);
-                root(at, until);
+                root(at, until, 0);
                 at = until;
                 continue;
             }
@@ -130,7 +131,7 @@ pub fn unknown(
                 let is_used = memory.word(next + 8).is_some_and(|size| size & IN_USE != 0);
                 if is_used {
                     unknown_bytes += if CACHES.contains(&size) { 0 } else { size };
-                    root(user, next + 8);
+                    root(user, next + 8, 0);
                 }
             }
             at = next;

@@ -64,7 +64,7 @@ pub struct Marks<'a, M, C> {
     queue: Queue,
     /// Bytes that could not be read.
     pub unreadable: u64,
-    /// The root that is read belongs to malloc: its pointers to chunks are none to the blocks before them.
+    /// The root that is read holds malloc's own pointers, to chunks: those behind a block's start are none to it.
     of_malloc: bool,
     /// A block in which a thread runs is read from its stack pointer on: block and address.
     pub stacks: List<[u64; 2]>,
@@ -100,7 +100,7 @@ impl<'a, M: Memory, C: Code> Marks<'a, M, C> {
         let is_shared = piece.holder == Holder::Mapping && piece.number == SHARED;
         // Shared memory is read in steps too small for a look at which pages were touched.
         let step = if is_shared { SHARED_STEP } else { u64::MAX };
-        self.of_malloc = piece.holder == Holder::UnknownHeap || piece.holder == Holder::Global && piece.number == LIBC;
+        self.of_malloc = piece.number == LIBC && matches!(piece.holder, Holder::Global | Holder::UnknownHeap);
         let mut start = piece.start;
         while start < piece.end.min(piece.start.saturating_add(if is_shared { SHARED_MAX } else { u64::MAX })) {
             let end = piece.end.min(start.saturating_add(step));
@@ -285,17 +285,11 @@ impl<'a, M: Memory, C: Code> Marks<'a, M, C> {
             let is_empty_array = offset == 8 && bytes == 8 && self.memory.word(start) == Some(0);
             return is_empty_array.then_some((block, Some(0)));
         }
-        if self.of_malloc && self.is_chunk_behind(start, offset) {
+        if self.of_malloc {
             return None;
         }
         let heuristic = applies(self.memory, self.code, self.rules.heuristics, (start, bytes), word);
         Some((block, heuristic.map(|heuristic| heuristic as u8)))
-    }
-
-    /// Whether the chunk behind a block of glibc's begins at this offset: its header lies in the block's last 8 bytes
-    /// (malloc/malloc.c: a chunk's size and flags stand 8 bytes before the block, the chunk 16 before it).
-    fn is_chunk_behind(&self, start: u64, offset: u64) -> bool {
-        self.memory.word(start - 8).is_some_and(|size| (size & !7) == offset + 16)
     }
 
     /// Memory that this takes.

@@ -40,7 +40,8 @@ const READ_ONLY: u32 = 1;
 pub const SHARED: u32 = 2;
 const ANONYMOUS: u32 = 4;
 const EXECUTABLE: u32 = 1;
-/// `Piece::number` of libc's data: it holds pointers between chunks of the heap.
+/// `Piece::number` of libc's data and of the header of a thread's heap: they hold malloc's pointers to chunks, some of
+/// which (`last_remainder`) are out of date.
 pub const LIBC: u32 = 1;
 /// Mappings that a process may have (vm.max_map_count is 65,530 by default).
 const MAPPINGS_MAX: usize = 1 << 24;
@@ -175,6 +176,10 @@ impl Plan {
             let (low, high) = own;
             if low == high {
                 // Its stack is where its stack pointer is, as far as that mapping goes; what lies below is read too.
+                continue;
+            }
+            if thread.is_gone {
+                self.cut.add(low, high, Holder::Block, 0);
                 continue;
             }
             let tls = thread.tls & !0xfff;

@@ -1,3 +1,5 @@
+//! Kinds in graphs that are drawn by hand, and in random ones.
+
 use super::*;
 use crate::map::U32;
 use crate::map::U64;

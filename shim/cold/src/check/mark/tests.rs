@@ -1,3 +1,5 @@
+//! The search over memories that are drawn by hand.
+
 use std::collections::HashMap;
 use std::vec::Vec;
 

@@ -1,0 +1,16 @@
+//! Checks in running processes: they are right, they are not noticed, and where something hinders them they say so.
+//!
+//! The programs are in `tests/running/`; each ends by itself after a minute.
+
+#[path = "running/command.rs"]
+mod command;
+#[path = "running/itself.rs"]
+mod itself;
+#[path = "running/ladder.rs"]
+mod ladder;
+#[path = "running/pause.rs"]
+mod pause;
+#[path = "running/target.rs"]
+mod target;
+#[path = "running/unnoticed.rs"]
+mod unnoticed;
