@@ -35,7 +35,7 @@ pub use escape::Safe;
 pub use frame::Lines;
 pub use leaks::{head, lost, words};
 pub use number::{parse_bytes, thousands};
-pub use why::why;
+pub use why::{way, why};
 
 /// How text is set.
 #[derive(Clone, Copy, Default, Debug)]

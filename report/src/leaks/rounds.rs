@@ -7,22 +7,27 @@ use memtrace_wire::leaks::Kinds;
 
 use crate::profile::leaks::Sum;
 use crate::profile::{Process, Profile};
-use crate::text::{Lines, head, thousands, words};
+use crate::text::{Lines, head, thousands, way, words};
 use crate::views::Choice;
 use crate::views::leaks::{LeakRow, kinds, last_word, rows};
 
-/// What tells a stack in one profile from another in the next: its kind of leak, and its frames.
-type Key = (u32, Vec<(String, u64)>);
+/// What tells a stack in one profile from another in the next: its frames, by module and place.
+type Frames = Vec<(String, u64)>;
+/// A kind of leak, and its stack.
+type Key = (u32, Frames);
 
 /// The leaks of one round.
 #[derive(Default)]
 pub struct Round {
     rows: BTreeMap<Key, LeakRow>,
+    /// What held a block of each stack that was still reachable.
+    held: BTreeMap<Frames, String>,
 }
 
 /// What became of the leaks since the round before.
 pub struct Changes {
-    new: Vec<LeakRow>,
+    /// With what held one of them in the round before.
+    new: Vec<(LeakRow, Option<String>)>,
     /// With what was there before.
     grown: Vec<(LeakRow, Sum)>,
     gone: Vec<(Sum, &'static str)>,
@@ -31,10 +36,14 @@ pub struct Changes {
 impl Round {
     /// The leaks of the one process of a profile.
     pub fn of(profile: &Profile, show: Option<Kinds>) -> Round {
-        let Some(process) = profile.processes.first() else { return Round { rows: BTreeMap::new() } };
-        let Some(check) = last_word(process) else { return Round { rows: BTreeMap::new() } };
+        let Some(process) = profile.processes.first() else { return Round::default() };
+        let Some(check) = last_word(process) else { return Round::default() };
         let rows = rows(process, check, kinds(process, show), &Choice::default()).rows;
-        Round { rows: rows.into_iter().map(|row| (key(process, &row), row)).collect() }
+        let held = check.held.iter().filter(|held| !held.path.is_empty());
+        Round {
+            rows: rows.into_iter().map(|row| ((row.kind as u32, frames(process, row.stack)), row)).collect(),
+            held: held.map(|held| (frames(process, held.stack), way(process, held))).collect(),
+        }
     }
 
     /// The difference.
@@ -42,7 +51,7 @@ impl Round {
         let mut changes = Changes { new: Vec::new(), grown: Vec::new(), gone: Vec::new() };
         for (key, row) in &self.rows {
             match before.rows.get(key) {
-                None => changes.new.push(row.clone()),
+                None => changes.new.push((row.clone(), before.held.get(&key.1).cloned())),
                 Some(old) if row.direct.bytes > old.direct.bytes || row.direct.blocks > old.direct.blocks => {
                     changes.grown.push((row.clone(), old.direct));
                 }
@@ -54,19 +63,19 @@ impl Round {
                 changes.gone.push((row.direct, words(row.kind)));
             }
         }
-        changes.new.sort_by_key(|row| std::cmp::Reverse(row.direct.bytes));
+        changes.new.sort_by_key(|(row, _)| std::cmp::Reverse(row.direct.bytes));
         changes.grown.sort_by_key(|(row, old)| std::cmp::Reverse(row.direct.bytes.saturating_sub(old.bytes)));
         changes
     }
 }
 
-fn key(process: &Process, row: &LeakRow) -> Key {
-    let stack = process.stacks.get(row.stack as usize).map(Vec::as_slice).unwrap_or_default();
+fn frames(process: &Process, stack: u32) -> Frames {
+    let stack = process.stacks.get(stack as usize).map(Vec::as_slice).unwrap_or_default();
     let frames = stack.iter().filter_map(|&frame| process.frames.get(frame as usize)).map(|frame| {
         let module = frame.module.and_then(|module| process.modules.get(module as usize));
         (module.map(|module| module.path.clone()).unwrap_or_default(), frame.offset)
     });
-    (row.kind as u32, frames.collect())
+    frames.collect()
 }
 
 impl Changes {
@@ -75,9 +84,12 @@ impl Changes {
         let Some(process) = profile.processes.first() else { return Ok(()) };
         let (new, grown, gone) = (self.new.len(), self.grown.len(), self.gone.len());
         writeln!(to, "\nmemtrace: pid {}: round {number}: {new} new, {grown} grown, {gone} gone", process.pid)?;
-        for row in &self.new {
+        for (row, held) in &self.new {
             writeln!(to, "\nnew: {}", head(row))?;
             Lines::of(process).print(row.stack, to)?;
+            if let Some(held) = held {
+                writeln!(to, "    held in the round before by {held}")?;
+            }
         }
         for (row, old) in &self.grown {
             let bytes = thousands(row.direct.bytes.saturating_sub(old.bytes));

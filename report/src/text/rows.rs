@@ -6,6 +6,7 @@ use super::Request;
 use super::escape::Safe;
 use super::frame::Lines;
 use super::number::{bytes_in, count, thousands};
+use super::why::held_before;
 use crate::profile::Process;
 use crate::profile::leaks::Check;
 use crate::suppress::paste_ready_leak_sanitizer;
@@ -51,6 +52,9 @@ fn print_leaks(process: &Process, check: &Check, request: &Request, to: &mut dyn
     for row in &rows.rows {
         writeln!(to, "\n{on}{}{off}", super::leaks::head(row))?;
         lines.print(row.stack, to)?;
+        if let Some(before) = held_before(process, row) {
+            writeln!(to, "    {before}")?;
+        }
         if let Some(rule) = paste_ready_leak_sanitizer(&process.called(row.stack)) {
             writeln!(to, "    suppress: {}", Safe(&rule))?;
         }

@@ -75,6 +75,25 @@ fn print_held(process: &Process, held: &Held, lines: &mut Lines, to: &mut dyn Wr
     Ok(())
 }
 
+/// What held a block of a row's when an earlier check found it still reachable: when that was, and the way to it.
+pub fn held_before(process: &Process, row: &LeakRow) -> Option<String> {
+    let (_, earlier) = process.checks.split_last()?;
+    earlier.iter().rev().find_map(|check| {
+        let held = check.held.iter().find(|held| held.stack == row.stack && !held.path.is_empty())?;
+        Some(format!("held at {} by {}", Safe(&check.time), way(process, held)))
+    })
+}
+
+/// The way to a held block in one line: its root, and the block that points to it.
+pub fn way(process: &Process, held: &Held) -> String {
+    let first = held.path.first().map(|step| holder(process, step)).unwrap_or_default();
+    match held.path.last().filter(|_| held.path.len() > 1) {
+        Some(last) if held.path.len() == 2 => format!("{first}, {}", holder(process, last)),
+        Some(last) => format!("{first}, … {}", holder(process, last)),
+        None => first,
+    }
+}
+
 /// One place of a pointer.
 fn holder(process: &Process, step: &Step) -> String {
     let thread = || step.tid.map_or("a thread".to_owned(), |tid| format!("thread {tid}"));
