@@ -1,7 +1,7 @@
 // Prints all that a program can see of itself, each time that stdin says so; nothing in it changes by itself.
 //
 // `looks SIGTRAP MODE`: what is done with SIGTRAP (`default`, `ignored`, `handled`, `blocked`); `alone`, with `threads`
-// that wait, or as the leader of a `session` without a terminal.
+// that wait, as the leader of a `session` without a terminal, or as a `subreaper`, who inherits orphans.
 #include "running.h"
 #include <dirent.h>
 #include <fcntl.h>
@@ -113,6 +113,9 @@ int main(int argc, char **argv) {
             syscall(SYS_exit_group, WEXITSTATUS(status));
         }
         CHECK(setsid() > 0);
+    }
+    if (!strcmp(mode, "subreaper")) {
+        CHECK(prctl(PR_SET_CHILD_SUBREAPER, 1) == 0);
     }
     int never[2];
     CHECK(pipe(never) == 0);

@@ -103,3 +103,34 @@ impl Changes {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::profile::leaks::Kind;
+
+    fn round(rows: &[(&str, u64, u64)], held: &[(&str, &str)]) -> Round {
+        let frames = |name: &str| vec![(name.to_owned(), 1)];
+        let row = |&(name, blocks, bytes): &(&str, u64, u64)| {
+            let direct = Sum { blocks, bytes };
+            let row = LeakRow { stack: 0, kind: Kind::Definite, direct, indirect: Sum::default() };
+            ((Kind::Definite as u32, frames(name)), row)
+        };
+        let held = held.iter().map(|&(name, way)| (frames(name), way.to_owned()));
+        Round { rows: rows.iter().map(row).collect(), held: held.collect() }
+    }
+
+    #[test]
+    fn a_round_tells_new_grown_and_gone_from_what_stays() {
+        let before = round(&[("stays", 1, 8), ("grows", 1, 8), ("goes", 2, 16)], &[("comes", "global `x`")]);
+        let now = round(&[("stays", 1, 8), ("grows", 3, 24), ("comes", 1, 5), ("comes too", 1, 50)], &[]);
+        let changes = now.since(&before);
+        let new: Vec<_> = changes.new.iter().map(|(row, held)| (row.direct.bytes, held.as_deref())).collect();
+        assert_eq!(new, [(50, None), (5, Some("global `x`"))]);
+        assert_eq!(changes.grown.iter().map(|(row, old)| (row.direct.bytes, old.bytes)).collect::<Vec<_>>(), [(24, 8)]);
+        assert_eq!(
+            changes.gone.iter().map(|(sum, words)| (sum.blocks, *words)).collect::<Vec<_>>(),
+            [(2, "definitely lost")]
+        );
+    }
+}

@@ -246,6 +246,19 @@ memtrace: app (pid 1234)
     }
 
     #[test]
+    fn a_lost_block_says_what_an_earlier_check_found() {
+        let mut process = profile("program").processes.remove(0);
+        let row = LeakRow { stack: 0, kind: Kind::Definite, direct: Sum::default(), indirect: Sum::default() };
+        assert_eq!(held_before(&process, &row), None, "the one check is the last");
+        process.checks[0].time = "2026-01-01T00:00:00.000Z".into();
+        process.checks.push(Check::default());
+        let expected = "held at 2026-01-01T00:00:00.000Z by global `garden`+8 in libgarden.so, \
+                        block of 1,024 bytes from water (water.c:7), pointer at offset 16";
+        assert_eq!(held_before(&process, &row).as_deref(), Some(expected));
+        assert_eq!(held_before(&process, &LeakRow { stack: 1, ..row }), None, "that way was not kept");
+    }
+
+    #[test]
     fn every_root_has_its_words() {
         let process = process(|_| ());
         let of_thread = |holder: &str| super::holder(&process, &Step { tid: Some(7), ..step(holder, 0x10) });
