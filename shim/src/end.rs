@@ -132,7 +132,9 @@ pub fn finish() {
     if copy != NO_FD {
         sys::close(copy as i32);
     }
-    if has_leaks && settings.exit_code != 0 {
+    let ends = [End::Exit as u32, End::FastExit as u32, End::QuickExit as u32];
+    let is_success = ends.contains(&process.end.get()) && process.end_status.get() & 0xff == 0;
+    if has_leaks && is_success && settings.exit_code != 0 {
         leave(settings.exit_code.into());
     }
 }
