@@ -34,7 +34,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("dashmap", &["report/src/names.rs"]),
     ("flate2", &["report/src/names/content.rs"]),
     ("gimli", &["report/src/names/lines.rs", "report/src/names/units.rs"]),
-    ("jsonschema", &["report/src/profile/tests.rs", "tests/tests/endings.rs"]),
+    ("jsonschema", &["report/src/profile/tests.rs", "tests/tests/endings.rs", "tests/tests/running/command.rs"]),
     ("libm", &["shim/hot/src/sample.rs"]),
     ("object", &["report/src/names/elf.rs", "tests/tests/binary.rs"]),
     ("parking_lot", &["report/src/names.rs"]),

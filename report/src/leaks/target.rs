@@ -26,16 +26,19 @@ const STOP_PATIENCE: Duration = Duration::from_secs(5);
 /// The process.
 pub struct Target {
     pid: u32,
+    /// One of its threads; the first may have left.
+    thread: Pid,
     entry: u64,
-    /// `pid:fd` of the launcher's recording, if a launcher started it.
-    launcher: Option<(u32, u32)>,
+    /// The launcher's recording, if a launcher started it; opened at once, because it is gone when the process is.
+    launcher: Option<File>,
 }
 
 impl Target {
     /// Finds memtrace in a process.
     pub fn find(pid: u32) -> Result<Target, Error> {
         let what = || format!("process {pid}");
-        let maps = fs::read(format!("/proc/{pid}/maps")).map_err(|cause| match cause.kind() {
+        let thread = living_thread(pid).ok_or_else(|| Error::read(what(), "there is none"))?;
+        let maps = fs::read(format!("/proc/{pid}/task/{thread}/maps")).map_err(|cause| match cause.kind() {
             io::ErrorKind::NotFound => Error::read(what(), "there is none"),
             _ => Error::read(what(), format!("its mappings: {}", crate::error::words(&cause))),
         })?;
@@ -47,16 +50,20 @@ impl Target {
             ));
         };
         // As the process sees it: it may be in a container.
-        let seen = PathBuf::from(format!("/proc/{pid}/root")).join(path.strip_prefix("/").unwrap_or(&path));
+        let seen =
+            PathBuf::from(format!("/proc/{pid}/task/{thread}/root")).join(path.strip_prefix("/").unwrap_or(&path));
         let entry = names::exported(&seen, ENTRY)
             .ok_or_else(|| Error::read(what(), "its libmemtrace.so is of another version"))?;
-        let variables = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+        let variables = fs::read(format!("/proc/{pid}/task/{thread}/environ")).unwrap_or_default();
         let launcher = variables.split(|&byte| byte == 0).find_map(|variable| {
             let value = std::str::from_utf8(variable.strip_prefix(b"MEMTRACE_RUN=")?).ok()?;
             let mut parts = value.split(':');
-            Some((parts.next()?.parse().ok()?, parts.next()?.parse().ok()?))
+            let (keeper, fd): (u32, u32) = (parts.next()?.parse().ok()?, parts.next()?.parse().ok()?);
+            Some(File::open(format!("/proc/{keeper}/fd/{fd}")))
         });
-        Ok(Target { pid, entry: start + entry, launcher })
+        let failed = |cause| Error::System { what: "cannot open the recording", cause };
+        let launcher = launcher.transpose().map_err(failed)?;
+        Ok(Target { pid, thread, entry: start + entry, launcher })
     }
 
     /// Checks, and gives the recording with what was found. The process stands still until it is copied.
@@ -68,12 +75,12 @@ impl Target {
     /// What a copy has found.
     pub fn collect(&self, copy: Pid, patience: Duration) -> Result<Recording, Error> {
         let limit = Instant::now() + patience;
-        let file = match self.launcher {
-            Some((pid, fd)) => {
+        let file = match &self.launcher {
+            Some(file) => {
                 while is_running(copy) && Instant::now() < limit {
                     thread::sleep(Duration::from_millis(2));
                 }
-                File::open(format!("/proc/{pid}/fd/{fd}"))
+                file.try_clone()
             }
             None => taken_from(copy, limit),
         };
@@ -89,7 +96,7 @@ impl Target {
     /// Has the process copied; the copy's pid.
     pub fn begin(&self, cause: Cause) -> Result<Pid, Error> {
         let what = || format!("process {}", self.pid);
-        let thread = Stopped::stop(self.pid as Pid, STOP_PATIENCE).map_err(|cause| {
+        let thread = Stopped::stop(self.thread, STOP_PATIENCE).map_err(|cause| {
             let why = match cause.kind() {
                 io::ErrorKind::PermissionDenied => {
                     "ptrace was refused (another user, kernel.yama.ptrace_scope, or a debugger is attached)".into()
@@ -117,8 +124,17 @@ impl Target {
 
     /// Whether it is still there.
     pub fn is_alive(&self) -> bool {
-        is_running(self.pid as Pid)
+        living_thread(self.pid).is_some()
     }
+}
+
+/// The first of a process's threads that has not ended.
+fn living_thread(pid: u32) -> Option<Pid> {
+    let tasks = fs::read_dir(format!("/proc/{pid}/task")).ok()?;
+    let mut tids: Vec<Pid> =
+        tasks.filter_map(|task| task.ok()?.file_name().to_str()?.parse().ok()).filter(|&tid| is_running(tid)).collect();
+    tids.sort_by_key(|&tid| (tid != pid as Pid, tid));
+    tids.first().copied()
 }
 
 /// First address and path of our library, if this line of maps is of it.

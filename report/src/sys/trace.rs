@@ -105,6 +105,13 @@ impl Stopped {
         while !finished && Instant::now() < limit {
             std::thread::sleep(Duration::from_micros(100));
             finished = word_of(self.tid, place + 8).is_some_and(|word| word == done);
+            let mut status = 0;
+            // SAFETY: the kernel writes one int.
+            let found = unsafe { libc::waitpid(self.tid, &raw mut status, libc::__WALL | libc::WNOHANG) };
+            if !finished && found == self.tid && libc::WIFSTOPPED(status) {
+                // A stop that was on its way: a second interrupt, or one that stops the whole process.
+                request(libc::PTRACE_CONT, self.tid, 0, 0)?;
+            }
         }
         request(libc::PTRACE_INTERRUPT, self.tid, 0, 0)?;
         stop_seen(self.tid, patience)?;

@@ -59,8 +59,9 @@ const RETAINED_BYTES_MAX: u64 = 64 << 20;
 /// Checks, in a copy of the process. `listed` is called when the live table has been read.
 pub fn run(task: &Task<'_>, listed: impl FnOnce()) -> Result<Sums, Hindrance> {
     memory::catch_faults();
-    let blocks = Blocks::of(task.hot).ok_or(Hindrance::Memory)?;
+    let mut blocks = Blocks::of(task.hot).ok_or(Hindrance::Memory)?;
     listed();
+    blocks.index().ok_or(Hindrance::Memory)?;
     let mappings = Mappings::read().ok_or(Hindrance::Maps)?;
     let announced = &task.hot.announced;
     let plan = Plan::new(&Own, &mappings, task.threads, announced, task.library).ok_or(Hindrance::Memory)?;

@@ -35,6 +35,8 @@ const NAMED: u32 = 1;
 const REFUSED: u32 = 2;
 /// Stopping takes microseconds; a thread that sleeps in the kernel where nothing interrupts it may take for ever.
 const PATIENCE_NS: u64 = 500_000_000;
+/// The longest that threads stand still: copies of 100 GiB take seconds.
+const HOLD_NS: u64 = 30_000_000_000;
 const STACK_BYTES: usize = 64 << 10;
 /// struct user_regs_struct (sys/user.h): 27 words.
 const USER_WORDS: usize = 27;
@@ -130,7 +132,9 @@ extern "C" fn trace(agreed: *const c_void) -> ! {
     }
     agreed.tracer.publish(if is_whole { NAMED } else { REFUSED });
     agreed.state.publish(DONE);
-    while agreed.state.acquire() != RELEASE {
+    // Never longer than a copy may take to be made.
+    let limit_ns = sys::monotonic_ns().saturating_add(HOLD_NS);
+    while agreed.state.acquire() != RELEASE && sys::monotonic_ns() < limit_ns {
         let pause = [0u64, 200_000];
         // SAFETY: a time of two words.
         unsafe { sys::call(libc::SYS_nanosleep, pause.as_ptr() as usize, 0, 0, 0) };

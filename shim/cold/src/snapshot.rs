@@ -11,6 +11,7 @@
 
 use core::ffi::c_void;
 use memtrace_hot::Hot;
+use memtrace_hot::lock::Guard;
 use memtrace_hot::own::{self, Use};
 use memtrace_wire::layout::{Cause, Check, Hindrance, Rung, check_flags};
 use memtrace_wire::map::{U32, U64};
@@ -107,6 +108,7 @@ pub fn begin_apart(request: &Request) -> Result<isize, Hindrance> {
 
 fn begin(request: &Request) -> Result<(Page, isize), Hindrance> {
     let hot = request.hot;
+    let _alone = alone(request).ok_or(Hindrance::Deadline)?;
     let page = share().ok_or(Hindrance::Memory)?;
     let answer = page.answer;
     let threads = Threads::list(hot, &request.own, request.tls).ok_or(Hindrance::Memory)?;
@@ -120,10 +122,17 @@ fn begin(request: &Request) -> Result<(Page, isize), Hindrance> {
     let stack = Array::<u8>::new(STACK_BYTES).ok_or(Hindrance::Memory)?;
     let work = Work { request, threads: &threads, answer, stack: stack.base() + STACK_BYTES as u64 };
     let given = Given::to_copy(hot);
-    let copy = if request.is_apart { copy_apart(&work) } else { copy(&work) };
+    let copy = match request.is_apart {
+        true if task::adopts_orphans() => copy_for_later(hot, &work),
+        true => copy_apart(&work),
+        false => copy(&work),
+    };
     drop(given);
     if copy > 0 && (hot.store.is_shared() || threads.count() > 1 && frozen.is_none()) {
-        wait(answer, copy, LISTED, request.deadline_ns);
+        // The copy may be nobody's child. No sleep: it would be in the way of a call that this thread was in.
+        while answer.state.acquire() < LISTED && sys::monotonic_ns() < request.deadline_ns && task::is_there(copy) {
+            sys::give_way();
+        }
     }
     drop(frozen);
     let is_paused = threads.count() > 1 || request.cause != Cause::End;
@@ -132,8 +141,32 @@ fn begin(request: &Request) -> Result<(Page, isize), Hindrance> {
     if copy > 0 { Ok((page, copy)) } else { Err(Hindrance::Copy) }
 }
 
+/// Waits for a check that another thread makes. A tracer's thread may have interrupted just that one.
+fn alone(request: &Request) -> Option<Guard<'static>> {
+    let patience_ns = if request.is_apart { 500_000_000 } else { u64::MAX };
+    let limit_ns = request.deadline_ns.min(sys::monotonic_ns().saturating_add(patience_ns));
+    loop {
+        match request.hot.announced.checking.try_enter() {
+            None if sys::monotonic_ns() < limit_ns => sys::give_way(),
+            guard => return guard,
+        }
+    }
+}
+
 fn copy(work: &Work<'_>) -> isize {
     task::start(0, work.stack, in_copy, core::ptr::from_ref(work).cast())
+}
+
+/// The same in a target that adopts orphans, and would see a copy that is nobody's child: it stays a child of the
+/// target's, without an exit signal, and is waited for when the next one is made.
+fn copy_for_later(hot: &Hot, work: &Work<'_>) -> isize {
+    let last = hot.announced.copy.get();
+    if last != 0 && task::has_ended(last as isize) {
+        task::reap(last as isize, false);
+    }
+    let copy = copy(work);
+    hot.announced.copy.set(copy.max(0) as u32);
+    copy
 }
 
 /// The same by way of a task that ends at once, so that the copy is no child of the target's.
@@ -198,6 +231,7 @@ extern "C" fn in_copy(work: *const c_void) -> ! {
     }
     // Whoever held it is not in the copy.
     hot.store.unlock();
+    hot.checks.go_on(&hot.store);
     let task = Task {
         hot,
         rules: request.rules,
@@ -267,8 +301,11 @@ const CHECKED: &core::ffi::CStr = c"memtrace-check";
 /// A row of the recording like this one. False: no room.
 fn keep(hot: &Hot, from: &Check) -> bool {
     let Some(process) = hot.store.process() else { return false };
-    // A window for each: the one before may be another copy's.
-    let number = process.check_count.get().next_multiple_of(memtrace_wire::layout::CHECKS_PER_WINDOW);
+    let number = process.check_count.get();
+    if hot.checks.rows.get(number).is_none() {
+        // A copy may have begun the window.
+        hot.checks.go_on(&hot.store);
+    }
     let Some(row) = hot.checks.rows.make(&hot.store, number) else { return false };
     let bytes = memtrace_wire::map::bytes_of(from);
     // SAFETY: a row of the same type, which nobody reads before the count is published.

@@ -31,6 +31,17 @@ pub fn start(flags: i32, stack: u64, life: Life, argument: *const c_void) -> isi
     result
 }
 
+/// Whether orphans become children of this process: it has asked for that (prctl(2), PR_SET_CHILD_SUBREAPER), or it is
+/// the first of its namespace.
+pub fn adopts_orphans() -> bool {
+    let mut is_reaper = 0i32;
+    // SAFETY: the kernel writes one int.
+    unsafe {
+        sys::call(libc::SYS_prctl, libc::PR_GET_CHILD_SUBREAPER as usize, &raw mut is_reaper as usize, 0, 0);
+    }
+    is_reaper != 0 || sys::pid() == 1
+}
+
 /// In a copy of the process: where memory runs out the copy goes first, and it does not keep a processor from others
 /// with the target's priority.
 pub fn step_back() {
@@ -71,6 +82,12 @@ pub fn has_ended(task: isize) -> bool {
         unsafe { sys::call6(libc::SYS_waitid, libc::P_PID as usize, task as usize, place, flags as usize, 0, 0) };
     let [first, ..] = info;
     result != 0 || first != 0
+}
+
+/// Whether there is a task with this id, ended or not.
+pub fn is_there(task: isize) -> bool {
+    // SAFETY: signal 0 sends nothing.
+    unsafe { sys::call(libc::SYS_kill, task as usize, 0, 0, 0) != -(libc::ESRCH as isize) }
 }
 
 /// Waits for a task of ours; killed first, if it is `to_be_killed`.

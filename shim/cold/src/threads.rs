@@ -167,10 +167,10 @@ fn tasks(into: &mut List<u64>) -> Option<()> {
     Some(())
 }
 
-/// Whether a signal waits to be handled by a thread (proc(5), SigPnd, ShdPnd, SigBlk); yes, if that cannot be read.
+/// Whether a signal waits to be handled by a thread of any process (proc(5), SigPnd, ShdPnd, SigBlk); yes, if that cannot be read.
 pub fn has_signal(tid: u32) -> bool {
     let mut path = Buffer::<64>::new();
-    path.push(b"/proc/self/task/");
+    path.push(b"/proc/");
     path.push_number(u64::from(tid));
     path.push(b"/status");
     let Some(Ok(fd)) = path.as_c_str().map(|path| i32::try_from(sys::open(path, libc::O_RDONLY, 0))) else {
@@ -193,10 +193,11 @@ pub fn has_signal(tid: u32) -> bool {
     }
 }
 
-/// Whether a thread has ended (proc(5), the state in /proc/pid/task/tid/stat).
+/// Whether a thread of any process has ended (proc(5), the state in /proc/pid/stat). The tracer's own process is another
+/// than the target's.
 pub fn is_gone(tid: u32) -> bool {
     let mut path = Buffer::<64>::new();
-    path.push(b"/proc/self/task/");
+    path.push(b"/proc/");
     path.push_number(u64::from(tid));
     path.push(b"/stat");
     let Some(Ok(fd)) = path.as_c_str().map(|path| i32::try_from(sys::open(path, libc::O_RDONLY, 0))) else {

@@ -3,6 +3,7 @@
 use memtrace_wire::map::{U32, U64};
 
 use crate::Hot;
+use crate::lock::Lock;
 use crate::rows::Rows;
 use crate::thread::{Body, Inside};
 
@@ -12,6 +13,10 @@ pub struct Announced {
     pub roots: Rows,
     /// Address and site of blocks that are to be ignored.
     pub ignored: Rows,
+    /// A check is under way: one at a time, because two would stop each other's threads.
+    pub checking: Lock,
+    /// The copy of this process that checked last, where it is a child that nobody has waited for; 0: none.
+    pub copy: U32,
     /// 1: a thread was made.
     pub threaded: U32,
     /// 1: memory was kept from fork children (madvise(2), MADV_DONTFORK, MADV_WIPEONFORK).
@@ -26,6 +31,8 @@ impl Announced {
         Self {
             roots: Rows::new(),
             ignored: Rows::new(),
+            checking: Lock::new(),
+            copy: U32::new(0),
             threaded: U32::new(0),
             unforked: U32::new(0),
             signal_stacks: Rows::new(),

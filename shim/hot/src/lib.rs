@@ -221,6 +221,8 @@ impl Hot {
         self.text.forget(shared);
         self.faults.forget(shared);
         self.checks.forget(shared);
+        self.announced.checking.reset();
+        self.announced.copy.set(0);
         self.sides.forget(shared);
         self.live.forget();
         self.node_index.forget();

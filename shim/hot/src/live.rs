@@ -15,7 +15,7 @@ use crate::lock::Lock;
 use crate::own;
 use core::sync::atomic::{AtomicPtr, Ordering};
 use memtrace_wire::layout::LEAF_SHIFT;
-use memtrace_wire::live::{self, Spacing, is_block};
+use memtrace_wire::live::{self, FREED, Spacing, is_block};
 use memtrace_wire::map::U32;
 
 /// A live block.
@@ -94,6 +94,38 @@ impl Live {
         let granule = (address & ((1 << LEAF_SHIFT) - 1)) >> self.granule_shift.get();
         // SAFETY: a leaf has a cell for every granule that these bits can name, and one behind the last.
         Some(unsafe { &*self.leaf(address)?.cast::<u32>().add(granule as usize).cast() })
+    }
+
+    /// All blocks that have cells, by address: address, bytes and site. What threads change meanwhile may be missed.
+    pub fn each_block(&self, mut each: impl FnMut(u64, u64, u32)) {
+        let shift = self.granule_shift.get();
+        for (start, cells) in self.leaves() {
+            let count = cells.len() - 1;
+            // SAFETY: a leaf begins on a page and has an even number of cells; cells may be read at any time.
+            let pair = |place: usize| unsafe { cells.as_ptr().add(place).cast::<u64>().read_volatile() };
+            for place in (0..count).step_by(2) {
+                let both = pair(place);
+                // Most of a heap is the inside of blocks, or free.
+                if both & !(u64::from(FREED) << 32 | u64::from(FREED)) == 0 {
+                    continue;
+                }
+                for (place, cell) in [(place, both as u32), (place + 1, (both >> 32) as u32)] {
+                    if !is_block(cell) || live::code(cell) == live::BESIDE {
+                        continue;
+                    }
+                    let bytes = match live::code(cell) {
+                        live::NEXT => cells.get(place + 1).map_or(0, |next| live::size(next.get())),
+                        code => u64::from(code),
+                    };
+                    each(live::address(cell, start + ((place as u64) << shift)), bytes, live::site(cell));
+                }
+            }
+        }
+    }
+
+    /// Cells of all leaves.
+    pub fn cell_count(&self) -> usize {
+        self.leaves().map(|(_, cells)| cells.len() - 1).sum()
     }
 
     /// The cell for an address: a block's beginning, `FREED`, or 0.

@@ -39,7 +39,8 @@ impl Lock {
 
     /// Takes it if it is free.
     pub fn try_enter(&self) -> Option<Guard<'_>> {
-        self.held.replace(0, 1).then_some(Guard(self))
+        // Not `then_some`: a guard that is made and dropped would free the lock of another.
+        self.held.replace(0, 1).then(|| Guard(self))
     }
 
     /// Free again, in a fork child whose holder stayed behind.
@@ -57,5 +58,19 @@ impl Default for Lock {
 impl Drop for Guard<'_> {
     fn drop(&mut self) {
         self.0.held.publish(0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lock_that_is_held_stays_held_whoever_tries() {
+        let lock = Lock::new();
+        let guard = lock.enter();
+        assert!(lock.try_enter().is_none() && lock.try_enter().is_none());
+        drop(guard);
+        assert!(lock.try_enter().is_some());
     }
 }

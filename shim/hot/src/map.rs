@@ -3,7 +3,7 @@
 //! A window is mapped once and stays until the process ends, so a reference into it is good for ever.
 
 use core::sync::atomic::{AtomicPtr, Ordering};
-use memtrace_wire::layout::WindowKind;
+use memtrace_wire::layout::{Window, WindowKind};
 use memtrace_wire::map::{Record, Region};
 use memtrace_wire::sys;
 
@@ -105,6 +105,13 @@ impl<T: Record, const KIND: u32, const WINDOWS: usize, const SHIFT: u32> Table<T
             cell.store(region.base().cast::<T>(), Ordering::Release);
         }
         self.get(index)
+    }
+
+    /// Takes a window that is mapped already, if there is one.
+    pub fn adopt(&self, window: &Window, region: Option<Region>) {
+        if let (Some(region), Some(cell)) = (region, self.windows.get((window.index.get() >> SHIFT) as usize)) {
+            cell.store(region.base().cast::<T>(), Ordering::Release);
+        }
     }
 
     /// The window that starts with this number, as memory.

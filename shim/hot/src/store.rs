@@ -287,6 +287,20 @@ impl Store {
         (whole as usize + offset as usize) as *mut u8
     }
 
+    /// A window of the launcher's file that another process has made.
+    pub fn map_again(&self, window: &Window) -> Option<Region> {
+        let bytes = window.bytes.get() as usize;
+        let base = self.map_file(window.offset.get(), bytes);
+        if base.is_null() {
+            return None;
+        }
+        // SAFETY: as in `carve`.
+        unsafe { sys::advise(base, bytes, libc::MADV_DONTFORK) };
+        own::add(base, bytes, Use::Shared);
+        // SAFETY: just mapped, and never unmapped.
+        Some(unsafe { Region::new(base, bytes) })
+    }
+
     fn enlist(&self, kind: WindowKind, index: u64, offset: u64, bytes: u64) -> bool {
         let Some(process) = self.process() else { return false };
         let (block, place, entries) = directory_place(process.window_count.get());

@@ -1,6 +1,7 @@
 //! `memtrace leaks`: what it finds, what it says, and with which exit code.
 
 use std::io::{BufRead, BufReader};
+use std::os::unix::fs::MetadataExt;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, Stdio};
 use std::thread;
@@ -48,6 +49,22 @@ fn blocks_of_a_running_process_are_told_right() {
 }
 
 #[test]
+fn a_process_may_be_checked_any_number_of_times() {
+    let place = Place::new();
+    let program = build(&place, "planted");
+    for how in [How::Bare, How::Run] {
+        let mut target = Target::start(&place, how, &program, &[]);
+        for number in 0..60 {
+            let ended = target.leaks(&[]);
+            assert_eq!(ended.code(), Some(1), "{how:?}, check {number}: {}", ended.stderr);
+        }
+        target.say("e");
+        let gone = target.end();
+        assert_eq!((gone.code(), gone.processes.len()), (Some(3), 1), "{how:?}: {}", gone.stderr);
+    }
+}
+
+#[test]
 fn the_exit_code_is_0_without_leaks_and_1_with_them() {
     let place = Place::new();
     let program = build(&place, "planted");
@@ -88,9 +105,6 @@ fn what_cannot_be_checked_is_said_with_exit_code_2() {
     let native = Target::start(&place, How::Native, &program, &[]);
     let stderr = leaks(&[&native.pid.to_string()]);
     assert!(stderr.contains("memtrace is not in it"), "{stderr}");
-    // A program that is excluded has the library, and no recording.
-    let job = place.job(How::Bare, &program).env("MEMTRACE_EXE", "other").input("");
-    assert_eq!(job.run().code(), Some(98));
 }
 
 #[test]
@@ -101,9 +115,12 @@ fn a_process_of_somebody_else_is_not_checked() {
     let pid = target.pid.to_string();
     let job = place.job(How::Native, &confine).args(["nobody", ""]).arg(&pair().command).args(["leaks", &pid]);
     let ended = job.run();
-    let is_possible = ended.code() == Some(98) || ended.code() == Some(1);
-    // Without root there is nobody else to be; the command may lie where others cannot read it.
-    assert!(is_possible || ended.code() == Some(2), "{}", ended.stderr);
+    // Without root there is nobody else to be.
+    let is_root = std::fs::metadata("/proc/self").is_ok_and(|about| about.uid() == 0);
+    match ended.code() {
+        Some(98) => eprintln!("skipped: others cannot start {}", pair().command.display()),
+        code => assert_eq!(code, Some(if is_root { 2 } else { 1 }), "{}{}", ended.stdout, ended.stderr),
+    }
 }
 
 #[test]
@@ -209,8 +226,6 @@ fn rounds_end_with_the_process_and_with_their_reader() {
 }
 
 #[test]
-#[ignore = "defect: the first thread alone is looked at; when it has ended its maps are empty, and it cannot be stopped: \
-            `memtrace is not in it`"]
 fn a_process_whose_first_thread_has_left_is_checked() {
     let place = Place::new();
     let source = r#"
@@ -239,7 +254,6 @@ fn a_process_whose_first_thread_has_left_is_checked() {
 }
 
 #[test]
-#[ignore = "defect: `memtrace leaks` of a process that SIGSTOP has stopped waits five seconds: `timed out`, exit code 3"]
 fn a_process_that_was_stopped_by_a_signal_stays_stopped() {
     let place = Place::new();
     let program = build(&place, "planted");

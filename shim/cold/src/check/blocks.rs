@@ -46,6 +46,24 @@ pub struct Blocks {
     pub bytes: u64,
 }
 
+/// Rows that are being filled.
+struct Filling {
+    rows: Array<[u64; 2]>,
+    count: usize,
+    last: u64,
+}
+
+impl Filling {
+    fn push(&mut self, address: u64, bytes: u64, site: u32) {
+        // What threads change while they are read may come twice or overlap; a table of intervals may not.
+        if (self.count == 0 || address > self.last) && self.count < self.rows.length() {
+            self.rows.set(self.count, [address << 8, bytes.min(BYTES_MAX) << SITE_BITS | u64::from(site)]);
+            self.last = address;
+            self.count += 1;
+        }
+    }
+}
+
 const PAGE_SHIFT: u32 = 12;
 const CHUNK_PAGES: usize = 1 << (LEAF_SHIFT - PAGE_SHIFT);
 const TOP_SHIFT: u32 = 35;
@@ -59,54 +77,71 @@ const BYTES_MAX: u64 = (1 << (64 - SITE_BITS)) - 1;
 const _: () = assert!(live::SITE_MAX >> SITE_BITS == 0);
 
 impl Blocks {
-    /// The blocks of the live table. `None`: no memory, or too many.
+    /// The blocks of the live table, not ready for `find` yet. `None`: no memory.
     pub fn of(hot: &Hot) -> Option<Self> {
-        let shift = hot.live.spacing().granule_shift();
-        let in_cells = || {
-            hot.live.leaves().flat_map(move |(start, cells)| {
-                let begins = |&(_, cell): &(usize, u32)| live::is_block(cell) && live::code(cell) != live::BESIDE;
-                let numbered = cells.iter().take(cells.len() - 1).map(|cell| cell.get()).enumerate();
-                numbered.filter(begins).map(move |(place, cell)| {
-                    let bytes = match live::code(cell) {
-                        live::NEXT => cells.get(place + 1).map_or(0, |next| live::size(next.get())),
-                        code => u64::from(code),
-                    };
-                    (live::address(cell, start + ((place as u64) << shift)), bytes, live::site(cell))
-                })
-            })
-        };
         let beside = || hot.sides.blocks(&hot.store).map(|block| (block.address, block.bytes, block.site));
         let sides = List::<[u64; 3]>::new(beside().count() + SLACK)?;
         beside().for_each(|(address, bytes, site)| _ = sides.push([address, bytes, u64::from(site)]));
         sides.sort(|&[address, ..]| address);
-        let room = in_cells().count() + sides.count() + SLACK;
-        if room >= BLOCKS_MAX {
-            return None;
-        }
-        let mut sides = sides.iter().map(|[address, bytes, site]| (address, bytes, site as u32)).peekable();
-        let mut cells = in_cells().peekable();
-        let merged = core::iter::from_fn(|| match (cells.peek(), sides.peek()) {
-            (Some(cell), Some(side)) if side.0 < cell.0 => sides.next(),
-            (None, _) => sides.next(),
-            _ => cells.next(),
+        // One pass while threads may stand still: room for as many as there can be takes no memory until it is used.
+        let rows = match Array::new(hot.live.cell_count() + sides.count() + SLACK) {
+            Some(rows) => rows,
+            None => {
+                let mut count = sides.count() + SLACK;
+                hot.live.each_block(|_, _, _| count += 1);
+                Array::new(count)?
+            }
+        };
+        let mut rows = Filling { rows, count: 0, last: 0 };
+        let mut next = 0;
+        hot.live.each_block(|address, bytes, site| {
+            while next < sides.count() && sides.get(next)[0] < address {
+                let [address, bytes, site] = sides.get(next);
+                rows.push(address, bytes, site as u32);
+                next += 1;
+            }
+            rows.push(address, bytes, site);
         });
-        Self::sorted(merged, room)
+        for [address, bytes, site] in sides.iter().skip(next) {
+            rows.push(address, bytes, site as u32);
+        }
+        Some(Self::of_rows(rows))
     }
 
-    /// Blocks that come in the order of their addresses; `room` is for that many.
+    /// Blocks that come in the order of their addresses.
+    #[cfg(test)]
     pub fn sorted(blocks: impl Iterator<Item = (u64, u64, u32)>, room: usize) -> Option<Self> {
-        let rows = Array::<[u64; 2]>::new(room)?;
-        let (mut count, mut sum, mut chunk_count) = (0, 0u64, 0usize);
-        let (mut end, mut last_chunk, mut last_address) = (0u64, u64::MAX, 0);
-        for (address, bytes, site) in blocks.take(room) {
-            // What threads change while they are read may come twice or overlap; a table of intervals may not.
-            if count != 0 && address <= last_address {
-                continue;
-            }
-            last_address = address;
-            rows.set(count, [address << 8, bytes.min(BYTES_MAX) << SITE_BITS | u64::from(site)]);
-            count += 1;
-            sum = sum.saturating_add(bytes);
+        let mut rows = Filling { rows: Array::new(room)?, count: 0, last: 0 };
+        blocks.for_each(|(address, bytes, site)| rows.push(address, bytes, site));
+        let mut all = Self::of_rows(rows);
+        all.index()?;
+        Some(all)
+    }
+
+    fn of_rows(filled: Filling) -> Self {
+        let Filling { rows, count, .. } = filled;
+        let low = rows.get(0)[0] >> 8;
+        Self {
+            rows,
+            count,
+            tops: Array::empty(),
+            chunks: Array::empty(),
+            pages: Array::empty(),
+            low,
+            span: 0,
+            bytes: 0,
+        }
+    }
+
+    /// Makes ready for `find`. `None`: no memory, or too many blocks.
+    pub fn index(&mut self) -> Option<()> {
+        if self.count >= BLOCKS_MAX {
+            return None;
+        }
+        let (mut end, mut chunk_count, mut last_chunk) = (0u64, 0usize, u64::MAX);
+        for number in 0..self.count {
+            let (address, bytes) = (self.address(number), self.bytes(number));
+            self.bytes = self.bytes.saturating_add(bytes);
             end = end.max(address.saturating_add(bytes.max(1)));
             for chunk in address >> LEAF_SHIFT..=last_of(address, bytes) >> LEAF_SHIFT {
                 if chunk != last_chunk {
@@ -115,22 +150,9 @@ impl Blocks {
                 }
             }
         }
-        let low = rows.get(0)[0] >> 8;
-        let mut all = Self {
-            rows,
-            count,
-            tops: Array::new(TOPS)?,
-            chunks: Array::new(0)?,
-            pages: Array::new((chunk_count + 1) * CHUNK_PAGES + 1)?,
-            low,
-            span: end.saturating_sub(low),
-            bytes: sum,
-        };
-        all.index()?;
-        Some(all)
-    }
-
-    fn index(&mut self) -> Option<()> {
+        self.span = end.saturating_sub(self.low);
+        self.tops = Array::new(TOPS)?;
+        self.pages = Array::new((chunk_count + 1) * CHUNK_PAGES + 1)?;
         let mut tops = 0;
         let mut last_top = u64::MAX;
         for number in 0..self.count {
@@ -262,7 +284,7 @@ impl Blocks {
 
     /// Memory that this takes.
     pub fn work_bytes(&self) -> u64 {
-        self.rows.bytes() + self.pages.bytes() + self.chunks.bytes() + self.tops.bytes()
+        (self.count * size_of::<[u64; 2]>()) as u64 + self.pages.bytes() + self.chunks.bytes() + self.tops.bytes()
     }
 }
 

@@ -2,10 +2,7 @@
 
 use core::cell::Cell;
 use memtrace_hot::Hot;
-use memtrace_wire::layout::{
-    Check, EDGES_PER_WINDOW, HELD_PER_WINDOW, Holder, INSIDE, LOST_PER_WINDOW, STEPS_PER_WINDOW, check_flags,
-    lost_flags,
-};
+use memtrace_wire::layout::{Check, Holder, INSIDE, check_flags, lost_flags};
 
 use super::blocks::{Blocks, state};
 use super::dominators::{self, Graph};
@@ -35,9 +32,8 @@ pub fn write<M: Memory, C: Code>(
     in_time: impl Fn() -> bool,
 ) -> Option<Sums> {
     let process = hot.store.process()?;
-    // Rows of one check begin in a window of their own: the one before may have been made by another copy.
-    let lost_first = process.lost_count.get().next_multiple_of(LOST_PER_WINDOW);
-    let edge_first = process.edge_count.get().next_multiple_of(EDGES_PER_WINDOW);
+    let lost_first = process.lost_count.get();
+    let edge_first = process.edge_count.get();
     let blocks = marks.blocks;
     let sites = Sites::new(hot, blocks)?;
     let mut sums = Sums::default();
@@ -221,8 +217,8 @@ fn write_held<M: Memory, C: Code>(
     retained: Option<&Array<u64>>,
 ) {
     let Some(process) = hot.store.process() else { return };
-    let held_first = process.held_count.get().next_multiple_of(HELD_PER_WINDOW);
-    let mut step = process.step_count.get().next_multiple_of(STEPS_PER_WINDOW);
+    let held_first = process.held_count.get();
+    let mut step = process.step_count.get();
     let mut written = 0u64;
     for ([site, example], [count, bytes]) in sites.examples.iter().zip(sites.counts.iter()) {
         let Some(row) = hot.checks.held.make(&hot.store, held_first + written) else {
