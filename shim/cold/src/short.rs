@@ -6,7 +6,7 @@
 use memtrace_hot::Hot;
 use memtrace_hot::text::Buffer;
 use memtrace_hot::unwind::object::LinkMap;
-use memtrace_wire::layout::{Module, Passive, Site, frame, module_flags};
+use memtrace_wire::layout::{Hindrance, Module, Passive, Site, frame, module_flags};
 use memtrace_wire::sys;
 
 use crate::findings::live;
@@ -70,6 +70,10 @@ pub fn print(ending: &Ending<'_>, findings: &Findings, recording: Option<i32>) {
         line.push(b" in ");
         line.push_count(lost.lost_blocks, b"block");
         out.line(&mut line);
+    } else if let Some(why) = hindrance(ending.hot) {
+        line.push(b"not classified: ");
+        line.push(why);
+        out.line(&mut line);
     }
     if let Some(recording) = recording {
         leave_recording(ending, recording, &mut out, &mut line);
@@ -88,6 +92,21 @@ fn reason(passive: u32) -> Option<&'static [u8]> {
         Passive::Excluded => Some(b"MEMTRACE_EXE names other programs"),
         Passive::OwnAllocator => Some(b"the program has a malloc of its own"),
     }
+}
+
+/// Why the last check classified nothing.
+fn hindrance(hot: &Hot) -> Option<&'static [u8]> {
+    let last = hot.store.process()?.check_count.get().checked_sub(1)?;
+    Some(match Hindrance::from_number(hot.checks.rows.get(last)?.hindrance.get())? {
+        Hindrance::Ptrace => b"ptrace was refused",
+        Hindrance::Copy => b"no copy of the process could be made",
+        Hindrance::Deadline => b"the deadline passed",
+        Hindrance::Memory => b"there was no memory for its tables",
+        Hindrance::Broken => b"the copy of the process came to a bad end",
+        Hindrance::Sealed => b"the process is behind a filter of system calls",
+        Hindrance::Maps => b"the list of its mappings could not be read",
+        Hindrance::None | Hindrance::Death => return None,
+    })
 }
 
 /// The site with the most live bytes behind `previous` in that order.

@@ -189,7 +189,6 @@ fn where_no_process_can_be_made_blocks_are_live_and_not_classified() {
 }
 
 #[test]
-#[ignore = "open: the short report does not say that nothing was classified, nor why; the recording that it leaves does"]
 fn the_short_report_says_why_nothing_was_classified() {
     let place = Place::new();
     let (confine, program) = (build(&place, "confine"), build(&place, "ladder"));
