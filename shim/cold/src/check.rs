@@ -24,7 +24,7 @@ use memtrace_wire::live::Spacing;
 use memtrace_wire::sys;
 
 use crate::threads::Threads;
-use blocks::Blocks;
+pub use blocks::Blocks;
 pub use emit::Sums;
 pub use mark::Rules;
 use mark::{Marks, Piece};
@@ -56,11 +56,9 @@ const RETAINED_BLOCKS_MAX: usize = 100_000;
 /// Bytes of them.
 const RETAINED_BYTES_MAX: u64 = 64 << 20;
 
-/// Checks, in a copy of the process. `listed` is called when the live table has been read.
-pub fn run(task: &Task<'_>, listed: impl FnOnce()) -> Result<Sums, Hindrance> {
+/// Checks these blocks, in a copy of the process.
+pub fn run(task: &Task<'_>, mut blocks: Blocks) -> Result<Sums, Hindrance> {
     memory::catch_faults();
-    let mut blocks = Blocks::of(task.hot).ok_or(Hindrance::Memory)?;
-    listed();
     blocks.index().ok_or(Hindrance::Memory)?;
     let mappings = Mappings::read().ok_or(Hindrance::Maps)?;
     let announced = &task.hot.announced;

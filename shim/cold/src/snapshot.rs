@@ -18,7 +18,7 @@ use memtrace_wire::map::{U32, U64};
 use memtrace_wire::sys;
 
 use crate::check::space::Array;
-use crate::check::{self, Rules, Sums, Task};
+use crate::check::{self, Blocks, Rules, Sums, Task};
 use crate::freeze::freeze;
 use crate::given::Given;
 use crate::threads::{Own, Threads};
@@ -49,7 +49,7 @@ pub struct Request {
 /// What the copy says; on a page that both see.
 #[repr(C)]
 struct Answer {
-    /// `LISTED`, `DONE`, `FAILED`.
+    /// `DONE`, `FAILED`.
     state: U32,
     hindrance: U32,
     /// 1: the threads go on, and `pause_ns` is known.
@@ -63,9 +63,8 @@ struct Answer {
     check: Check,
 }
 
-const LISTED: u32 = 1;
-const DONE: u32 = 2;
-const FAILED: u32 = 3;
+const DONE: u32 = 1;
+const FAILED: u32 = 2;
 const PAGE: usize = 4096;
 
 /// What a check came to.
@@ -120,7 +119,9 @@ fn begin(request: &Request) -> Result<(Page, isize), Hindrance> {
     let frozen = (threads.count() > 1).then(|| freeze(&threads, request.deadline_ns)).flatten();
     describe(row, &threads, frozen.as_ref().is_some_and(|frozen| !frozen.is_refused));
     let stack = Array::<u8>::new(STACK_BYTES).ok_or(Hindrance::Memory)?;
-    let work = Work { request, threads: &threads, answer, stack: stack.base() + STACK_BYTES as u64 };
+    // A shared recording is no part of the copy, and the target's own pages of it are there to be read.
+    let blocks = hot.store.is_shared().then(|| Blocks::of(hot)).flatten();
+    let work = Work { request, threads: &threads, answer, stack: stack.base() + STACK_BYTES as u64, blocks };
     let given = Given::to_copy(hot);
     let copy = match request.is_apart {
         true if task::adopts_orphans() => copy_for_later(hot, &work),
@@ -128,12 +129,6 @@ fn begin(request: &Request) -> Result<(Page, isize), Hindrance> {
         false => copy(&work),
     };
     drop(given);
-    if copy > 0 && (hot.store.is_shared() || threads.count() > 1 && frozen.is_none()) {
-        // The copy may be nobody's child. No sleep: it would be in the way of a call that this thread was in.
-        while answer.state.acquire() < LISTED && sys::monotonic_ns() < request.deadline_ns && task::is_there(copy) {
-            sys::give_way();
-        }
-    }
     drop(frozen);
     let is_paused = threads.count() > 1 || request.cause != Cause::End;
     row.pause_ns.set(if is_paused { sys::monotonic_ns() - begin_ns } else { 0 });
@@ -215,6 +210,8 @@ struct Work<'a> {
     threads: &'a Threads,
     answer: &'static Answer,
     stack: u64,
+    /// The live blocks of a shared recording.
+    blocks: Option<Blocks>,
 }
 
 const STACK_BYTES: usize = 256 << 10;
@@ -222,7 +219,7 @@ const STACK_BYTES: usize = 256 << 10;
 /// The copy's life.
 extern "C" fn in_copy(work: *const c_void) -> ! {
     // SAFETY: the copy's own copy of what `check` gave.
-    let Work { request, threads, answer, .. } = *unsafe { &*work.cast::<Work<'_>>() };
+    let Work { request, threads, answer, blocks, .. } = unsafe { core::ptr::read(work.cast::<Work<'_>>()) };
     let hot = request.hot;
     task::step_back();
     if request.is_apart {
@@ -242,7 +239,8 @@ extern "C" fn in_copy(work: *const c_void) -> ! {
         deadline_ns: request.deadline_ns,
     };
     let row = &answer.check;
-    let found = check::run(&task, || answer.state.publish(LISTED));
+    let found = blocks.or_else(|| Blocks::of(hot)).ok_or(Hindrance::Memory);
+    let found = found.and_then(|blocks| check::run(&task, blocks));
     while answer.released.acquire() == 0 && sys::monotonic_ns() < request.deadline_ns {
         sys::give_way();
     }

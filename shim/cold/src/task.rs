@@ -84,12 +84,6 @@ pub fn has_ended(task: isize) -> bool {
     result != 0 || first != 0
 }
 
-/// Whether there is a task with this id, ended or not.
-pub fn is_there(task: isize) -> bool {
-    // SAFETY: signal 0 sends nothing.
-    unsafe { sys::call(libc::SYS_kill, task as usize, 0, 0, 0) != -(libc::ESRCH as isize) }
-}
-
 /// Waits for a task of ours; killed first, if it is `to_be_killed`.
 pub fn reap(task: isize, to_be_killed: bool) {
     // SAFETY: our own child, which has no exit signal.
