@@ -171,8 +171,7 @@ impl Plan {
         }
         for (place, thread) in threads.iter().enumerate() {
             let is_first = place == 0;
-            let own =
-                stacks::of_thread(memory, &thread).unwrap_or(if thread.is_main { mappings.stack } else { (0, 0) });
+            let own = stacks::of_thread(memory, &thread, mappings.stack);
             let (low, high) = own;
             if low == high {
                 // Its stack is where its stack pointer is, as far as that mapping goes; what lies below is read too.

@@ -23,9 +23,12 @@ const GUARD_MAX: u64 = 1 << 20;
 /// The structure is aligned to this.
 const ALIGNMENT: u64 = 64;
 
-/// The stack that glibc knows a thread by.
-pub fn of_thread(memory: &impl Memory, thread: &Seen) -> Option<(u64, u64)> {
-    if thread.tls == 0 || thread.is_main { None } else { at(memory, thread.tls, thread.sp) }
+/// A thread's stack: that of the process for its first thread, else the one that glibc knows it by; (0, 0): not known.
+/// The first thread of a fork child may run on the stack of the thread that forked.
+pub fn of_thread(memory: &impl Memory, thread: &Seen, first: (u64, u64)) -> (u64, u64) {
+    let is_first = thread.is_main && (thread.sp == 0 || (first.0..first.1).contains(&thread.sp));
+    let made = if thread.tls == 0 || is_first { None } else { at(memory, thread.tls, thread.sp) };
+    made.unwrap_or(if thread.is_main { first } else { (0, 0) })
 }
 
 /// The stack that belongs to a thread pointer: `stackblock` and `stackblock_size` are two words, an address of a page
