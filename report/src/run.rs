@@ -6,7 +6,7 @@
 //!                            └─▶ descendants: each finds the recording at the keeper
 //! ```
 
-mod alive;
+pub mod alive;
 mod crash;
 mod elf;
 mod environment;

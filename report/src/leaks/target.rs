@@ -8,18 +8,17 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use memtrace_wire::layout::{BEGUN, Cause};
+use memtrace_wire::layout::{BEGUN, CHECKED, Cause};
 
 use crate::error::Error;
 use crate::names;
 use crate::recording::Recording;
+use crate::run::alive::exists;
 use crate::sys::trace::Stopped;
 use crate::sys::{self, Pid};
 
 /// The function in the library that begins a check.
 const ENTRY: &str = "memtrace_check_here";
-/// The name of a copy whose memory file is whole: `snapshot` in cold.
-const CHECKED: &str = "memtrace-check";
 /// How long the target may take to stop and to be copied.
 const STOP_PATIENCE: Duration = Duration::from_secs(5);
 
@@ -77,7 +76,7 @@ impl Target {
         let limit = Instant::now() + patience;
         let file = match &self.launcher {
             Some(file) => {
-                while is_running(copy) && Instant::now() < limit {
+                while exists(copy) && Instant::now() < limit {
                     thread::sleep(Duration::from_millis(2));
                 }
                 file.try_clone()
@@ -132,7 +131,7 @@ impl Target {
 fn living_thread(pid: u32) -> Option<Pid> {
     let tasks = fs::read_dir(format!("/proc/{pid}/task")).ok()?;
     let mut tids: Vec<Pid> =
-        tasks.filter_map(|task| task.ok()?.file_name().to_str()?.parse().ok()).filter(|&tid| is_running(tid)).collect();
+        tasks.filter_map(|task| task.ok()?.file_name().to_str()?.parse().ok()).filter(|&tid| exists(tid)).collect();
     tids.sort_by_key(|&tid| (tid != pid as Pid, tid));
     tids.first().copied()
 }
@@ -149,19 +148,14 @@ fn library_of(line: &[u8]) -> Option<(u64, PathBuf)> {
     Some((u64::from_str_radix(std::str::from_utf8(start).ok()?, 16).ok()?, path))
 }
 
-/// Neither gone nor waiting to be reaped.
-pub fn is_running(pid: Pid) -> bool {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    // The name before the state is in parentheses, and may hold some.
-    let state = stat.rsplit(')').next().and_then(|rest| rest.trim_start().chars().next());
-    state.is_some_and(|state| !matches!(state, 'Z' | 'X'))
-}
-
 /// The memory file of a copy that has finished, and the end of the copy.
 fn taken_from(copy: Pid, limit: Instant) -> io::Result<File> {
-    let is_whole = || fs::read_to_string(format!("/proc/{copy}/comm")).is_ok_and(|name| name.trim_end() == CHECKED);
+    let is_whole = || {
+        fs::read_to_string(format!("/proc/{copy}/comm"))
+            .is_ok_and(|name| name.trim_end().as_bytes() == CHECKED.to_bytes())
+    };
     while !is_whole() {
-        if !is_running(copy) || Instant::now() > limit {
+        if !exists(copy) || Instant::now() > limit {
             sys::send(copy, libc::SIGKILL);
             return Err(io::ErrorKind::TimedOut.into());
         }

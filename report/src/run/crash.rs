@@ -15,9 +15,10 @@ use std::time::{Duration, Instant};
 
 use memtrace_wire::layout::Cause;
 
+use super::alive::exists;
 use super::target::Target as Command;
 use super::wait::Ended;
-use crate::leaks::target::{Target, is_running};
+use crate::leaks::target::Target;
 use crate::sys::trace::{self, About, Event, Stopped};
 use crate::sys::{self, Pid};
 
@@ -136,10 +137,10 @@ impl Watch {
     /// Waits for the copies that are still searched.
     pub fn finish(self) {
         let limit = Instant::now() + PATIENCE;
-        while self.copies.iter().any(|&copy| is_running(copy)) && Instant::now() < limit {
+        while self.copies.iter().any(|&copy| exists(copy)) && Instant::now() < limit {
             thread::sleep(Duration::from_millis(2));
         }
-        self.copies.iter().filter(|&&copy| is_running(copy)).for_each(|&copy| sys::send(copy, libc::SIGKILL));
+        self.copies.iter().filter(|&&copy| exists(copy)).for_each(|&copy| sys::send(copy, libc::SIGKILL));
     }
 }
 

@@ -10,7 +10,7 @@
 use memtrace_hot::maps::{Path, path_at};
 use memtrace_wire::sys;
 
-use crate::{Ending, file};
+use crate::{Ending, file, task};
 
 /// Descriptors in the helper.
 const RECORDING: usize = 3;
@@ -51,8 +51,8 @@ pub fn tell(ending: &Ending<'_>, recording: i32, deadline_ns: u64) -> Told {
         if helper == 0 {
             start(command, recording, ending.stderr, theirs);
         }
-        wait(helper);
-        leave(0);
+        task::reap(helper, false);
+        task::end();
     }
     sys::close(theirs);
     let mut told = Told::Nothing;
@@ -65,33 +65,17 @@ pub fn tell(ending: &Ending<'_>, recording: i32, deadline_ns: u64) -> Told {
                 _ => Told::Nothing,
             };
         }
-        if told == Told::Nothing {
-            // SAFETY: our own child; the helper dies with it (PR_SET_PDEATHSIG).
-            unsafe { sys::call(libc::SYS_kill, between as usize, libc::SIGKILL as usize, 0, 0) };
-        }
-        wait(between);
+        // The helper dies with it (PR_SET_PDEATHSIG).
+        task::reap(between, told == Told::Nothing);
     }
     sys::close(ours);
     told
-}
-
-/// Waits for a child without an exit signal, which takes __WALL.
-fn wait(child: isize) {
-    // SAFETY: only our own children come here.
-    unsafe { sys::call(libc::SYS_wait4, child as usize, 0, libc::__WALL as usize, 0) };
 }
 
 /// A copy of the process, without an exit signal, so that the target's own waits do not see it.
 fn fork() -> isize {
     // SAFETY: as fork(2); the child uses raw system calls only, and its copy of the stack.
     unsafe { sys::call6(libc::SYS_clone, libc::CLONE_UNTRACED as usize, 0, 0, 0, 0, 0) }
-}
-
-fn leave(status: usize) -> ! {
-    loop {
-        // SAFETY: ends the process.
-        unsafe { sys::call(libc::SYS_exit_group, status, 0, 0, 0) };
-    }
 }
 
 /// In the grandchild: three descriptors, no environment, signals as at a login.
@@ -128,7 +112,7 @@ fn start(command: &core::ffi::CStr, recording: i32, report: Option<i32>, answer:
             0,
         );
     }
-    leave(127)
+    task::end()
 }
 
 fn duplicate(fd: i32, lowest: usize) -> isize {

@@ -13,7 +13,7 @@ use core::ffi::c_void;
 use memtrace_hot::Hot;
 use memtrace_hot::lock::Guard;
 use memtrace_hot::own::{self, Use};
-use memtrace_wire::layout::{Cause, Check, Hindrance, Rung, check_flags};
+use memtrace_wire::layout::{CHECKED, Cause, Check, Hindrance, Rung, check_flags};
 use memtrace_wire::map::{U32, U64};
 use memtrace_wire::sys;
 
@@ -292,9 +292,6 @@ fn wait_for_reader(hot: &Hot, deadline_ns: u64) {
         unsafe { sys::call(libc::SYS_nanosleep, pause.as_ptr() as usize, 0, 0, 0) };
     }
 }
-
-/// The name of a copy whose memory file is whole.
-const CHECKED: &core::ffi::CStr = c"memtrace-check";
 
 /// A row of the recording like this one. False: no room.
 fn keep(hot: &Hot, from: &Check) -> bool {

@@ -7,9 +7,8 @@ use memtrace_wire::sys;
 /// What a task does; it ends itself.
 pub type Life = extern "C" fn(*const c_void) -> !;
 
-/// Starts one: clone(2) with these flags and no exit signal, so that no wait of the target's sees it, and not
-/// traced by whoever traces the target. `stack` is the
-/// upper end of its stack, a multiple of 16. Its id, or -errno.
+/// Starts one: clone(2) with these flags and no exit signal, so that no wait of the target's sees it, and not traced by
+/// whoever traces the target. `stack` is the upper end of its stack, a multiple of 16. Its id, or -errno.
 pub fn start(flags: i32, stack: u64, life: Life, argument: *const c_void) -> isize {
     let result: isize;
     // SAFETY: the new task runs `life` on the new stack and never returns from it; here all is as before.

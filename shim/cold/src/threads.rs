@@ -167,22 +167,26 @@ fn tasks(into: &mut List<u64>) -> Option<()> {
     Some(())
 }
 
-/// Whether a signal waits to be handled by a thread of any process (proc(5), SigPnd, ShdPnd, SigBlk); yes, if that cannot be read.
-pub fn has_signal(tid: u32) -> bool {
+/// What the kernel says of a thread in `/proc/`, tid and `file`; `Err`: -errno. By number and not below `self`, because
+/// the tracer's own process is another than the target's.
+fn told<'a>(tid: u32, file: &[u8], into: &'a mut [u8]) -> Result<&'a [u8], isize> {
     let mut path = Buffer::<64>::new();
     path.push(b"/proc/");
     path.push_number(u64::from(tid));
-    path.push(b"/status");
-    let Some(Ok(fd)) = path.as_c_str().map(|path| i32::try_from(sys::open(path, libc::O_RDONLY, 0))) else {
-        return true;
-    };
+    path.push(file);
+    let fd = path.as_c_str().map_or(-1, |path| sys::open(path, libc::O_RDONLY, 0));
     if fd < 0 {
-        return true;
+        return Err(fd);
     }
+    let length = sys::read(fd as i32, into).max(0) as usize;
+    sys::close(fd as i32);
+    Ok(into.get(..length).unwrap_or(&[]))
+}
+
+/// Whether a signal waits to be handled by a thread (proc(5), SigPnd, ShdPnd, SigBlk); yes, if that cannot be read.
+pub fn has_signal(tid: u32) -> bool {
     let mut text = [0u8; 4096];
-    let length = sys::read(fd, &mut text).max(0) as usize;
-    sys::close(fd);
-    let text = text.get(..length).unwrap_or(&[]);
+    let Ok(text) = told(tid, b"/status", &mut text) else { return true };
     let value = |name: &[u8]| {
         let line = text.split(|&byte| byte == b'\n').find_map(|line| line.strip_prefix(name));
         line.map(|line| hexadecimal(line.trim_ascii_start()))
@@ -193,42 +197,23 @@ pub fn has_signal(tid: u32) -> bool {
     }
 }
 
-/// Whether a thread of any process has ended (proc(5), the state in /proc/pid/stat). The tracer's own process is another
-/// than the target's.
+/// Whether a thread has ended (proc(5), the state in /proc/pid/stat).
 pub fn is_gone(tid: u32) -> bool {
-    let mut path = Buffer::<64>::new();
-    path.push(b"/proc/");
-    path.push_number(u64::from(tid));
-    path.push(b"/stat");
-    let Some(Ok(fd)) = path.as_c_str().map(|path| i32::try_from(sys::open(path, libc::O_RDONLY, 0))) else {
-        return false;
-    };
-    if fd < 0 {
-        return fd == -libc::ENOENT;
-    }
     let mut text = [0u8; 128];
-    let length = sys::read(fd, &mut text).max(0) as usize;
-    sys::close(fd);
-    // The name before the state is in parentheses, and may hold some.
-    let text = text.get(..length).unwrap_or(&[]);
-    let behind = text.iter().rposition(|&byte| byte == b')').and_then(|end| text.get(end + 2));
-    matches!(behind, Some(b'Z' | b'X') | None)
+    match told(tid, b"/stat", &mut text) {
+        Ok(text) => {
+            // The name before the state is in parentheses, and may hold some.
+            let behind = text.iter().rposition(|&byte| byte == b')').and_then(|end| text.get(end + 2));
+            matches!(behind, Some(b'Z' | b'X') | None)
+        }
+        Err(error) => error == -(libc::ENOENT as isize),
+    }
 }
 
-/// The stack pointer of a thread that waits (proc(5), /proc/pid/task/tid/syscall); 0: it runs, or is gone.
+/// The stack pointer of a thread that waits (proc(5), /proc/pid/syscall); 0: it runs, or is gone.
 fn waiting_sp(tid: u32) -> u64 {
-    let mut path = Buffer::<64>::new();
-    path.push(b"/proc/self/task/");
-    path.push_number(u64::from(tid));
-    path.push(b"/syscall");
-    let Some(Ok(fd)) = path.as_c_str().map(|path| i32::try_from(sys::open(path, libc::O_RDONLY, 0))) else { return 0 };
-    if fd < 0 {
-        return 0;
-    }
     let mut text = [0u8; 256];
-    let length = sys::read(fd, &mut text).max(0) as usize;
-    sys::close(fd);
-    let text = text.get(..length).unwrap_or(&[]);
+    let Ok(text) = told(tid, b"/syscall", &mut text) else { return 0 };
     if text.starts_with(b"running") {
         return 0;
     }

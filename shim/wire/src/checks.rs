@@ -130,6 +130,8 @@ records! {
     }
 }
 
+/// The name of a copy that has found everything and waits for its reader (prctl(2), PR_SET_NAME).
+pub const CHECKED: &core::ffi::CStr = c"memtrace-check";
 /// What `memtrace_check_here` says when the check has begun.
 pub const BEGUN: u64 = u64::from_le_bytes(*b"memtrace");
 

@@ -9,8 +9,8 @@ use crate::map::{U32, U64};
 use crate::records::records;
 
 pub use crate::checks::{
-    BEGUN, CHECKS_PER_WINDOW, Check, EDGES_PER_WINDOW, Edge, HELD_PER_WINDOW, Held, INSIDE, LOST_PER_WINDOW, Lost,
-    STEPS_PER_WINDOW, Step, check_flags, lost_flags,
+    BEGUN, CHECKED, CHECKS_PER_WINDOW, Check, EDGES_PER_WINDOW, Edge, HELD_PER_WINDOW, Held, INSIDE, LOST_PER_WINDOW,
+    Lost, STEPS_PER_WINDOW, Step, check_flags, lost_flags,
 };
 pub use crate::kinds::{Cause, End, Family, Hindrance, Holder, Op, Passive, Rung, WindowKind, frame, module_flags};
 
