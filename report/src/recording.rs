@@ -66,6 +66,8 @@ pub struct Process {
     pub modules: Vec<layout::Module>,
     /// Allocations that were made to fail.
     pub faults: Vec<layout::Fault>,
+    /// Stacks that allocated in the scope of MALLOC_FAIL_*.
+    pub points: Vec<layout::Point>,
     /// Checks for leaks.
     pub checks: Checks,
     /// Records that are counted and for which there is no window.
@@ -130,6 +132,7 @@ impl Process {
             modules: directory.table(source, Kind::Modules, header.module_count.get(), &mut missing)?,
             // The count goes on when the table is full: that is a loss of its own.
             faults: directory.table(source, Kind::Faults, header.fault_count.get(), &mut 0)?,
+            points: directory.table(source, Kind::Points, header.point_count.get(), &mut 0)?,
             checks: Checks::read(source, &directory, &header)?,
             text: directory.text(source, header.text_bytes.get())?,
             settings: root.get(SETTINGS_AT as usize..(SETTINGS_AT + SETTINGS_BYTES) as usize).unwrap_or(&[]).to_vec(),

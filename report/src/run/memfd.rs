@@ -6,7 +6,10 @@ use std::io;
 use std::os::fd::{AsRawFd, RawFd};
 use std::os::unix::fs::FileExt;
 
-use memtrace_wire::layout::{FILE_HEADER_BYTES, FileHeader, MAGIC, PROCESS_MAGIC, ProcessHeader, VERSION};
+use memtrace_wire::layout::{
+    FILE_HEADER_BYTES, FileHeader, LAUNCHER_SETTINGS_AT, LAUNCHER_SETTINGS_BYTES, MAGIC, PROCESS_MAGIC, ProcessHeader,
+    VERSION,
+};
 use memtrace_wire::map::{self, Record, U32, U64, bytes_of};
 
 use crate::error::Error;
@@ -26,6 +29,11 @@ pub struct Recording {
 impl Recording {
     /// An empty recording.
     pub fn create() -> Result<Recording, Error> {
+        Self::with_settings(&[])
+    }
+
+    /// An empty recording that brings settings, each `NAME=VALUE`, to all processes that write into it.
+    pub fn with_settings(settings: &[Vec<u8>]) -> Result<Recording, Error> {
         let failed = |cause| Error::System { what: "cannot make a recording", cause };
         let file = sys::memfd(c"memtrace").map_err(failed)?;
         let capacity_bytes = grow(&file).map_err(failed)?;
@@ -43,6 +51,11 @@ impl Recording {
             spare: Default::default(),
         };
         file.write_all_at(bytes_of(&header), 0).map_err(failed)?;
+        let text: Vec<u8> = settings.iter().flat_map(|setting| setting.iter().copied().chain([0])).collect();
+        if text.len() as u64 >= LAUNCHER_SETTINGS_BYTES {
+            return Err(failed(io::ErrorKind::InvalidInput.into()));
+        }
+        file.write_all_at(&text, LAUNCHER_SETTINGS_AT).map_err(failed)?;
         Ok(Recording { file, cookie })
     }
 

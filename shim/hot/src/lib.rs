@@ -96,6 +96,8 @@ pub struct Hot {
     pub text: map::Table<U32, { WindowKind::Text as u32 }, 256, { text::TEXT_SHIFT }>,
     /// Failures that were injected: 65,536; more are counted only.
     pub faults: map::Table<layout::Fault, { WindowKind::Faults as u32 }, 64, { shift(layout::FAULTS_PER_WINDOW) }>,
+    /// Stacks that allocated in the scope of MALLOC_FAIL_*: 262,144.
+    pub points: map::Table<layout::Point, { WindowKind::Points as u32 }, 256, { shift(layout::POINTS_PER_WINDOW) }>,
     /// Blocks without a cell of their own.
     pub sides: side::Sides,
     /// Live blocks by address.
@@ -146,6 +148,7 @@ impl Hot {
             modules: map::Table::new(),
             text: map::Table::new(),
             faults: map::Table::new(),
+            points: map::Table::new(),
             sides: side::Sides::new(),
             checks: checks::Checks::new(),
             announced: announced::Announced::new(),
@@ -220,6 +223,7 @@ impl Hot {
         self.modules.forget(shared);
         self.text.forget(shared);
         self.faults.forget(shared);
+        self.points.forget(shared);
         self.checks.forget(shared);
         self.announced.checking.reset();
         self.announced.copy.set(0);

@@ -52,6 +52,8 @@ numbers! {
         Held = 14,
         /// `Step`s.
         Steps = 15,
+        /// `Point`s.
+        Points = 16,
     }
 
     /// How the process, or this image of it, came to its end.

@@ -19,12 +19,17 @@ pub const MAGIC: u64 = u64::from_le_bytes(*b"MEMTRACE");
 /// First eight bytes of every process root.
 pub const PROCESS_MAGIC: u64 = u64::from_le_bytes(*b"MTPROCES");
 /// Raised whenever a record below changes.
-pub const VERSION: u32 = 3;
+pub const VERSION: u32 = 4;
 
 /// Windows start and end on pages.
 pub const PAGE_BYTES: u64 = 4096;
 /// The file header's window.
 pub const FILE_HEADER_BYTES: u64 = PAGE_BYTES;
+/// Where the launcher's settings stand in the file header's window: `NAME=VALUE\0` repeated. They come before those of
+/// the environment.
+pub const LAUNCHER_SETTINGS_AT: u64 = 256;
+/// Length of the launcher's settings.
+pub const LAUNCHER_SETTINGS_BYTES: u64 = FILE_HEADER_BYTES - LAUNCHER_SETTINGS_AT;
 /// A process's root: header, settings text, directory.
 pub const ROOT_BYTES: u64 = 64 << 10;
 /// Where the settings text stands in a root: `NAME=VALUE\0` repeated, only settings of memtrace.
@@ -50,6 +55,8 @@ pub const MODULES_PER_WINDOW: u64 = 1 << 9;
 pub const TEXT_PER_WINDOW: u64 = 64 << 10;
 /// Faults of one window: 64 KiB.
 pub const FAULTS_PER_WINDOW: u64 = 1 << 10;
+/// Points of one window: 64 KiB.
+pub const POINTS_PER_WINDOW: u64 = 1 << 10;
 /// Large or crowded blocks of one window: 512 KiB.
 pub const SIDE_PER_WINDOW: u64 = 1 << 14;
 /// Address space that one leaf of the live table covers, as a shift.
@@ -170,8 +177,10 @@ records! {
         pub step_count: U64,
         /// Text: what the program's `__lsan_default_suppressions` gives.
         pub suppressions: TextAt,
+        /// Points in use.
+        pub point_count: U64,
         /// Not used yet.
-        pub spare: [U64; 47],
+        pub spare: [U64; 46],
         /// What was lost, by `Loss`.
         pub losses: [U64; 40],
     }
@@ -313,8 +322,32 @@ records! {
         pub thread: U32,
         /// 1 when the record is whole.
         pub ready: U32,
+        /// The name of its point (`point::Namer`); 0: it has none.
+        pub name: U64,
         /// Not used yet.
-        pub spare: [U64; 4],
+        pub spare: [U64; 3],
+    }
+
+    /// A stack that allocated in the scope of MALLOC_FAIL_*, where the plan asks for points.
+    pub struct Point = 64 {
+        /// Its name (`point::Namer`): the same in every run of the same files.
+        pub name: U64,
+        /// Index of its first allocation among the calls in scope, from 0.
+        pub first: U64,
+        /// Its allocations in scope.
+        pub count: U64,
+        /// Bytes that the first asked for.
+        pub bytes: U64,
+        /// An `Op`.
+        pub op: U32,
+        /// The stack.
+        pub node: U32,
+        /// Number of the thread that was first.
+        pub thread: U32,
+        /// 1 when the record is whole.
+        pub ready: U32,
+        /// Not used yet.
+        pub spare: [U64; 2],
     }
 
     /// A live block that has no cell of its own: too large for one, or its granule was taken.

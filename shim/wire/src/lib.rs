@@ -27,6 +27,7 @@ pub mod live;
 pub mod loss;
 pub mod map;
 pub mod plan;
+pub mod point;
 mod records;
 pub mod rows;
 pub mod settings;

@@ -39,6 +39,7 @@ losses! {
     MemoryShort = 16, "memory_short", "stacks cut at 8 frames near MEMTRACE_MAX_MEMORY";
     MemorySampled = 17, "memory_sampled", "allocations met while only samples were recorded near MEMTRACE_MAX_MEMORY";
     MemoryCounted = 18, "memory_counted", "allocations counted only, at MEMTRACE_MAX_MEMORY";
+    PointDropped = 19, "point_dropped", "stacks in the scope of MALLOC_FAIL_* that are not in the list of points";
 }
 
 const _: () = assert!(LOSSES.len() <= 40);
