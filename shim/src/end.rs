@@ -71,6 +71,11 @@ pub fn begins(end: End, status: c_int) {
     }
 }
 
+/// Whether the end was told to cold.
+pub fn is_finished() -> bool {
+    FINISHED.get() != 0
+}
+
 /// Whether stderr is the file that it was at the start.
 fn is_first_stderr() -> bool {
     sys::identity(2).is_some_and(|(device, file, _)| (device, file) == start::first_stderr())
@@ -158,51 +163,8 @@ pub fn check_now(cause: Cause) -> Option<u64> {
     memtrace_cold::check(&Ending { own, ..ending(&settings, None) }, cause)
 }
 
-/// A tracer has stopped this thread anywhere and lets it go on here, on its own stack below what is in use: begins a
-/// check for a command. `own`: what the thread held when it was stopped. When it is done, the first word there is the
-/// id of the process that checks, or 0: none could be made, -1: there is no recording; then the second is `BEGUN`, and
-/// the thread turns in circles until the tracer takes over again. A trap would be a signal, and change what the
-/// target has chosen to do with it.
-///
-/// # Safety
-/// `own` is a stack pointer and six registers: rbx, rbp, r12 to r15; `cause` is a `Cause`.
-#[unsafe(naked)]
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn memtrace_check_here(own: *mut [u64; 7], cause: u32) {
-    core::arch::naked_asm!(
-        ".cfi_startproc",
-        ".cfi_undefined rip",
-        "cld",
-        "mov rbx, rdi",
-        "call {body}",
-        "mov [rbx], rax",
-        "movabs rax, {begun}",
-        "mov [rbx + 8], rax",
-        "2:",
-        "pause",
-        "jmp 2b",
-        ".cfi_endproc",
-        body = sym check_for_command,
-        begun = const memtrace_wire::layout::BEGUN,
-    )
-}
-
-extern "C" fn check_for_command(own: &[u64; 7], cause: u32) -> i64 {
-    let cause = Cause::from_number(cause).unwrap_or(Cause::Command);
-    if own_process().is_none() || sys::is_sealed() {
-        return -1;
-    }
-    // The end that it has come to was looked at.
-    if cause == Cause::Death && FINISHED.get() != 0 {
-        return 0;
-    }
-    let settings = settings::parse(start::own_variables());
-    let [sp, registers @ ..] = *own;
-    let ending = Ending { own: Own { sp, registers }, ..ending(&settings, None) };
-    memtrace_cold::check_apart(&ending, cause).into()
-}
-
-fn ending<'a>(settings: &'a settings::Settings<'a>, stderr: Option<i32>) -> Ending<'a> {
+/// What a check is told about this process and this thread.
+pub fn ending<'a>(settings: &'a settings::Settings<'a>, stderr: Option<i32>) -> Ending<'a> {
     let [sp, registers @ ..] = &LAST;
     let here = core::ptr::from_ref(&stderr) as u64;
     // A thread that ends the process without one of these functions: the last of all has returned.

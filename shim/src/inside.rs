@@ -243,22 +243,6 @@ fn failed(entry: Entry) {
 /// Whether MALLOC_FAIL_* fails this call; if so it is recorded already.
 #[cold]
 fn strikes(entry: Entry, op: Op, bytes: usize) -> bool {
-    if HOT.objects.is_loader(entry.caller()) {
-        return false;
-    }
-    // A thread's first call comes here before it has a state; a hook that interrupted another has none to use.
-    let inside = enter(entry);
-    let Some(index) = HOT.strikes() else { return false };
-    match inside {
-        Some(inside) => {
-            let (entry, op, bytes) = match inside.body.pending.take() {
-                Some(pending) if entry.sp <= pending.entry.sp => (pending.entry, pending.op, pending.bytes),
-                _ => (entry, op, bytes as u64),
-            };
-            let (node, op) = HOT.origin(HOT.capture(inside.body, entry, op).node(), op);
-            HOT.record_fault(index, bytes, op, node, inside.body.slot);
-        }
-        None => HOT.record_fault(index, bytes as u64, op, 0, 0),
-    }
-    true
+    // A thread's first call comes here before it has a state.
+    !HOT.objects.is_loader(entry.caller()) && HOT.strikes(enter(entry), entry, op, bytes as u64)
 }

@@ -25,6 +25,7 @@ mod process;
 mod real;
 mod start;
 mod tls;
+mod tracer;
 
 /// Nothing here panics, and the release library is checked to hold no call of this.
 #[panic_handler]

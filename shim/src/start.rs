@@ -11,7 +11,7 @@ use memtrace_hot::store::Source;
 use memtrace_hot::text::Buffer;
 use memtrace_hot::thread::Thread;
 use memtrace_hot::unwind::object::link_maps;
-use memtrace_wire::layout::{Passive, SETTINGS_AT, SETTINGS_BYTES};
+use memtrace_wire::layout::{LAUNCHER_SETTINGS_AT, LAUNCHER_SETTINGS_BYTES, Passive, SETTINGS_AT, SETTINGS_BYTES};
 use memtrace_wire::live::Spacing;
 use memtrace_wire::loss::Loss;
 use memtrace_wire::map::{Region, U32, U64};
@@ -101,7 +101,7 @@ fn start() -> bool {
     }
     let settings = settings::parse(own_variables());
     HOT.fault.set(settings.plan);
-    process.fault_armed.set(u64::from(settings.plan.range_count != 0));
+    process.fault_armed.set(u64::from(settings.plan.fails()));
     HOT.sample.mean.set(settings.sample_bytes.into());
     HOT.sample.marked.set(u32::from(settings.sample_bytes != 0));
     HOT.budget.bytes_max.set(settings.memory_bytes_max);
@@ -326,12 +326,12 @@ pub fn first_stderr() -> (u64, u64) {
     (device.get(), file.get())
 }
 
-/// Copies memtrace's own variables into the root: the program may change its environment.
+/// Copies memtrace's own variables into the root: the program may change its environment. A launcher's come first.
 fn keep_settings() {
     let Some(root) = HOT.store.root() else { return };
     let mut at = SETTINGS_AT as usize;
     let end = (SETTINGS_AT + SETTINGS_BYTES) as usize - 8;
-    for variable in strings(environment()) {
+    for variable in launcher_variables().chain(strings(environment())) {
         let name = variable.split(|&byte| byte == b'=').next().unwrap_or(variable);
         if !settings::is_setting(name) {
             continue;
@@ -357,6 +357,24 @@ pub fn own_variables() -> impl Iterator<Item = &'static [u8]> + Clone {
         },
         None => &[],
     };
+    variables(text)
+}
+
+/// Variables that a launcher has put into its recording.
+fn launcher_variables() -> impl Iterator<Item = &'static [u8]> + Clone {
+    let text: &'static [u8] = match HOT.store.header().filter(|_| HOT.store.is_shared()) {
+        // SAFETY: inside the header's window, which is mapped whole; the launcher wrote it before it started anybody.
+        Some(header) => unsafe {
+            let window = core::ptr::from_ref(header).cast::<u8>();
+            core::slice::from_raw_parts(window.add(LAUNCHER_SETTINGS_AT as usize), LAUNCHER_SETTINGS_BYTES as usize)
+        },
+        None => &[],
+    };
+    variables(text)
+}
+
+/// The texts of a list of variables, each of which ends with a NUL.
+fn variables(text: &'static [u8]) -> impl Iterator<Item = &'static [u8]> + Clone {
     text.split(|&byte| byte == 0).take_while(|variable| !variable.is_empty())
 }
 

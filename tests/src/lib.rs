@@ -16,9 +16,11 @@ mod job;
 mod pair;
 mod place;
 mod profile;
+mod recording;
 
 pub use example::{Example, Exit, ExpectedSite};
 pub use job::{Ended, How, Job, PATIENCE};
 pub use pair::{Pair, pair, workspace};
 pub use place::Place;
 pub use profile::{Fault, Frame, Process, Site, Thread, read_profile};
+pub use recording::{Image, Recording};

@@ -85,10 +85,20 @@ impl Stopped {
     }
 
     /// Has the thread run a function with two arguments: the address of `words`, which are copied below its stack, and
-    /// a number. It is done when the second word has become `done`; then the first is the result.
-    pub fn call(&self, function: u64, words: &[u64], number: u64, done: u64, patience: Duration) -> io::Result<u64> {
+    /// a number. It is done when the second word has become `done`; then the first is the result. `stack`: where
+    /// another stack ends that it is to run on.
+    pub fn call(
+        &self,
+        function: u64,
+        words: &[u64],
+        number: u64,
+        done: u64,
+        patience: Duration,
+        stack: Option<u64>,
+    ) -> io::Result<u64> {
         // Below what the thread uses, its red zone included.
-        let place = (self.registers.rsp - 128 - size_of_val(words) as u64) & !63;
+        let end = stack.unwrap_or(self.registers.rsp.wrapping_sub(128));
+        let place = end.wrapping_sub(size_of_val(words) as u64) & !63;
         for (word, at) in words.iter().zip((place..).step_by(8)) {
             self.write(at, *word)?;
         }

@@ -7,6 +7,9 @@ use memtrace_wire::map::{U32, U64};
 use memtrace_wire::settings::{Children, Plan};
 
 use crate::Hot;
+use crate::points::Seen;
+use crate::thread::Inside;
+use crate::unwind::Entry;
 
 /// The plan of this process and how far it has come.
 pub struct Fault {
@@ -37,7 +40,7 @@ impl Fault {
 
     /// `main` is about to be entered: the scope begins.
     pub fn arm(&self) {
-        if self.plan().range_count != 0 {
+        if self.plan().watches() {
             self.armed.publish(1);
         }
     }
@@ -49,12 +52,12 @@ impl Fault {
             Children::Same => {}
             Children::All => self.seen.set(0),
         }
-        self.armed.get() != 0
+        self.armed.get() != 0 && self.plan().fails()
     }
 
-    fn plan(&self) -> Plan {
+    fn plan(&self) -> &Plan {
         // SAFETY: written once, before `arm`.
-        unsafe { *self.plan.get() }
+        unsafe { &*self.plan.get() }
     }
 }
 
@@ -65,27 +68,64 @@ impl Default for Fault {
 }
 
 impl Hot {
-    /// Counts an allocation in scope. `Some(index)`: it is to fail.
-    pub fn strikes(&self) -> Option<u64> {
+    /// Counts an allocation in scope. True: it is to fail, and is recorded already. `inside`: `None` in a hook that
+    /// interrupted another one, and in a thread for which there was no memory.
+    pub fn strikes(&self, inside: Option<Inside<'_>>, entry: Entry, op: Op, bytes: u64) -> bool {
+        let plan = self.fault.plan();
         let index = self.fault.seen.fetch_add(1);
         if let Some(process) = self.store.process() {
             process.fault_seen.fetch_add(1);
         }
-        // SAFETY: written once, before `arm`.
-        unsafe { &*self.fault.plan.get() }.strikes(index).then_some(index)
+        let Some(inside) = inside else {
+            if plan.points {
+                self.store.lose(Loss::PointDropped);
+            }
+            let strikes = plan.strikes(index);
+            if strikes {
+                self.record_fault(Seen { node: 0, op, index, bytes, slot: 0 }, 0);
+            }
+            return strikes;
+        };
+        let body = &mut *inside.body;
+        // The first allocation below an operator new is made by that.
+        let (entry, op, bytes) = match body.pending {
+            Some(pending) if entry.sp <= pending.entry.sp => (pending.entry, pending.op, pending.bytes),
+            _ => (entry, op, bytes),
+        };
+        let slot = body.slot;
+        let mut seen = || {
+            let (node, op) = self.origin(self.capture(body, entry, op).node(), op);
+            Seen { node, op, index, bytes, slot }
+        };
+        let noted = plan.points.then(|| {
+            let seen = seen();
+            (seen, self.note_point(seen))
+        });
+        if !plan.strikes(index) {
+            return false;
+        }
+        let (seen, name) = noted.unwrap_or_else(|| {
+            let seen = seen();
+            (seen, self.point_name(seen.node, seen.op))
+        });
+        // The operator new above will call its handler or throw: what comes next is another allocation.
+        body.pending = None;
+        self.record_fault(seen, name);
+        true
     }
 
     /// Records a failure, before the target sees it.
-    pub fn record_fault(&self, index: u64, bytes: u64, op: Op, node: u32, slot: u32) {
+    fn record_fault(&self, seen: Seen, name: u64) {
         let Some(process) = self.store.process() else { return };
         let number = process.fault_fired.fetch_add(1);
         let record = if number < RECORDS_MAX { self.faults.make(&self.store, number) } else { None };
         let Some(record) = record else { return self.store.lose(Loss::FaultDropped) };
-        record.index.set(index);
-        record.bytes.set(bytes);
-        record.op.set(op as u32);
-        record.node.set(node);
-        record.thread.set(slot);
+        record.index.set(seen.index);
+        record.bytes.set(seen.bytes);
+        record.op.set(seen.op as u32);
+        record.node.set(seen.node);
+        record.thread.set(seen.slot);
+        record.name.set(name);
         record.ready.publish(1);
         process.fault_count.fetch_max(number + 1);
     }

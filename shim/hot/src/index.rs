@@ -15,7 +15,7 @@ pub struct Index {
     /// Address of the table, which is page aligned, plus the logarithm of its length.
     table: AtomicU64,
     count: U32,
-    lock: Lock,
+    pub(crate) lock: Lock,
 }
 
 /// Longest run of places that a search looks at: at two thirds full a run of 64 does not occur by chance.

@@ -27,6 +27,7 @@ pub mod maps;
 pub mod modules;
 pub mod operator;
 pub mod own;
+pub mod points;
 pub mod record;
 pub mod rows;
 pub mod sample;
@@ -106,6 +107,8 @@ pub struct Hot {
     pub node_index: index::Index,
     /// From (node, thread) to site.
     pub site_index: index::Index,
+    /// From (node, function) to point.
+    pub point_index: index::Index,
     /// Rules by return address.
     pub rules: unwind::rules::Rules,
     /// The loader's view of addresses.
@@ -155,6 +158,7 @@ impl Hot {
             live: live::Live::new(),
             node_index: index::Index::new(),
             site_index: index::Index::new(),
+            point_index: index::Index::new(),
             rules: unwind::rules::Rules::new(),
             objects: unwind::object::Objects::new(),
             loaded: modules::Loaded::new(),
@@ -231,6 +235,7 @@ impl Hot {
         self.live.forget();
         self.node_index.forget();
         self.site_index.forget();
+        self.point_index.forget();
         self.rules.forget();
         self.loaded.forget();
         self.slots.forget();

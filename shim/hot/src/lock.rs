@@ -43,6 +43,11 @@ impl Lock {
         self.held.replace(0, 1).then(|| Guard(self))
     }
 
+    /// Whether somebody has it.
+    pub fn is_held(&self) -> bool {
+        self.held.acquire() != 0
+    }
+
     /// Free again, in a fork child whose holder stayed behind.
     pub fn reset(&self) {
         self.held.publish(0);

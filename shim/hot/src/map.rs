@@ -66,7 +66,7 @@ pub fn map_large(bytes: usize) -> Option<Region> {
 /// A growing array of records in windows of `1 << SHIFT`.
 pub struct Table<T, const KIND: u32, const WINDOWS: usize, const SHIFT: u32> {
     windows: [AtomicPtr<T>; WINDOWS],
-    grow: Lock,
+    pub(crate) grow: Lock,
 }
 
 impl<T: Record, const KIND: u32, const WINDOWS: usize, const SHIFT: u32> Table<T, KIND, WINDOWS, SHIFT> {

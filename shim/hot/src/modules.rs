@@ -5,9 +5,10 @@
 //! on no stack finds the nodes that lie in it, and every thread's kept stack is out of date.
 
 use core::sync::atomic::Ordering;
-use memtrace_wire::layout::module_flags;
+use memtrace_wire::layout::{frame, module_flags};
 use memtrace_wire::loss::Loss;
 use memtrace_wire::map::{Record, U64};
+use memtrace_wire::point::{frame_key, module_key};
 use memtrace_wire::sys;
 
 use crate::Hot;
@@ -19,7 +20,7 @@ use crate::unwind::object::{LinkMap, Object};
 /// Loaded modules that are known: `link_map` of each, by its number in the recording.
 pub struct Loaded {
     first: core::sync::atomic::AtomicPtr<u8>,
-    lock: Lock,
+    pub(crate) lock: Lock,
     /// Address inside our own library; set by the door.
     pub own: U64,
 }
@@ -34,6 +35,9 @@ struct Known {
     start: U64,
     end: U64,
     eh_frame_hdr: U64,
+    bias: U64,
+    /// Its part in the names of points; 0: its frames have none.
+    key: U64,
 }
 
 // SAFETY: repr(C), integers, no padding.
@@ -113,7 +117,9 @@ impl Hot {
         module.node_first.set(process.node_count.get());
         if let Some(map) = LinkMap::at(object.link_map) {
             module.bias.set(map.bias);
+            known.bias.set(map.bias);
             self.describe(map, object, module);
+            known.key.set(self.key_of(module));
         }
         process.module_count.publish(count + 1);
     }
@@ -162,6 +168,40 @@ impl Hot {
             if at >= map.header_page(object.start) && at.saturating_add(header.p_memsz) <= object.bound {
                 build_id(at, header.p_memsz, module);
             }
+        }
+    }
+
+    /// A module's part in the names of points. The vdso is the kernel's, and memtrace's own frames are no part of a
+    /// stack's identity.
+    fn key_of(&self, module: &memtrace_wire::layout::Module) -> u64 {
+        if module.flags.get() & (module_flags::VDSO | module_flags::SHIM) != 0 {
+            return 0;
+        }
+        let mut id = [0u8; 32];
+        for (to, word) in id.chunks_exact_mut(8).zip(&module.build_id) {
+            to.copy_from_slice(&word.get().to_le_bytes());
+        }
+        match id.get(..module.build_id_bytes.get() as usize) {
+            Some(id) if !id.is_empty() => module_key(id, b""),
+            _ => module_key(b"", self.text::<4096>(&module.path).as_bytes()),
+        }
+    }
+
+    /// A frame's part in the names of points.
+    pub fn frame_key(&self, word: u64) -> u64 {
+        if frame::kind(word) != frame::NATIVE {
+            return frame_key(word & !frame::RETIRED, 0);
+        }
+        let address = frame::address(word);
+        // A return address may be one past its module.
+        let inside = if word & frame::EXACT != 0 { address } else { address.wrapping_sub(1) };
+        let count = self.store.process().map_or(0, |process| process.module_count.acquire());
+        let holds = |known: &&Known| {
+            known.link_map.get() != 0 && (known.start.get()..known.end.get()).contains(&inside) && known.key.get() != 0
+        };
+        match (0..count).map_while(|number| self.loaded.get(number)).find(holds) {
+            Some(known) => frame_key(known.key.get(), address.wrapping_sub(known.bias.get())),
+            None => frame_key(0, 0),
         }
     }
 

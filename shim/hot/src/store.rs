@@ -27,7 +27,7 @@ pub struct Store {
     fd: U32,
     launcher_pid: U32,
     launcher_fd: U32,
-    grow: Lock,
+    pub(crate) grow: Lock,
 }
 
 /// Where the recording comes from.

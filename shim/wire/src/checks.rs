@@ -132,8 +132,10 @@ records! {
 
 /// The name of a copy that has found everything and waits for its reader (prctl(2), PR_SET_NAME).
 pub const CHECKED: &core::ffi::CStr = c"memtrace-check";
-/// What `memtrace_check_here` says when the check has begun.
+/// What `memtrace_check_here` says when the check has begun, and `memtrace_stack_here` when it is done.
 pub const BEGUN: u64 = u64::from_le_bytes(*b"memtrace");
+/// Bytes of `memtrace_tracer_stack`, on which a tracer lets a thread run these functions whose own stack is used up.
+pub const TRACER_STACK_BYTES: usize = 64 << 10;
 
 /// Flags of `Check`.
 pub mod check_flags {

@@ -10,7 +10,7 @@ use crate::records::records;
 
 pub use crate::checks::{
     BEGUN, CHECKED, CHECKS_PER_WINDOW, Check, EDGES_PER_WINDOW, Edge, HELD_PER_WINDOW, Held, INSIDE, LOST_PER_WINDOW,
-    Lost, STEPS_PER_WINDOW, Step, check_flags, lost_flags,
+    Lost, STEPS_PER_WINDOW, Step, TRACER_STACK_BYTES, check_flags, lost_flags,
 };
 pub use crate::kinds::{Cause, End, Family, Hindrance, Holder, Op, Passive, Rung, WindowKind, frame, module_flags};
 

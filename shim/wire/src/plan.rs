@@ -25,11 +25,24 @@ pub struct Plan {
     pub range_count: usize,
     /// What happens in fork children.
     pub children: Children,
+    /// Every stack in scope is listed.
+    pub points: bool,
 }
 
 impl Plan {
     /// Nothing fails.
-    pub const NONE: Plan = Plan { ranges: [(0, 0); FAIL_RANGES_MAX], range_count: 0, children: Children::No };
+    pub const NONE: Plan =
+        Plan { ranges: [(0, 0); FAIL_RANGES_MAX], range_count: 0, children: Children::No, points: false };
+
+    /// Whether an allocation may fail by it.
+    pub const fn fails(&self) -> bool {
+        self.range_count != 0
+    }
+
+    /// Whether allocations have to be looked at.
+    pub const fn watches(&self) -> bool {
+        self.fails() || self.points
+    }
 
     /// Whether the allocation with this index fails.
     #[inline]
@@ -50,6 +63,7 @@ pub(crate) struct Fail {
     pub(crate) count: Option<Count>,
     pub(crate) at: Option<Plan>,
     pub(crate) children: Children,
+    pub(crate) points: bool,
 }
 
 /// How many fail.
@@ -71,6 +85,7 @@ impl Fail {
             let _ = plan.push(after, last);
         }
         plan.children = self.children;
+        plan.points = self.points;
         plan
     }
 }

@@ -164,6 +164,12 @@ pub const ROWS: &[Row] = &[
         Shape::Children,
         "Failures in fork children: `no`, `same` goes on counting, `all` counts from 0.",
     ),
+    row(
+        "MALLOC_FAIL_POINTS",
+        "0",
+        Shape::Switch,
+        "List every stack that allocates from `main` on in the recording, by a name that holds for every run.",
+    ),
 ];
 
 /// Whether the variable is one of ours.

@@ -75,7 +75,7 @@ pub fn parse<'a>(variables: impl Iterator<Item = &'a [u8]> + Clone) -> Settings<
         wrong: 0,
         fail_at_beats_after: false,
     };
-    let mut fail = Fail { after: None, count: None, at: None, children: Children::No };
+    let mut fail = Fail { after: None, count: None, at: None, children: Children::No, points: false };
     for (place, row) in ROWS.iter().enumerate() {
         let Some(value) = variables.clone().find_map(|variable| value_of(variable, row.name)) else { continue };
         if value.is_empty() {
@@ -124,6 +124,7 @@ fn set<'a>(settings: &mut Settings<'a>, fail: &mut Fail, row: &Row, value: &'a [
                 _ => return None,
             }
         }
+        "MALLOC_FAIL_POINTS" => fail.points = switch(value)?,
         _ => return None,
     }
     Some(())

@@ -64,6 +64,19 @@ pub struct Scratch {
     remembered: [Row; 8],
 }
 
+impl Scratch {
+    /// Without rows.
+    pub const fn new() -> Self {
+        Self { row: Row::START, initial: Row::START, remembered: [Row::START; 8] }
+    }
+}
+
+impl Default for Scratch {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl Row {
     const START: Row = Row { cfa: Cfa::Register(RSP as u8, 8), places: [Place::Same; REGISTERS] };
 }

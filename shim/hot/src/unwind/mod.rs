@@ -23,6 +23,7 @@ pub mod rules;
 pub mod slow;
 pub mod stack;
 pub mod steps;
+pub mod stopped;
 pub mod walk;
 
 /// Where a hook was entered: the caller's return address is at `[sp]`.
@@ -54,4 +55,13 @@ pub const FRAMES_MAX: usize = 1024;
 unsafe fn word(address: u64) -> u64 {
     // SAFETY: by this function's contract; the stack of a running thread may be changed by that thread alone.
     unsafe { (address as *const u64).read_unaligned() }
+}
+
+/// A word of memory that nothing is known about, if it can be read.
+fn readable_word(address: u64) -> Option<u64> {
+    if address & 7 != 0 || !memtrace_wire::sys::is_readable(address as usize) {
+        return None;
+    }
+    // SAFETY: shown to be readable; 8 aligned bytes lie on one page.
+    Some(unsafe { word(address) })
 }

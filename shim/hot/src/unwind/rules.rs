@@ -73,7 +73,7 @@ pub struct Rules {
     count: U32,
     wide: [U32; WIDE_MAX],
     wide_count: U32,
-    lock: Lock,
+    pub(crate) lock: Lock,
 }
 
 /// The table where there is no memory for one.

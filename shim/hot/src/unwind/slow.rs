@@ -6,14 +6,14 @@
 
 use core::arch::asm;
 use memtrace_wire::layout::frame;
-use memtrace_wire::loss::Loss;
 
-use super::cfi::{self, Cfa, Place, RBP, REGISTERS, RETURN, RSP};
+use super::cfi::{self, Cfa, Place, RBP, REGISTERS, RETURN, RSP, Scratch};
 use super::chain::Fresh;
 use super::cursor::{Cursor, Expression};
 use super::rules::Short;
-use super::walk::Stop;
-use super::{Entry, FRAMES_MAX, word};
+use super::stack::Stacks;
+use super::walk::{CUT_BOUNDS, CUT_UNWIND, Stop};
+use super::{Entry, FRAMES_MAX, readable_word, word};
 use crate::Hot;
 use crate::thread::Body;
 
@@ -31,7 +31,7 @@ impl Hot {
         let mut registers = here();
         let mut found = false;
         for _ in 0..OWN_FRAMES_MAX {
-            if self.step(body, &mut registers, false).is_err() {
+            if self.step(&mut body.stacks, &mut body.scratch, &mut registers, false).is_err() {
                 break;
             }
             if sp_of(&registers) == entry.sp + 8 {
@@ -39,60 +39,83 @@ impl Hot {
                 break;
             }
         }
-        let (mut fresh, mut exact) = (0, false);
-        let stop = loop {
-            if !found {
-                break Stop::Cut(frame::CUT_UNWIND, Loss::CutUnwind);
-            }
-            let pc = pc_of(&registers);
-            if pc == 0 {
-                break Stop::End;
-            }
-            let limit = self.budget.frames_max.get() as usize;
-            let Some(place) = body.chain.fresh.get_mut(fresh).filter(|_| fresh < limit) else { break self.cut() };
-            let word = if exact { pc | frame::EXACT } else { pc };
+        let limit = self.budget.frames_max.get() as usize;
+        let Body { stacks, scratch, chain, .. } = body;
+        let mut fresh = 0;
+        let keep = |word| {
+            let Some(place) = chain.fresh.get_mut(fresh).filter(|_| fresh < limit) else { return false };
             *place = Fresh { sp: 0, pc: word, bp: 0, rule: Short::UNKNOWN };
             fresh += 1;
-            match self.step(body, &mut registers, exact) {
-                Ok(next_exact) => exact = next_exact,
-                Err(stop) => break stop,
-            }
+            true
         };
-        let (mut node, mut hash) = match stop {
+        let stop = if found { self.follow(stacks, scratch, &mut registers, false, keep) } else { CUT_UNWIND };
+        // What was walked this way is not kept: its words are not only return addresses and rbp.
+        chain.reset(0, 0);
+        let frames = (0..fresh.min(FRAMES_MAX)).rev().map_while(|place| chain.fresh.get(place));
+        self.intern_walk(stop, frames.map(|frame| frame.pc))
+    }
+
+    /// Gives the frames from `registers` outwards to `keep`, until that says that there is no more room.
+    pub(super) fn follow(
+        &self,
+        stacks: &mut Stacks,
+        scratch: &mut Scratch,
+        registers: &mut Registers,
+        mut exact: bool,
+        mut keep: impl FnMut(u64) -> bool,
+    ) -> Stop {
+        loop {
+            let pc = pc_of(registers);
+            if pc == 0 {
+                return Stop::End;
+            }
+            if !keep(if exact { pc | frame::EXACT } else { pc }) {
+                return self.cut();
+            }
+            match self.step(stacks, scratch, registers, exact) {
+                Ok(next_exact) => exact = next_exact,
+                Err(stop) => return stop,
+            }
+        }
+    }
+
+    /// The node of frames that were walked, the outermost of which comes first.
+    pub(super) fn intern_walk(&self, stop: Stop, frames: impl Iterator<Item = u64>) -> u32 {
+        let start = match stop {
             Stop::Cut(mark, loss) => {
                 self.store.lose(loss);
                 self.mark(mark)
             }
             Stop::End | Stop::Long => (0, 0),
         };
-        // What was walked this way is not kept: its words are not only return addresses and rbp.
-        body.chain.reset(0, 0);
-        for place in (0..fresh.min(FRAMES_MAX)).rev() {
-            let Some(frame) = body.chain.fresh.get(place) else { break };
-            hash = crate::trie::roll(hash, frame.pc);
-            node = self.child(node, frame.pc, hash);
-        }
+        let (node, _) = frames.fold(start, |(node, hash), frame| {
+            let hash = crate::trie::roll(hash, frame);
+            (self.child(node, frame, hash), hash)
+        });
         node
     }
 
     /// Turns the registers of a frame into those of its caller. `Ok(true)`: the caller was interrupted by a signal.
-    fn step(&self, body: &mut Body, registers: &mut Registers, exact: bool) -> Result<bool, Stop> {
-        const UNKNOWN: Stop = Stop::Cut(frame::CUT_UNWIND, Loss::CutUnwind);
-        const OUTSIDE: Stop = Stop::Cut(frame::CUT_BOUNDS, Loss::CutBounds);
+    fn step(
+        &self,
+        stacks: &mut Stacks,
+        scratch: &mut Scratch,
+        registers: &mut Registers,
+        exact: bool,
+    ) -> Result<bool, Stop> {
+        const UNKNOWN: Stop = CUT_UNWIND;
+        const OUTSIDE: Stop = CUT_BOUNDS;
         let pc = if exact { pc_of(registers) } else { pc_of(registers).wrapping_sub(1) };
         let object = self.objects.find(pc).ok_or(UNKNOWN)?;
         self.notice(&object);
         let nothing = if self.objects.is_loader(pc) { Stop::End } else { UNKNOWN };
-        let advice = cfi::row(&object, pc, &mut body.scratch).ok_or(nothing)?;
-        let Body { stacks, scratch, .. } = body;
+        let advice = cfi::row(&object, pc, scratch).ok_or(nothing)?;
         let mut read = |address: u64| -> Option<u64> {
             if !stacks.current.holds(address) && !stacks.grow_to(address) {
                 // Another stack: the one that a signal interrupted, or that assembly code switched from.
-                if !memtrace_wire::sys::is_readable(address as usize) || address & 7 != 0 {
-                    return None;
-                }
+                return readable_word(address);
             }
-            // SAFETY: in the range, or shown to be readable in the line above; 8 aligned bytes lie on one page.
+            // SAFETY: in the range.
             Some(unsafe { word(address) })
         };
         let row = &scratch.row;

@@ -48,7 +48,12 @@ const PAGE: u64 = 4096;
 impl Stacks {
     /// Nothing known; `top` is where the thread's own stack ends.
     pub fn start(&mut self, top: u64) {
-        *self = Stacks { current: Range::NONE, own: Range::NONE, top };
+        *self = Stacks { top, ..Stacks::unknown() };
+    }
+
+    /// Of a thread that somebody else looks at: every read is shown to be possible on its own.
+    pub const fn unknown() -> Self {
+        Stacks { current: Range::NONE, own: Range::NONE, top: 0 }
     }
 
     /// Makes `current` the stack that `sp` is on. True: it is another one than before.
@@ -108,7 +113,7 @@ mod tests {
         let region = sys::map_private(4 * PAGE as usize) as u64;
         // SAFETY: mapped in the line above.
         unsafe { sys::unmap((region + 3 * PAGE) as *mut u8, PAGE as usize) };
-        let mut stacks = Stacks { current: Range::NONE, own: Range::NONE, top: 0 };
+        let mut stacks = Stacks::unknown();
         assert!(stacks.switch(region + PAGE + 100));
         assert!(stacks.grow_to(region + 3 * PAGE - 8));
         assert!(!stacks.grow_to(region + 3 * PAGE - 7));

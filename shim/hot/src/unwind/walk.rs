@@ -23,8 +23,10 @@ pub enum Stop {
     Long,
 }
 
-const CUT_UNWIND: Stop = Stop::Cut(frame::CUT_UNWIND, Loss::CutUnwind);
-const CUT_BOUNDS: Stop = Stop::Cut(frame::CUT_BOUNDS, Loss::CutBounds);
+/// No unwind data, or nothing that can be a return address.
+pub const CUT_UNWIND: Stop = Stop::Cut(frame::CUT_UNWIND, Loss::CutUnwind);
+/// Memory that is no stack.
+pub const CUT_BOUNDS: Stop = Stop::Cut(frame::CUT_BOUNDS, Loss::CutBounds);
 
 /// Frames of a walk from which on their nodes are looked for in a row first.
 const IN_ORDER_MIN: usize = 4;

@@ -1,0 +1,89 @@
+//! Points: the stacks that allocate in the scope of MALLOC_FAIL_*, each listed once, by a name that holds for every run.
+
+use memtrace_wire::layout::{Op, Point};
+use memtrace_wire::loss::Loss;
+use memtrace_wire::point::Namer;
+
+use crate::Hot;
+use crate::trie::roll;
+use crate::unwind::FRAMES_MAX;
+
+/// Places of the index at the start: 4 KiB.
+const BITS_FIRST: u32 = 9;
+
+/// An allocation in scope, as the list of points sees it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Seen {
+    /// Its stack.
+    pub node: u32,
+    /// The function that was called.
+    pub op: Op,
+    /// Its index among the calls in scope.
+    pub index: u64,
+    /// Bytes asked for.
+    pub bytes: u64,
+    /// The thread's number.
+    pub slot: u32,
+}
+
+impl Hot {
+    /// Counts an allocation at its point, which is made if it is new. Its name.
+    pub fn note_point(&self, seen: Seen) -> u64 {
+        let hash = roll(roll(0x7017, seen.node.into()), seen.op as u64);
+        let found = self.find_point(&seen, hash).or_else(|| self.new_point(&seen, hash));
+        let Some(point) = found else {
+            self.store.lose(Loss::PointDropped);
+            return self.point_name(seen.node, seen.op);
+        };
+        point.count.fetch_add(1);
+        point.name.get()
+    }
+
+    /// The name of a stack that called a function.
+    pub fn point_name(&self, node: u32, op: Op) -> u64 {
+        let mut namer = Namer::new(op);
+        let mut next = node;
+        // Where a stack was cut, what stands for the rest is one more.
+        for _ in 0..=FRAMES_MAX {
+            let Some(node) = self.nodes.get(next.into()).filter(|_| next != 0) else { break };
+            namer.push(self.frame_key(node.frame.get()));
+            next = node.parent.get();
+        }
+        namer.name()
+    }
+
+    fn find_point(&self, seen: &Seen, hash: u64) -> Option<&'static Point> {
+        let is_it = |point: &Point| point.node.get() == seen.node && point.op.get() == seen.op as u32;
+        // The index keeps a point's number plus one, because 0 is an empty place.
+        let get = |number: u32| self.points.get(u64::from(number).checked_sub(1)?);
+        self.point_index.find(hash, |number| get(number).is_some_and(is_it)).and_then(get)
+    }
+
+    #[cold]
+    fn new_point(&self, seen: &Seen, hash: u64) -> Option<&'static Point> {
+        let process = self.store.process().filter(|_| seen.node != 0)?;
+        let name = self.point_name(seen.node, seen.op);
+        let _guard = self.point_index.lock();
+        if let Some(point) = self.find_point(seen, hash) {
+            return Some(point);
+        }
+        if self.point_index.bytes() == 0 && !self.point_index.start(BITS_FIRST) {
+            return None;
+        }
+        let number = process.point_count.get();
+        let point = self.points.make(&self.store, number)?;
+        point.name.set(name);
+        point.first.set(seen.index);
+        point.bytes.set(seen.bytes);
+        point.op.set(seen.op as u32);
+        point.node.set(seen.node);
+        point.thread.set(seen.slot);
+        if !self.point_index.insert(hash, u32::try_from(number + 1).ok()?) {
+            return None;
+        }
+        point.ready.publish(1);
+        process.point_count.publish(number + 1);
+        self.mind();
+        Some(point)
+    }
+}
