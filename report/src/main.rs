@@ -23,6 +23,7 @@ mod report;
 mod rules;
 mod run;
 mod suppress;
+mod sweep;
 mod sys;
 mod text;
 mod views;

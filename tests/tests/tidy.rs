@@ -49,6 +49,8 @@ const OWNERS: &[(&str, &[&str])] = &[
             "report/src/profile/leaks.rs",
             "report/src/profile/model.rs",
             "report/src/profile/rows.rs",
+            "report/src/sweep/model.rs",
+            "report/src/sweep/outcome.rs",
         ],
     ),
     (
