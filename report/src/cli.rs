@@ -13,6 +13,7 @@ use memtrace_wire::settings::ROWS;
 use crate::error::Error;
 use crate::leaks::{LeaksArgs, parse_time};
 use crate::report::ReportArgs;
+use crate::sweep::args::SweepArgs;
 use crate::views::leaks::parse_kinds;
 
 /// Finds leaks in programs that nobody recompiled.
@@ -43,6 +44,11 @@ pub enum Task {
     /// The process stands still only until it is copied; the copy is searched beside it. Status 1: there are definite or
     /// possible leaks.
     Leaks(LeaksArgs),
+    /// Make every allocation path of a program fail once, and judge what comes of it
+    ///
+    /// Each stack that allocates from `main` on fails once, then from there on for ever; then the stacks that only a first
+    /// failure has opened. Status 1: something came to an outcome of --fail-on.
+    Sweep(Box<SweepArgs>),
     /// What the shim starts at the end of a target that has no launcher
     #[command(name = "__end", hide = true)]
     End {

@@ -90,6 +90,31 @@ pub enum Error {
         /// What the system said.
         cause: io::Error,
     },
+    /// The program cannot be followed, which a sweep needs.
+    CannotTrace {
+        /// Why.
+        why: String,
+    },
+    /// The program ends in different ways without any failure.
+    Unsteady {
+        /// The ends that were seen.
+        ends: String,
+    },
+    /// The program cannot be swept.
+    NoBaseline {
+        /// Why.
+        why: String,
+    },
+    /// No allocation was made to fail.
+    NothingInjected {
+        /// The command.
+        command: String,
+    },
+    /// A signal ended the command before it had anything.
+    Interrupted {
+        /// Its number.
+        signal: i32,
+    },
     /// libmemtrace.so is in none of its places.
     LibraryNotFound {
         /// Where it was looked for.
@@ -181,6 +206,11 @@ impl Error {
             | Error::TargetNotFound { .. }
             | Error::TargetRefused { .. }
             | Error::CannotStart { .. }
+            | Error::CannotTrace { .. }
+            | Error::Unsteady { .. }
+            | Error::NoBaseline { .. }
+            | Error::NothingInjected { .. }
+            | Error::Interrupted { .. }
             | Error::LibraryPath { .. }
             | Error::NothingRecorded { .. } => MISUSED,
             Error::CannotWrite { .. } | Error::LibraryNotFound { .. } | Error::System { .. } => FAILED,
@@ -206,6 +236,17 @@ impl Error {
             Error::LibraryNotFound { .. } => {
                 Some("build both with `cargo build --release`, and keep them in one directory".to_owned())
             }
+            Error::CannotTrace { .. } => Some(
+                "let it use ptrace: in a container `--cap-add SYS_PTRACE`, and no debugger around memtrace".to_owned(),
+            ),
+            Error::NoBaseline { .. } | Error::Interrupted { .. } => None,
+            Error::Unsteady { .. } => Some(
+                "make it the same each time: a fixed seed, `--setup` for files that it changes, no clock".to_owned(),
+            ),
+            Error::NothingInjected { .. } => Some(
+                "only allocations from `main` on can fail; `--exe NAME` names the program where a command starts others"
+                    .to_owned(),
+            ),
             Error::LibraryPath { .. } => Some("move memtrace to a directory without such characters".to_owned()),
             Error::NothingRecorded { .. } => Some(
                 "likely the target ended before its first allocation, changed LD_PRELOAD before an exec, \
@@ -278,6 +319,13 @@ impl Display for Error {
                     [.., last] => write!(f, "its interpreter `{}` is {refusal}", last.display()),
                 }
             }
+            Error::Unsteady { ends } => {
+                write!(f, "cannot sweep: without a failure the program ends in different ways: {ends}")
+            }
+            Error::NoBaseline { why } => write!(f, "cannot sweep: the program without a failure: {why}"),
+            Error::NothingInjected { command } => write!(f, "no allocation of `{command}` was made to fail"),
+            Error::Interrupted { signal } => write!(f, "ended by signal {signal}"),
+            Error::CannotTrace { why } => write!(f, "cannot follow the program: {why}"),
             Error::CannotStart { path, cause } => {
                 write!(f, "cannot run `{}`: {}", path.display(), words(cause))
             }

@@ -16,9 +16,9 @@ mod rows;
 mod settings;
 mod shown;
 mod sites;
-mod stacks;
+pub mod stacks;
 mod time;
-mod verdicts;
+pub mod verdicts;
 
 #[cfg(test)]
 pub mod sample;

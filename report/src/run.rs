@@ -7,15 +7,15 @@
 //! ```
 
 pub mod alive;
-mod crash;
+pub mod crash;
 mod elf;
-mod environment;
+pub mod environment;
 mod keeper;
-mod memfd;
+pub mod memfd;
 mod note;
 mod profiles;
 mod script;
-mod target;
+pub mod target;
 mod wait;
 
 use std::collections::BTreeSet;
@@ -182,7 +182,7 @@ fn summary(numbers: &str, process_count: usize, written: &[Written], living_coun
 }
 
 /// The path as a shell takes it.
-fn quoted(path: &str) -> String {
+pub fn quoted(path: &str) -> String {
     let is_plain = |letter: char| letter.is_alphanumeric() || "/._-+,:@%=".contains(letter);
     if path.chars().all(is_plain) && !path.starts_with('-') {
         return path.to_owned();

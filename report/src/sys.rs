@@ -3,13 +3,15 @@
 //! `main` is exported from here, past Rust's runtime: the runtime would ignore SIGPIPE, install signal handlers and
 //! open closed standard fds, and a target has to find all of that as memtrace found it.
 
+mod start;
 pub mod trace;
 
+pub use start::{Program, Surroundings, detach, first_readable, fork_worker, start, start_in};
 use std::ffi::{CStr, CString, c_char, c_int};
 use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::mem::MaybeUninit;
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::ptr;
@@ -165,103 +167,6 @@ pub fn die_by(signal: c_int) {
     }
 }
 
-/// What exec is given, made before the fork: afterwards no memory may be asked for.
-pub struct Program {
-    /// The file.
-    pub path: CString,
-    /// argv.
-    pub arguments: Vec<CString>,
-    /// argv of /bin/sh for a file that the kernel does not know, as execvp(3) does.
-    pub shell_arguments: Vec<CString>,
-    /// envp.
-    pub variables: Vec<CString>,
-}
-
-/// Starts a program in a child that differs from us in nothing but the program. `announce` is done before exec, or
-/// there is no exec. `Err`: exec's or fork's error.
-pub fn start(program: &Program, held: &Held, announce: impl FnOnce(Pid)) -> io::Result<Pid> {
-    let (mut outcome, report) = io::pipe()?;
-    let (gate, mut gatekeeper) = io::pipe()?;
-    let arguments = pointers(&program.arguments);
-    let shell_arguments = pointers(&program.shell_arguments);
-    let variables = pointers(&program.variables);
-    // SAFETY: one thread only. The child calls async-signal-safe functions on memory made above, then exec or _exit.
-    let pid = checked(unsafe { libc::fork() })?;
-    if pid == 0 {
-        // SAFETY: as above; the arrays end with a null and live on the parent's copied stack and heap.
-        unsafe {
-            let mut go = 0u8;
-            libc::close(gatekeeper.as_raw_fd());
-            if libc::read(gate.as_raw_fd(), (&raw mut go).cast(), 1) != 1 {
-                libc::_exit(127);
-            }
-            libc::sigaction(libc::SIGCHLD, &held.on_child, ptr::null_mut());
-            libc::sigprocmask(libc::SIG_SETMASK, &held.mask, ptr::null_mut());
-            libc::execve(program.path.as_ptr(), arguments.as_ptr(), variables.as_ptr());
-            if *libc::__errno_location() == libc::ENOEXEC {
-                libc::execve(c"/bin/sh".as_ptr(), shell_arguments.as_ptr(), variables.as_ptr());
-            }
-            let errno = *libc::__errno_location();
-            libc::write(report.as_raw_fd(), (&raw const errno).cast(), size_of::<c_int>());
-            libc::_exit(127);
-        }
-    }
-    drop(report);
-    announce(pid);
-    gatekeeper.write_all(&[1])?;
-    let mut errno = [0; size_of::<c_int>()];
-    match outcome.read_exact(&mut errno) {
-        Ok(()) => {
-            let _ = wait(pid);
-            Err(io::Error::from_raw_os_error(c_int::from_ne_bytes(errno)))
-        }
-        // The pipe was closed by exec.
-        Err(_) => Ok(pid),
-    }
-}
-
-/// Runs `work` in a child of its own session that holds `kept` (in ascending order) and /dev/null, and nothing else.
-pub fn detach(kept: [RawFd; 2], work: impl FnOnce()) -> io::Result<Pid> {
-    // SAFETY: one thread only, so the child may use everything that the parent could.
-    let pid = checked(unsafe { libc::fork() })?;
-    if pid == 0 {
-        // SAFETY: integers; what else held these fds is never used or dropped in this process, which ends in `_exit`.
-        unsafe {
-            libc::setsid();
-            libc::prctl(libc::PR_SET_NAME, c"memtrace".as_ptr());
-            // /proc/<pid>/fd must open for the target, also where the file of the command may not be read.
-            libc::prctl(libc::PR_SET_DUMPABLE, 1);
-            for (first, last) in [(0, kept[0] - 1), (kept[0] + 1, kept[1] - 1), (kept[1] + 1, c_int::MAX)] {
-                close_range(first, last);
-            }
-        }
-        fill_standard_fds();
-        work();
-        // SAFETY: ends this process without the parent's exit handlers.
-        unsafe { libc::_exit(0) };
-    }
-    Ok(pid)
-}
-
-/// # Safety
-/// Nobody uses these fds any more.
-unsafe fn close_range(first: RawFd, last: RawFd) {
-    if first > last {
-        return;
-    }
-    // SAFETY: by this function's contract.
-    if unsafe { libc::syscall(libc::SYS_close_range, first, last, 0) } == 0 {
-        return;
-    }
-    // Kernels before 5.9. The listing's own fd is closed, and the listing has been read, before the others are.
-    let names = std::fs::read_dir("/proc/self/fd").into_iter().flatten().flatten();
-    let fds: Vec<RawFd> = names.filter_map(|name| name.file_name().to_str()?.parse().ok()).collect();
-    for fd in fds.into_iter().filter(|fd| (first..=last).contains(fd)) {
-        // SAFETY: by this function's contract.
-        unsafe { libc::close(fd) };
-    }
-}
-
 /// How a child changed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Change {
@@ -368,10 +273,6 @@ pub fn say(text: &str) {
 
 fn checked(result: c_int) -> io::Result<c_int> {
     if result < 0 { Err(io::Error::last_os_error()) } else { Ok(result) }
-}
-
-fn pointers(texts: &[CString]) -> Vec<*const c_char> {
-    texts.iter().map(|text| text.as_ptr()).chain([ptr::null()]).collect()
 }
 
 fn signal_set(signals: &[c_int]) -> libc::sigset_t {

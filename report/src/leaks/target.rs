@@ -136,6 +136,12 @@ fn living_thread(pid: u32) -> Option<Pid> {
     tids.first().copied()
 }
 
+/// First address and path of our library in a process, told by one of its threads.
+pub fn library(pid: u32, thread: Pid) -> Option<(u64, PathBuf)> {
+    let maps = fs::read(format!("/proc/{pid}/task/{thread}/maps")).ok()?;
+    maps.split(|&byte| byte == b'\n').find_map(library_of)
+}
+
 /// First address and path of our library, if this line of maps is of it.
 fn library_of(line: &[u8]) -> Option<(u64, PathBuf)> {
     let at = line.iter().position(|&byte| byte == b'/')?;

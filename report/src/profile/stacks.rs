@@ -50,6 +50,13 @@ pub struct Stacks {
 impl Stacks {
     /// The stacks of all sites and faults.
     pub fn of(process: &Process) -> Stacks {
+        let sites = process.sites.iter().skip(1).filter(|site| site.total_count.get() > 0);
+        let faults = process.faults.iter().filter(|fault| fault.ready.get() == 1);
+        Self::of_chosen(process, sites.map(|site| site.node.get()).chain(faults.map(|fault| fault.node.get())))
+    }
+
+    /// The stacks that end at these nodes.
+    pub fn of_chosen(process: &Process, nodes: impl Iterator<Item = u32>) -> Stacks {
         let mut places = Places { all: Vec::new(), numbers: HashMap::new() };
         let by_node = places.of_nodes(process);
         let no_stack = places.number(cut(CUT_NO_STACK));
@@ -67,9 +74,7 @@ impl Stacks {
         };
         let mut known: HashMap<Vec<u32>, u32> = HashMap::new();
         let mut room = ALL_FRAMES_MAX;
-        let sites = process.sites.iter().skip(1).filter(|site| site.total_count.get() > 0).map(|site| site.node.get());
-        let faults = process.faults.iter().filter(|fault| fault.ready.get() == 1).map(|fault| fault.node.get());
-        for node in sites.chain(faults) {
+        for node in nodes {
             if stacks.by_node.contains_key(&node) {
                 continue;
             }
@@ -92,7 +97,14 @@ impl Stacks {
         stacks
     }
 
-    /// The stack that ends at a node; only those of sites and faults that count.
+    /// The frames of a stack, innermost first: module and offset in its file. What is no machine code is left out.
+    pub fn frames(&self, stack: u32) -> impl Iterator<Item = (Option<&ModuleKey>, u64)> {
+        let places = self.stacks.get(stack as usize).into_iter().flatten();
+        let places = places.filter_map(|&place| self.places.get(place as usize));
+        places.filter(|place| place.kind == frame::NATIVE).map(|place| (self.key(place), place.offset))
+    }
+
+    /// The stack that ends at a node; only those that were chosen.
     pub fn number(&self, node: u32) -> Option<u32> {
         self.by_node.get(&node).copied()
     }

@@ -98,7 +98,7 @@ impl Watch {
                 self.is_stopped |= tid == self.target;
                 trace::listen(tid);
             }
-            Event::Other => {
+            Event::Exiting | Event::Other => {
                 self.is_stopped &= tid != self.target;
                 trace::go_on(tid, 0);
             }
@@ -145,12 +145,12 @@ impl Watch {
 }
 
 /// The process that a task belongs to.
-fn process_of(tid: Pid) -> Pid {
+pub fn process_of(tid: Pid) -> Pid {
     status(tid, "Tgid:").and_then(|value| value.parse().ok()).unwrap_or(tid)
 }
 
 /// Whether a signal's default is to kill (signal(7)), and nobody has said otherwise.
-fn kills(tid: Pid, signal: i32) -> bool {
+pub fn kills(tid: Pid, signal: i32) -> bool {
     let harmless =
         [libc::SIGCHLD, libc::SIGURG, libc::SIGWINCH, libc::SIGCONT, libc::SIGTSTP, libc::SIGTTIN, libc::SIGTTOU];
     let has = |set: &str| {

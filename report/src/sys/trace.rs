@@ -78,6 +78,12 @@ impl Stopped {
         }
     }
 
+    /// Where the thread is, and what it held: rip, rsp, rbp, rbx, r12 to r15.
+    pub fn place(&self) -> [u64; 8] {
+        let libc::user_regs_struct { rip, rsp, rbp, rbx, r12, r13, r14, r15, .. } = self.registers;
+        [rip, rsp, rbp, rbx, r12, r13, r14, r15]
+    }
+
     /// What the thread held: its stack pointer, rbx, rbp, r12 to r15.
     pub fn kept(&self) -> [u64; 7] {
         let libc::user_regs_struct { rsp, rbx, rbp, r12, r13, r14, r15, .. } = self.registers;
@@ -163,48 +169,72 @@ pub enum Event {
     Signal(i32),
     /// A signal stops its process.
     GroupStop,
+    /// It is about to end; its memory and descriptors are still there.
+    Exiting,
     /// Something else for which it stands still.
     Other,
 }
 
+/// A task that makes another or becomes another program is told of; what it makes is traced.
+const MAKERS: i32 =
+    libc::PTRACE_O_TRACEFORK | libc::PTRACE_O_TRACEVFORK | libc::PTRACE_O_TRACECLONE | libc::PTRACE_O_TRACEEXEC;
+
 /// Traces a task, and all that it makes.
 pub fn follow(tid: Pid) -> io::Result<()> {
-    let options =
-        libc::PTRACE_O_TRACEFORK | libc::PTRACE_O_TRACEVFORK | libc::PTRACE_O_TRACECLONE | libc::PTRACE_O_TRACEEXEC;
+    request(libc::PTRACE_SEIZE, tid, 0, MAKERS as usize)
+}
+
+/// The same, up to the end of each; and none outlives us.
+pub fn follow_to_the_end(tid: Pid) -> io::Result<()> {
+    let options = MAKERS | libc::PTRACE_O_TRACEEXIT | libc::PTRACE_O_EXITKILL;
     request(libc::PTRACE_SEIZE, tid, 0, options as usize)
 }
 
 /// What a traced task has done, if anything new.
 pub fn poll(tid: Pid) -> io::Result<Option<Event>> {
+    poll_any(tid).map(|found| found.map(|(_, event)| event))
+}
+
+/// What a task has done, if anything new: this one, or with -1 any that we trace or started. `Err` with ECHILD: there is
+/// none.
+pub fn poll_any(tid: Pid) -> io::Result<Option<(Pid, Event)>> {
     let mut status = 0;
     // SAFETY: the kernel writes one int.
-    if checked(unsafe { libc::waitpid(tid, &raw mut status, libc::__WALL | libc::WNOHANG) })? == 0 {
-        return Ok(None);
-    }
+    let tid = checked(unsafe { libc::waitpid(tid, &raw mut status, libc::__WALL | libc::WNOHANG) })?;
+    Ok(if tid == 0 { None } else { Some((tid, event(tid, status)?)) })
+}
+
+fn event(tid: Pid, status: i32) -> io::Result<Event> {
     if libc::WIFEXITED(status) {
-        return Ok(Some(Event::Exited(libc::WEXITSTATUS(status) as u8)));
+        return Ok(Event::Exited(libc::WEXITSTATUS(status) as u8));
     }
     if libc::WIFSIGNALED(status) {
-        return Ok(Some(Event::Killed(libc::WTERMSIG(status))));
+        return Ok(Event::Killed(libc::WTERMSIG(status)));
     }
     let signal = libc::WSTOPSIG(status);
-    Ok(Some(match status >> 16 {
+    Ok(match status >> 16 {
         0 => Event::Signal(signal),
         libc::PTRACE_EVENT_FORK | libc::PTRACE_EVENT_VFORK | libc::PTRACE_EVENT_CLONE => {
             let mut made: libc::c_ulong = 0;
             request(libc::PTRACE_GETEVENTMSG, tid, 0, &raw mut made as usize)?;
             Event::Made(made as Pid)
         }
+        libc::PTRACE_EVENT_EXIT => Event::Exiting,
         EVENT_STOP if [libc::SIGSTOP, libc::SIGTSTP, libc::SIGTTIN, libc::SIGTTOU].contains(&signal) => {
             Event::GroupStop
         }
         _ => Event::Other,
-    }))
+    })
 }
 
 /// Lets a task go on, with a signal or 0.
 pub fn go_on(tid: Pid, signal: i32) {
     let _ = request(libc::PTRACE_CONT, tid, 0, signal as usize);
+}
+
+/// Stops a traced task: `Event::Other` comes when it stands.
+pub fn interrupt(tid: Pid) {
+    let _ = request(libc::PTRACE_INTERRUPT, tid, 0, 0);
 }
 
 /// Lets a task stay stopped until its process is continued.
@@ -228,8 +258,22 @@ impl About {
     pub fn is_fault(&self) -> bool {
         // si_code is the third int; those that the kernel makes for a fault are above 0.
         let faults = [libc::SIGSEGV, libc::SIGBUS, libc::SIGFPE, libc::SIGILL];
-        let code = self.0[1] as i32;
-        faults.contains(&(self.0[0] as i32)) && code > 0 && code < 0x80
+        faults.contains(&self.signal()) && self.code() > 0 && self.code() < 0x80
+    }
+
+    /// The signal's number.
+    pub fn signal(&self) -> i32 {
+        self.0[0] as i32
+    }
+
+    /// Why it was sent: sigaction(2), `si_code`.
+    pub fn code(&self) -> i32 {
+        self.0[1] as i32
+    }
+
+    /// The address of a fault: `si_addr`.
+    pub fn address(&self) -> u64 {
+        self.0[2]
     }
 
     /// Makes it that of the signal that is about to reach the task.

@@ -1,0 +1,174 @@
+//! The program without failures: what all its runs agree on, and what varies and so cannot be judged.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use super::facts::{Facts, Point, Text};
+use super::model::End;
+use super::one::same;
+use super::written::masked_lines;
+use crate::profile::leaks::Kind;
+
+/// Runs without failures.
+pub struct Baseline {
+    /// How they end.
+    pub end: End,
+    output: Compared,
+    errors: Compared,
+    /// Lines of stderr, masked, of any run.
+    said: HashSet<String>,
+    /// Files by name; `None`: they vary in what they hold.
+    files: BTreeMap<String, Option<u64>>,
+    /// Whether the names of files vary.
+    files_vary: bool,
+    /// Descriptors that are open at the end, the most of any run.
+    descriptors: BTreeMap<String, u32>,
+    /// Signals whose faults a handler takes in any case.
+    handled: HashSet<i32>,
+    /// Lost blocks, the most of any run.
+    pub lost: HashMap<(u64, Kind), u64>,
+    /// Points by name, of any run; in the order of the first.
+    pub points: Vec<Point>,
+    /// The facts of the first run, whose stacks the points name.
+    pub first: Facts,
+    /// All runs, for a comparison with more.
+    pub all: Vec<Facts>,
+    /// The longest that a run took, in microseconds.
+    pub time_us: u64,
+    /// Runs.
+    pub runs: u32,
+    /// What varies, in words.
+    pub varies: Vec<String>,
+}
+
+/// A text that may vary.
+struct Compared {
+    text: Text,
+    /// Numbers in it vary.
+    is_masked: bool,
+    /// More than that varies.
+    is_free: bool,
+}
+
+impl Compared {
+    fn of(texts: &[&Text]) -> Option<Compared> {
+        let (first, others) = texts.split_first()?;
+        let all = |is_masked| others.iter().all(|other| same(first, other, is_masked));
+        Some(Compared { text: (*first).clone(), is_masked: !all(false), is_free: !all(true) })
+    }
+
+    fn is_like(&self, text: &Text) -> bool {
+        self.is_free || same(&self.text, text, self.is_masked)
+    }
+}
+
+impl Baseline {
+    /// What these runs have in common; `Err`: they end in different ways.
+    pub fn of(runs: Vec<Facts>) -> Result<Baseline, Vec<Facts>> {
+        let ends_alike = runs.windows(2).all(|pair| pair[0].end == pair[1].end);
+        let (Some(first), true) = (runs.first(), ends_alike) else { return Err(runs) };
+        let (Some(output), Some(errors)) = (
+            Compared::of(&runs.iter().map(|run| &run.output).collect::<Vec<_>>()),
+            Compared::of(&runs.iter().map(|run| &run.errors).collect::<Vec<_>>()),
+        ) else {
+            return Err(runs);
+        };
+        let names: Vec<HashSet<&String>> = runs.iter().map(|run| run.files.keys().collect()).collect();
+        let files_vary = names.windows(2).any(|pair| pair[0] != pair[1]);
+        let mut files: BTreeMap<String, Option<u64>> = BTreeMap::new();
+        let mut descriptors: BTreeMap<String, u32> = BTreeMap::new();
+        let mut lost: HashMap<(u64, Kind), u64> = HashMap::new();
+        for run in &runs {
+            for (name, &hash) in &run.files {
+                let file = files.entry(name.clone()).or_insert(Some(hash));
+                *file = file.filter(|&known| known == hash);
+            }
+            for (name, &count) in &run.descriptors {
+                let most = descriptors.entry(name.clone()).or_default();
+                *most = (*most).max(count);
+            }
+            for leak in &run.lost {
+                let most = lost.entry((leak.id, leak.kind)).or_default();
+                *most = (*most).max(leak.blocks);
+            }
+        }
+        let ids = |run: &Facts| run.points.iter().map(|point| (point.id, point.count)).collect::<HashSet<_>>();
+        let counts: Vec<_> = runs.iter().map(ids).collect();
+        let mut varies = Vec::new();
+        let mut vary = |is_so: bool, what: &str| varies.extend(is_so.then(|| what.to_owned()));
+        vary(output.is_free, "stdout");
+        vary(output.is_masked && !output.is_free, "numbers in stdout");
+        vary(errors.is_masked, "stderr");
+        vary(files_vary, "names of files");
+        vary(files.values().any(Option::is_none), "files");
+        vary(runs.windows(2).any(|pair| pair[0].descriptors != pair[1].descriptors), "descriptors");
+        vary(counts.windows(2).any(|pair| pair[0] != pair[1]), "allocations");
+        Ok(Baseline {
+            end: first.end,
+            said: runs.iter().flat_map(|run| masked_lines(&run.errors.tail)).collect(),
+            files,
+            files_vary,
+            descriptors,
+            handled: runs.iter().flat_map(|run| &run.crashes).map(|crash| crash.signal).collect(),
+            lost,
+            points: first.points.clone(),
+            time_us: runs.iter().map(|run| run.time_us).max().unwrap_or(0),
+            runs: runs.len() as u32,
+            varies,
+            output,
+            errors,
+            first: first.clone(),
+            all: runs,
+        })
+    }
+
+    /// Whether stdout and files are as they should be. Files that are there beside those are another matter.
+    pub fn is_right(&self, run: &Facts) -> bool {
+        if let Some(answer) = run.oracle {
+            return answer;
+        }
+        let is_there = |(name, hash): (&String, &Option<u64>)| match (run.files.get(name), hash) {
+            (Some(found), Some(hash)) => found == hash,
+            (Some(_), None) => true,
+            (None, _) => self.files_vary,
+        };
+        self.output.is_like(&run.output) && self.files.iter().all(is_there)
+    }
+
+    /// Whether stderr holds what it does not hold without a failure.
+    pub fn has_message(&self, run: &Facts) -> bool {
+        if !self.errors.is_masked {
+            return !self.errors.is_like(&run.errors)
+                && masked_lines(&run.errors.tail)
+                    .iter()
+                    .any(|line| !line.trim().is_empty() && !self.said.contains(line));
+        }
+        masked_lines(&run.errors.tail).iter().any(|line| !line.trim().is_empty() && !self.said.contains(line))
+    }
+
+    /// Files that are not there without a failure.
+    pub fn files_left(&self, run: &Facts) -> Vec<String> {
+        if self.files_vary {
+            return Vec::new();
+        }
+        run.files.keys().filter(|name| !self.files.contains_key(*name)).cloned().collect()
+    }
+
+    /// Descriptors that are not open at the end without a failure.
+    pub fn descriptors_left(&self, run: &Facts) -> Vec<String> {
+        let more = |(name, &count): (&String, &u32)| {
+            let known = self.descriptors.get(name).copied().unwrap_or(0);
+            (count > known).then(|| format!("{name} ({} more)", count - known))
+        };
+        run.descriptors.iter().filter_map(more).collect()
+    }
+
+    /// Whether a handler takes faults of this kind without a failure too.
+    pub fn handles(&self, signal: i32) -> bool {
+        self.handled.contains(&signal)
+    }
+
+    /// Blocks that are lost without a failure.
+    pub fn lost_blocks(&self) -> u64 {
+        self.lost.values().sum()
+    }
+}

@@ -1,0 +1,188 @@
+//! The result of a sweep: put together, written, and read again by a later one.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::path::Path;
+
+use super::args::SweepArgs;
+use super::course::{Course, Point, Task};
+use super::findings::{hex, keys, op};
+use super::model::{self, Baseline, Coverage, End, FORMAT, Finding, Repeat, Run, Sweep, VERSION};
+use super::one::{Subject, shown};
+use super::stacks::Stacks;
+use crate::error::Error;
+use crate::run::quoted;
+
+/// The whole result.
+pub fn build(
+    mut course: Course,
+    findings: Vec<Finding>,
+    args: &SweepArgs,
+    subject: &Subject,
+    mut notes: Vec<String>,
+    interrupted: bool,
+) -> Sweep {
+    let runs = course.runs.iter().map(|run| Run {
+        points: run.task.points.iter().map(hex).collect(),
+        mode: run.task.mode,
+        outcome: run.outcomes.first().copied().unwrap_or(super::outcome::Outcome::NotReached),
+        end: run.end,
+        findings: keys(&course, run).iter().map(super::findings::Key::id).collect(),
+    });
+    let runs: Vec<Run> = runs.collect();
+    let mut outcomes = BTreeMap::new();
+    for outcome in course.runs.iter().flat_map(|run| &run.outcomes) {
+        *outcomes.entry(*outcome).or_default() += 1;
+    }
+    let coverage = coverage(&course, interrupted);
+    notes.extend(self_notes(&course));
+    let points = course.points.iter().map(|point| point_of(point, &course.stacks)).collect();
+    let baseline = Baseline {
+        runs: course.baseline.runs,
+        end: course.baseline.end,
+        allocations: course.baseline.first.allocations,
+        varies: course.baseline.varies.clone(),
+        time_ms: course.baseline.time_us / 1000,
+        lost_blocks: course.baseline.lost_blocks(),
+    };
+    let (frames, stacks) = std::mem::take(&mut course.stacks).into_named();
+    Sweep {
+        format: FORMAT.to_owned(),
+        version: VERSION,
+        command: args.command.iter().map(shown).collect(),
+        program: subject.target.path.to_string_lossy().into_owned(),
+        directory: std::env::current_dir().map(|path| path.to_string_lossy().into_owned()).unwrap_or_default(),
+        partition: args.partition.map(|part| part.to_string()),
+        baseline,
+        frames,
+        stacks,
+        points,
+        runs,
+        findings,
+        outcomes,
+        coverage,
+        notes,
+    }
+}
+
+fn point_of(point: &Point, stacks: &Stacks) -> model::Point {
+    model::Point {
+        id: hex(&point.id),
+        symbolic: hex(&stacks.symbolic(point.op, point.stack)),
+        op: op(point.op),
+        bytes: point.bytes,
+        count: point.count,
+        first: point.first,
+        stack: point.stack,
+        order: if point.opened_by.is_some() { 2 } else { 1 },
+        opened_by: point.opened_by.as_ref().map(hex),
+    }
+}
+
+fn coverage(course: &Course, interrupted: bool) -> Coverage {
+    let mut functions: HashMap<String, bool> = HashMap::new();
+    for point in &course.points {
+        let function = course.stacks.frames(point.stack).next().map(super::stacks::label).unwrap_or_default();
+        let all_failed = functions.entry(function).or_insert(true);
+        *all_failed &= point.failed;
+    }
+    Coverage {
+        points: course.points.len() as u64,
+        failed: course.points.iter().filter(|point| point.failed).count() as u64,
+        functions: functions.len() as u64,
+        functions_failed: functions.values().filter(|all_failed| **all_failed).count() as u64,
+        not_run: course.left() as u64,
+        interrupted,
+    }
+}
+
+/// What a reader should know.
+fn self_notes(course: &Course) -> Vec<String> {
+    let mut notes = Vec::new();
+    let varies = &course.baseline.varies;
+    if !varies.is_empty() {
+        notes.push(format!("varies from run to run, and is not judged: {}", varies.join(", ")));
+    }
+    if !course.baseline.first.is_classified {
+        notes.push("live blocks could not be classified at the end, so no leaks were looked for".to_owned());
+    }
+    if let (count @ 1.., Some(why)) = &course.troubles {
+        notes.push(format!("{count} runs came to nothing: {why}"));
+    }
+    notes
+}
+
+/// The commands that repeat a run.
+pub fn repeat(args: &SweepArgs, subject: &Subject, task: &Task, id: &str) -> Repeat {
+    let file = quoted(&super::file_of(&args.output, &subject.target).to_string_lossy());
+    let mut plain: Vec<String> = task.settings();
+    plain.push(format!("LD_PRELOAD={}", quoted(&subject.library.to_string_lossy())));
+    plain.extend(args.command.iter().map(|argument| quoted(&shown(argument))));
+    Repeat {
+        memtrace: format!("memtrace repro {id} --from {file}"),
+        gdb: format!("memtrace repro {id} --from {file} --gdb"),
+        plain: plain.join(" "),
+    }
+}
+
+/// How a process ended.
+pub fn end_in_words(end: End) -> String {
+    match end {
+        End::Exited(status) => format!("status {status}"),
+        End::Killed(signal) => format!("signal {signal}"),
+        End::TimedOut => "no end".to_owned(),
+    }
+}
+
+/// Reads a result.
+pub fn read(path: &Path) -> Result<Sweep, Error> {
+    let what = || format!("`{}`", path.display());
+    let bytes = std::fs::read(path).map_err(|cause| Error::CannotOpen { path: path.to_path_buf(), cause })?;
+    let sweep: Sweep = serde_json::from_slice(&bytes).map_err(|cause| Error::read(what(), cause))?;
+    if sweep.version > VERSION {
+        return Err(Error::Version { what: what(), found: sweep.version.into(), reads: VERSION.into() });
+    }
+    Ok(sweep)
+}
+
+/// Writes the result, and says what it holds.
+pub fn write(args: &SweepArgs, subject: &Subject, sweep: &Sweep) -> Result<(), Error> {
+    let path = super::file_of(&args.output, &subject.target);
+    let text = serde_json::to_vec_pretty(sweep).unwrap_or_default();
+    std::fs::write(&path, text).map_err(|cause| Error::CannotWrite { path: path.clone(), cause })?;
+    for finding in &sweep.findings {
+        println!(
+            "{} [{}] {}/{} {}",
+            finding.title, finding.id, finding.repeated, finding.repetitions, finding.repeat.plain
+        );
+    }
+    println!("{:?}", sweep.outcomes);
+    println!("{:?}", sweep.coverage);
+    Ok(())
+}
+
+/// An earlier result: what it has need not be swept again.
+pub struct Earlier {
+    /// Names of functions on the stacks of all its points.
+    symbolic: HashSet<u64>,
+    /// Those of its findings.
+    found: HashSet<u64>,
+}
+
+impl Earlier {
+    /// What is to be known of it.
+    pub fn of(sweep: &Sweep) -> Earlier {
+        let number = |text: &String| u64::from_str_radix(text, 16).ok();
+        let by_id: HashMap<&String, u64> =
+            sweep.points.iter().filter_map(|point| Some((&point.id, number(&point.symbolic)?))).collect();
+        let found = sweep.findings.iter().flat_map(|finding| finding.points.iter().chain(&finding.all_points));
+        Earlier {
+            symbolic: by_id.values().copied().collect(),
+            found: found.filter_map(|id| by_id.get(id).copied()).collect(),
+        }
+    }
+
+    /// Whether a point is new, or belongs to a finding.
+    pub fn wants(&self, symbolic: u64) -> bool {
+        !self.symbolic.contains(&symbolic) || self.found.contains(&symbolic)
+    }
+}

@@ -1,0 +1,171 @@
+//! The stacks of all runs of a sweep, each once, and their names.
+
+use std::collections::HashMap;
+
+use memtrace_wire::layout::Op;
+use memtrace_wire::point::{Namer, module_key};
+
+use super::facts::Facts;
+use super::model::Frame;
+use crate::names::{self, Answers, ModuleKey, Places, Wanted};
+
+/// A frame without a name: number of its module, and offset in its file.
+type Raw = (u32, u64);
+
+/// Libraries whose functions allocate on behalf of those who call them.
+const SERVANTS: &[&str] = &["libc.so", "libc-", "libstdc++.so", "libc++.so", "ld-linux", "libm.so", "libpthread"];
+
+/// All stacks.
+#[derive(Default)]
+pub struct Stacks {
+    stacks: Vec<Vec<Raw>>,
+    numbers: HashMap<Vec<Raw>, u32>,
+    modules: Vec<ModuleKey>,
+    module_numbers: HashMap<ModuleKey, u32>,
+    /// As far as they were resolved.
+    named: Named,
+}
+
+/// Frames with names.
+#[derive(Default)]
+struct Named {
+    /// All frames.
+    frames: Vec<Frame>,
+    /// Of each stack the frames, innermost first; those that were resolved.
+    stacks: Vec<Vec<u32>>,
+}
+
+impl Stacks {
+    /// Takes the stacks of a run over; by their number there the number here.
+    pub fn take(&mut self, facts: &Facts) -> Vec<u32> {
+        let modules: Vec<u32> = facts
+            .modules
+            .iter()
+            .map(|(path, build_id)| self.module(ModuleKey { path: path.clone(), build_id: build_id.clone() }))
+            .collect();
+        let number = |module: u32| modules.get(module as usize).copied().unwrap_or(u32::MAX);
+        let stacks = facts.stacks.iter();
+        stacks
+            .map(|frames| self.number(frames.iter().map(|&(module, offset)| (number(module), offset)).collect()))
+            .collect()
+    }
+
+    fn module(&mut self, key: ModuleKey) -> u32 {
+        let next = self.modules.len() as u32;
+        *self.module_numbers.entry(key).or_insert_with_key(|key| {
+            self.modules.push(key.clone());
+            next
+        })
+    }
+
+    fn number(&mut self, frames: Vec<Raw>) -> u32 {
+        let next = self.stacks.len() as u32;
+        *self.numbers.entry(frames).or_insert_with_key(|frames| {
+            self.stacks.push(frames.clone());
+            next
+        })
+    }
+
+    /// How many frames a stack has.
+    pub fn depth(&self, stack: u32) -> usize {
+        self.stacks.get(stack as usize).map_or(0, Vec::len)
+    }
+
+    /// The base names of the modules on a stack.
+    pub fn modules(&self, stack: u32) -> impl Iterator<Item = String> {
+        let frames = self.stacks.get(stack as usize).into_iter().flatten();
+        let modules = frames.filter_map(|&(module, _)| self.modules.get(module as usize));
+        modules.filter_map(|key| Some(key.path.file_name()?.to_string_lossy().into_owned()))
+    }
+
+    /// The innermost frame of a stack, without a name.
+    pub fn innermost(&self, stack: u32) -> Option<Raw> {
+        self.stacks.get(stack as usize)?.first().copied()
+    }
+
+    /// Finds the names of all stacks.
+    pub fn resolve(&mut self) {
+        let mut requests: HashMap<ModuleKey, Wanted> = HashMap::new();
+        for &(module, offset) in self.stacks.iter().flatten() {
+            if let Some(key) = self.modules.get(module as usize) {
+                requests.entry(key.clone()).or_default().code.insert(offset);
+            }
+        }
+        let answers = names::resolve(requests, &Places::system());
+        let mut named = Named::default();
+        let mut known: HashMap<Raw, std::ops::Range<u32>> = HashMap::new();
+        for stack in &self.stacks {
+            let mut frames = Vec::new();
+            for &raw in stack {
+                let range = known.entry(raw).or_insert_with(|| {
+                    let first = named.frames.len() as u32;
+                    named.frames.extend(frames_of(raw, &self.modules, &answers));
+                    first..named.frames.len() as u32
+                });
+                frames.extend(range.clone());
+            }
+            named.stacks.push(frames);
+        }
+        self.named = named;
+    }
+
+    /// All frames, and all stacks of them, as they leave.
+    pub fn into_named(self) -> (Vec<Frame>, Vec<Vec<u32>>) {
+        (self.named.frames, self.named.stacks)
+    }
+
+    /// The named frames of a stack, innermost first.
+    pub fn frames(&self, stack: u32) -> impl Iterator<Item = &Frame> {
+        let places = self.named.stacks.get(stack as usize).into_iter().flatten();
+        places.filter_map(|&place| self.named.frames.get(place as usize))
+    }
+
+    /// The function that a stack is told by: the first outside the libraries that serve all; else the innermost.
+    pub fn caller(&self, stack: u32) -> Option<String> {
+        let is_servant = |frame: &&Frame| {
+            let module = frame.module.as_deref().unwrap_or_default();
+            let base = module.rsplit('/').next().unwrap_or(module);
+            SERVANTS.iter().any(|servant| base.starts_with(servant))
+        };
+        let own = self.frames(stack).find(|frame| !is_servant(frame));
+        own.or_else(|| self.frames(stack).next()).map(label)
+    }
+
+    /// A hash over the function that was called and the names of the functions on its stack.
+    pub fn symbolic(&self, op: u32, stack: u32) -> u64 {
+        let mut namer = Namer::new(Op::from_number(op).unwrap_or(Op::Unknown));
+        for frame in self.frames(stack).filter(|frame| !frame.inlined) {
+            namer.push(module_key(label(frame).as_bytes(), b""));
+        }
+        namer.name()
+    }
+}
+
+/// A frame in a word: its function, or where it is.
+pub fn label(frame: &Frame) -> String {
+    match (&frame.function, &frame.module) {
+        (Some(function), _) => function.clone(),
+        (None, Some(module)) => format!("{}+{:#x}", module.rsplit('/').next().unwrap_or(module), frame.offset),
+        (None, None) => format!("{:#x}", frame.offset),
+    }
+}
+
+fn frames_of((module, offset): Raw, modules: &[ModuleKey], answers: &Answers) -> Vec<Frame> {
+    let key = modules.get(module as usize);
+    let module = key.map(|key| key.path.to_string_lossy().into_owned());
+    let answer = key.and_then(|key| answers.get(key));
+    let names = answer.as_ref().and_then(|answer| answer.names.get(&offset)).map_or(&[][..], |names| names);
+    let last = names.len().saturating_sub(1);
+    let frame = |name: names::Name, inlined| Frame {
+        function: name.function,
+        file: name.file,
+        line: name.line,
+        module: module.clone(),
+        offset,
+        inlined,
+    };
+    match names {
+        [] => vec![frame(names::Name::default(), false)],
+        names => names.iter().enumerate().map(|(place, name)| frame(name.clone(), place < last)).collect(),
+    }
+}
