@@ -304,20 +304,13 @@ fn read_origin() {
     let (Some(pid), Some(fd), Some(cookie)) = (
         parts.next().and_then(settings::number),
         parts.next().and_then(settings::number),
-        parts.next().and_then(hexadecimal),
+        parts.next().and_then(settings::hexadecimal),
     ) else {
         return;
     };
     ORIGIN.launcher_pid.set(pid as u32);
     ORIGIN.launcher_fd.set(fd as u32);
     ORIGIN.cookie.set(cookie);
-}
-
-fn hexadecimal(text: &[u8]) -> Option<u64> {
-    if text.is_empty() || text.len() > 16 {
-        return None;
-    }
-    text.iter().try_fold(0u64, |sum, &digit| Some(sum << 4 | u64::from(char::from(digit).to_digit(16)?)))
 }
 
 /// Which file stderr was at the start: device and inode.

@@ -76,6 +76,8 @@ fn a_value_that_is_not_understood_gives_one_warning_line_and_changes_nothing() {
         "MALLOC_FAIL_COUNT=x",
         "MALLOC_FAIL_AT=0",
         "MALLOC_FAIL_AT=5-4",
+        "MALLOC_FAIL_STACK=ff",
+        "MALLOC_FAIL_POINTS=all",
         "MALLOC_FAIL_CHILDREN=yes",
         "MEMTRACE_TOP=few",
         "MEMTRACE_SUMMARY=yes",
@@ -186,6 +188,9 @@ fn armed_and_never_fired_is_said_with_the_number_of_allocations_seen() {
     let program = calls(&place);
     let ended = with(place.job(How::Bare, &program), "MALLOC_FAIL_AFTER=20").run();
     let said = "\nMALLOC_FAIL_AFTER=20 armed and never fired: 20 allocations were seen\n";
+    assert!(ended.stderr.contains(said), "{}", ended.stderr);
+    let ended = with(place.job(How::Bare, &program), "MALLOC_FAIL_STACK=0123456789abcdef#2").run();
+    let said = "\nMALLOC_FAIL_STACK=0123456789abcdef#2 armed and never fired: 20 allocations were seen\n";
     assert!(ended.stderr.contains(said), "{}", ended.stderr);
     let off = with(place.job(How::Bare, &program), "MALLOC_FAIL_AFTER=-1").run();
     assert_eq!(off.stderr, "", "off is silent");

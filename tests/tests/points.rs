@@ -152,6 +152,144 @@ fn thousands_of_points_from_several_threads_are_each_listed_once() {
 
 const CRASHES: [&str; 4] = ["-pthread", "-w", "-fno-builtin", "-fno-optimize-sibling-calls"];
 
+/// The indices at which a program's allocations fail, and those of all that it made.
+fn struck(place: &Place, program: &str, settings: &[&str]) -> (Vec<u64>, u64) {
+    let image = &recorded(place, settings, |job| job, program).1[0];
+    let faults = image.faults.iter().map(|fault| fault.index.get()).collect();
+    assert_eq!(image.header.fault_armed.get(), 1, "{settings:?}");
+    (faults, image.header.fault_seen.get())
+}
+
+#[test]
+fn the_allocations_that_fail_stack_names_fail_one_after_the_other() {
+    let place = Place::new();
+    // a a a a a b b b b b a a a a a b b b b b, and nothing else.
+    let source = r#"
+        #include <stdlib.h>
+        static void a(void) { free(malloc(21)); }
+        static void b(void) { free(malloc(22)); }
+        int main(void) {
+            for (int i = 0; i < 20; i++) { if (i / 5 % 2 == 0) a(); else b(); }
+            return 0;
+        }
+    "#;
+    place.c("ab", source, &["-O0", "-w"]);
+    let all = recorded(&place, &["MALLOC_FAIL_POINTS=1"], |job| job, "ab").1.remove(0);
+    let name = |bytes: u64| all.points.iter().find(|point| point.bytes.get() == bytes).expect("a point").name.get();
+    let (a, b) = (format!("{:016x}", name(21)), format!("{:016x}", name(22)));
+    let to_the_end = (9..20).collect::<Vec<_>>();
+    let cases: &[(String, &str, &[u64])] = &[
+        (a.clone(), "", &[0]),
+        (format!("{a}#1"), "", &[0]),
+        (b.clone(), "", &[5]),
+        (format!("{a}#7"), "", &[11]),
+        (format!("{a}#11"), "", &[]),
+        (format!("{b},{a}"), "", &[5, 10]),
+        (format!("{a}#2,{a}#2"), "", &[1, 3]),
+        (format!("{a}#2,{b}#3,{a}"), "", &[1, 7, 10]),
+        (format!("{b}#2"), "MALLOC_FAIL_COUNT=3", &[6, 7, 8]),
+        (format!("{a},{b}#5"), "MALLOC_FAIL_COUNT=2", &[0, 9, 10]),
+        (format!("{b}#5"), "MALLOC_FAIL_COUNT=inf", &to_the_end),
+        (format!("{b}#5"), "MALLOC_FAIL_COUNT=0", &to_the_end),
+        ("0123456789abcdef".into(), "MALLOC_FAIL_COUNT=inf", &[]),
+    ];
+    for (stacks, count, failing) in cases {
+        for points in ["MALLOC_FAIL_POINTS=0", "MALLOC_FAIL_POINTS=1"] {
+            let setting = format!("MALLOC_FAIL_STACK={stacks}");
+            let settings: Vec<&str> = [&*setting, count, points].into_iter().filter(|text| !text.is_empty()).collect();
+            assert_eq!(struck(&place, "ab", &settings), (failing.to_vec(), 20), "{settings:?}");
+        }
+    }
+}
+
+#[test]
+fn a_stack_fails_once_however_many_threads_have_it() {
+    let place = Place::new();
+    let source = r#"
+        #include <pthread.h>
+        #include <stdlib.h>
+        static void *work(void *unused) {
+            for (int i = 0; i < 1000; i++) free(malloc(31));
+            return unused;
+        }
+        int main(void) {
+            pthread_t threads[4];
+            for (int i = 0; i < 4; i++) pthread_create(&threads[i], NULL, work, NULL);
+            for (int i = 0; i < 4; i++) pthread_join(threads[i], NULL);
+        }
+    "#;
+    place.c("work", source, &["-O0", "-w", "-pthread"]);
+    let all = recorded(&place, &["MALLOC_FAIL_POINTS=1"], |job| job, "work").1.remove(0);
+    let point = all.points.iter().find(|point| point.bytes.get() == 31).expect("a point");
+    assert_eq!(point.count.get(), 4000);
+    for occurrence in [1, 500, 4000] {
+        let setting = format!("MALLOC_FAIL_STACK={:016x}#{occurrence}", point.name.get());
+        let image = &recorded(&place, &[&setting], |job| job, "work").1[0];
+        let names: Vec<u64> = image.faults.iter().map(|fault| fault.name.get()).collect();
+        assert_eq!(names, [point.name.get()], "{setting}");
+    }
+}
+
+#[test]
+fn a_stack_of_an_operator_new_fails_by_its_name_too() {
+    let place = Place::new();
+    let source = r#"
+        #include <cstdio>
+        #include <cstdlib>
+        #include <new>
+        static int one() { try { delete[] new int[10]; } catch (std::bad_alloc &) { return 1; } return 0; }
+        static int two() { try { delete new long; } catch (std::bad_alloc &) { return 1; } return 0; }
+        int main() { return two() + 2 * one() + 4 * two() + 8 * one(); }
+    "#;
+    place.cpp("news", source, &["-O0", "-w"]);
+    let run = |settings: &[&str]| {
+        let (ended, mut images) = recorded(&place, settings, |job| job, "news");
+        (ended.code(), images.remove(0))
+    };
+    let (_, all) = run(&["MALLOC_FAIL_POINTS=1"]);
+    let ops = [(40, Op::NewArray, 2), (8, Op::New, 1)];
+    for (bytes, op, status) in ops {
+        let points: Vec<_> = all.points.iter().filter(|point| point.bytes.get() == bytes).collect();
+        assert_eq!((points.len(), points[0].op.get()), (2, op as u32));
+        let (code, image) = run(&[&format!("MALLOC_FAIL_STACK={:016x}", points[0].name.get())]);
+        assert_eq!((code, image.faults.len()), (Some(status), 1), "{bytes}");
+        assert_eq!((image.faults[0].op.get(), image.faults[0].bytes.get()), (op as u32, bytes));
+    }
+}
+
+#[test]
+fn a_fork_child_goes_on_looking_for_stacks_as_fail_children_says() {
+    let place = Place::new();
+    let source = r#"
+        #include <stdlib.h>
+        #include <sys/wait.h>
+        #include <unistd.h>
+        static int failed(void) { void *block = malloc(41); free(block); return block == NULL; }
+        static int three(void) { int bits = 0; for (int i = 0; i < 3; i++) bits |= failed() << i; return bits; }
+        int main(void) {
+            // One call, so that parent and child have one stack.
+            int status = 0, child = 0;
+            for (int round = 0; round < 2; round++) {
+                int bits = three();
+                if (round == 1) return child ? bits : (wait(&status), bits | WEXITSTATUS(status) << 3);
+                child = fork() == 0;
+            }
+        }
+    "#;
+    place.c("forks", source, &["-O0", "-w"]);
+    let all = recorded(&place, &["MALLOC_FAIL_POINTS=1"], |job| job, "forks").1.remove(0);
+    let point = all.points.iter().find(|point| point.bytes.get() == 41).expect("a point").name.get();
+    // The parent's first three calls are before the fork.
+    for (children, status) in [("no", 0b000_010), ("same", 0b010_010), ("all", 0b000_010)] {
+        let settings = [format!("MALLOC_FAIL_STACK={point:016x}#5"), format!("MALLOC_FAIL_CHILDREN={children}")];
+        let (ended, _) = recorded(&place, &[&settings[0], &settings[1]], |job| job, "forks");
+        assert_eq!(ended.code(), Some(status), "{children}: {}", ended.stderr);
+    }
+    let settings = [format!("MALLOC_FAIL_STACK={point:016x}#3"), "MALLOC_FAIL_CHILDREN=all".into()];
+    let (ended, _) = recorded(&place, &[&settings[0], &settings[1]], |job| job, "forks");
+    assert_eq!(ended.code(), Some(0b100_000));
+}
+
 /// What `crashes` says in a mode: the frame words of the stack that was taken, and the functions that it names.
 fn stack_at(mode: &str) -> (Vec<u64>, Vec<[u64; 2]>) {
     let place = Place::new();

@@ -30,7 +30,7 @@ impl Found {
         let others = header.fault_armed.get() > 0
             || header.fault_fired.get() > 0
             || settings.wrong != 0
-            || settings.fail_at_beats_after
+            || settings.beaten != 0
             || profile::is_own_bad(process)
             || is_passive;
         match process.checks.whole().0.last().filter(|check| check.is_last_word()) {

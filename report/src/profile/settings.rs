@@ -30,9 +30,9 @@ pub fn warnings(process: &Process) -> Vec<Warning> {
         expected: expected.into(),
     };
     let mut warnings: Vec<Warning> = wrong.map(|(_, row)| warning(row.name, expected(row.shape))).collect();
-    if parsed.fail_at_beats_after {
-        warnings.push(warning("MALLOC_FAIL_AFTER", "nothing beside MALLOC_FAIL_AT, which holds"));
-    }
+    let beaten = ROWS.iter().enumerate().filter(|&(place, _)| parsed.beaten >> place & 1 == 1);
+    let holds = format!("nothing beside {}, which holds", parsed.decides);
+    warnings.extend(beaten.map(|(_, row)| warning(row.name, &holds)));
     warnings
 }
 
@@ -56,6 +56,7 @@ fn expected(shape: Shape) -> &'static str {
             "`stdstring`, `length64`, `newarray`, `multipleinheritance` with commas between, `all` or `none`"
         }
         Shape::Tags => "`low:N` up to 4, `high:N` up to 16, or both with a comma between",
+        Shape::FailStacks => "names of points, of 16 hexadecimal digits, each perhaps with `#n` behind it",
         Shape::Children => "`no`, `same` or `all`",
     }
 }

@@ -42,7 +42,7 @@ pub fn faults(process: &Process, request: &Request, to: &mut dyn Write) -> io::R
 
 /// The settings that ask for a failure, as they were written.
 fn armed(process: &Process) -> String {
-    let names = ["MALLOC_FAIL_AT", "MALLOC_FAIL_AFTER"];
+    let names = ["MALLOC_FAIL_STACK", "MALLOC_FAIL_AT", "MALLOC_FAIL_AFTER"];
     match names.iter().find_map(|&name| Some((name, process.settings.get(name)?))) {
         Some((name, value)) => format!("{name}={}", Safe(value)),
         None => "MALLOC_FAIL_AFTER".into(),

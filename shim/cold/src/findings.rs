@@ -32,8 +32,7 @@ pub struct Findings {
 impl Findings {
     /// Reads them from the tables.
     pub fn of(hot: &Hot, settings: &Settings<'_>) -> Findings {
-        let mut findings =
-            Findings { warnings: settings.wrong != 0 || settings.fail_at_beats_after, ..Findings::default() };
+        let mut findings = Findings { warnings: settings.wrong != 0 || settings.beaten != 0, ..Findings::default() };
         let Some(process) = hot.store.process() else { return findings };
         findings.passive = process.passive.get();
         findings.faults = process.fault_fired.get();

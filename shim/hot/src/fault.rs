@@ -4,7 +4,7 @@ use core::cell::UnsafeCell;
 use memtrace_wire::layout::Op;
 use memtrace_wire::loss::Loss;
 use memtrace_wire::map::{U32, U64};
-use memtrace_wire::settings::{Children, Plan};
+use memtrace_wire::settings::{Children, FAIL_STACKS_MAX, Plan};
 
 use crate::Hot;
 use crate::points::Seen;
@@ -17,6 +17,12 @@ pub struct Fault {
     pub armed: U32,
     /// Allocations in scope so far.
     seen: U64,
+    /// Place in `Plan::stacks` of the one that is looked for; their number: all have failed.
+    stack_at: U32,
+    /// Allocations of each of them, while it was looked for.
+    stack_seen: [U64; FAIL_STACKS_MAX],
+    /// Index of the last of them that failed.
+    stack_struck: U64,
     plan: UnsafeCell<Plan>,
 }
 
@@ -29,7 +35,14 @@ const RECORDS_MAX: u64 = 64 * memtrace_wire::layout::FAULTS_PER_WINDOW;
 impl Fault {
     /// No plan.
     pub const fn new() -> Self {
-        Self { armed: U32::new(0), seen: U64::new(0), plan: UnsafeCell::new(Plan::NONE) }
+        Self {
+            armed: U32::new(0),
+            seen: U64::new(0),
+            stack_at: U32::new(0),
+            stack_seen: [const { U64::new(0) }; FAIL_STACKS_MAX],
+            stack_struck: U64::new(0),
+            plan: UnsafeCell::new(Plan::NONE),
+        }
     }
 
     /// Takes a plan; it comes into force with `arm`.
@@ -50,7 +63,11 @@ impl Fault {
         match self.plan().children {
             Children::No => self.armed.set(0),
             Children::Same => {}
-            Children::All => self.seen.set(0),
+            Children::All => {
+                self.seen.set(0);
+                self.stack_at.set(0);
+                self.stack_seen.iter().for_each(|seen| seen.set(0));
+            }
         }
         self.armed.get() != 0 && self.plan().fails()
     }
@@ -58,6 +75,32 @@ impl Fault {
     fn plan(&self) -> &Plan {
         // SAFETY: written once, before `arm`.
         unsafe { &*self.plan.get() }
+    }
+
+    /// Whether a stack has to be known by its name.
+    fn looks_for_stack(&self) -> bool {
+        (self.stack_at.get() as usize) < self.plan().stack_count
+    }
+
+    /// Whether an allocation fails. `name`: of its point, where that was asked for.
+    fn chooses(&self, index: u64, name: u64) -> bool {
+        let plan = self.plan();
+        if plan.stack_count == 0 {
+            return plan.strikes(index);
+        }
+        let place = self.stack_at.acquire() as usize;
+        if place >= plan.stack_count {
+            let first = self.stack_struck.get();
+            return index > first && index - first < plan.times;
+        }
+        let (Some(wanted), Some(seen)) = (plan.stacks.get(place), self.stack_seen.get(place)) else { return false };
+        // One thread alone comes to the number that is waited for.
+        if name != wanted.name || seen.fetch_add(1) + 1 != wanted.occurrence {
+            return false;
+        }
+        self.stack_struck.set(index);
+        self.stack_at.publish(place as u32 + 1);
+        true
     }
 }
 
@@ -77,10 +120,10 @@ impl Hot {
             process.fault_seen.fetch_add(1);
         }
         let Some(inside) = inside else {
-            if plan.points {
+            if plan.points || self.fault.looks_for_stack() {
                 self.store.lose(Loss::PointDropped);
             }
-            let strikes = plan.strikes(index);
+            let strikes = self.fault.chooses(index, 0);
             if strikes {
                 self.record_fault(Seen { node: 0, op, index, bytes, slot: 0 }, 0);
             }
@@ -97,11 +140,12 @@ impl Hot {
             let (node, op) = self.origin(self.capture(body, entry, op).node(), op);
             Seen { node, op, index, bytes, slot }
         };
-        let noted = plan.points.then(|| {
+        // Points have their names at hand, so they are listed too where a name is looked for.
+        let noted = (plan.points || self.fault.looks_for_stack()).then(|| {
             let seen = seen();
             (seen, self.note_point(seen))
         });
-        if !plan.strikes(index) {
+        if !self.fault.chooses(index, noted.map_or(0, |(_, name)| name)) {
             return false;
         }
         let (seen, name) = noted.unwrap_or_else(|| {

@@ -1,6 +1,6 @@
 //! Which allocations fail: the MALLOC_FAIL_* settings taken together.
 
-use crate::settings::number;
+use crate::settings::{hexadecimal, number};
 
 /// Ranges that MALLOC_FAIL_AT takes; real plans name one or two.
 pub const FAIL_RANGES_MAX: usize = 16;
@@ -16,13 +16,31 @@ pub enum Children {
     All,
 }
 
+/// Stacks that MALLOC_FAIL_STACK takes, one after the other.
+pub const FAIL_STACKS_MAX: usize = 16;
+
+/// An allocation that is known by its point.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Wanted {
+    /// The point's name.
+    pub name: u64,
+    /// Which of its allocations, from 1, after what fails before it.
+    pub occurrence: u64,
+}
+
 /// Which allocations fail. Indices count from 0.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Plan {
     /// First and last index of each range, both failing.
     pub ranges: [(u64, u64); FAIL_RANGES_MAX],
-    /// Ranges in use; 0: nothing fails.
+    /// Ranges in use.
     pub range_count: usize,
+    /// Allocations that fail one after the other: each is looked for when the one before has failed.
+    pub stacks: [Wanted; FAIL_STACKS_MAX],
+    /// How many.
+    pub stack_count: usize,
+    /// Allocations that fail from the last of `stacks` on, whatever their stacks.
+    pub times: u64,
     /// What happens in fork children.
     pub children: Children,
     /// Every stack in scope is listed.
@@ -31,12 +49,19 @@ pub struct Plan {
 
 impl Plan {
     /// Nothing fails.
-    pub const NONE: Plan =
-        Plan { ranges: [(0, 0); FAIL_RANGES_MAX], range_count: 0, children: Children::No, points: false };
+    pub const NONE: Plan = Plan {
+        ranges: [(0, 0); FAIL_RANGES_MAX],
+        range_count: 0,
+        stacks: [Wanted { name: 0, occurrence: 0 }; FAIL_STACKS_MAX],
+        stack_count: 0,
+        times: 1,
+        children: Children::No,
+        points: false,
+    };
 
     /// Whether an allocation may fail by it.
     pub const fn fails(&self) -> bool {
-        self.range_count != 0
+        self.range_count != 0 || self.stack_count != 0
     }
 
     /// Whether allocations have to be looked at.
@@ -62,6 +87,7 @@ pub(crate) struct Fail {
     pub(crate) after: Option<(u64, Option<Count>)>,
     pub(crate) count: Option<Count>,
     pub(crate) at: Option<Plan>,
+    pub(crate) stacks: Option<Plan>,
     pub(crate) children: Children,
     pub(crate) points: bool,
 }
@@ -74,15 +100,27 @@ pub(crate) enum Count {
 }
 
 impl Fail {
+    /// The rows that were given and of which the first alone decides what fails.
+    pub(crate) fn exclusive(&self) -> impl Iterator<Item = &'static str> {
+        let given = [
+            ("MALLOC_FAIL_STACK", self.stacks.is_some()),
+            ("MALLOC_FAIL_AT", self.at.is_some()),
+            ("MALLOC_FAIL_AFTER", self.after.is_some()),
+        ];
+        given.into_iter().filter_map(|(name, is_given)| is_given.then_some(name))
+    }
+
     /// What they come to.
     pub(crate) fn plan(&self) -> Plan {
-        let mut plan = self.at.unwrap_or(Plan::NONE);
-        if let (None, Some((after, own))) = (&self.at, self.after) {
-            let last = match own.or(self.count).unwrap_or(Count::Times(1)) {
-                Count::Times(times) => after.saturating_add(times - 1),
-                Count::ForEver => u64::MAX,
-            };
-            let _ = plan.push(after, last);
+        let mut plan = self.stacks.or(self.at).unwrap_or(Plan::NONE);
+        let after = self.after.filter(|_| !plan.fails());
+        let count = after.and_then(|(_, own)| own).or(self.count);
+        plan.times = match count.unwrap_or(Count::Times(1)) {
+            Count::Times(times) => times,
+            Count::ForEver => u64::MAX,
+        };
+        if let Some((after, _)) = after {
+            let _ = plan.push(after, after.saturating_add(plan.times - 1));
         }
         plan.children = self.children;
         plan.points = self.points;
@@ -126,6 +164,18 @@ pub(crate) fn fail_at(value: &[u8]) -> Option<Plan> {
             return None;
         }
         plan.push(first.checked_sub(1)?, last - 1)?;
+    }
+    Some(plan)
+}
+
+pub(crate) fn fail_stacks(value: &[u8]) -> Option<Plan> {
+    let mut plan = Plan::NONE;
+    for part in value.split(|&byte| byte == b',') {
+        let mut halves = part.splitn(2, |&byte| byte == b'#');
+        let name = halves.next().filter(|name| name.len() == 16).and_then(hexadecimal)?;
+        let occurrence = halves.next().map_or(Some(1), number).filter(|&occurrence| occurrence != 0)?;
+        *plan.stacks.get_mut(plan.stack_count)? = Wanted { name, occurrence };
+        plan.stack_count += 1;
     }
     Some(plan)
 }

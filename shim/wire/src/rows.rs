@@ -25,6 +25,8 @@ pub enum Shape {
     FailCount,
     /// `n`, `a-b`, separated by commas.
     FailAt,
+    /// Names of points, each perhaps with `#` and a number from 1, separated by commas.
+    FailStacks,
     /// `no`, `same` or `all`.
     Children,
     /// Kinds of leaks with commas between them, or `all`.
@@ -157,6 +159,13 @@ pub const ROWS: &[Row] = &[
         "",
         Shape::FailAt,
         "Exactly these allocations fail, counted from 1: `3,10-12`; beats MALLOC_FAIL_AFTER.",
+    ),
+    row(
+        "MALLOC_FAIL_STACK",
+        "",
+        Shape::FailStacks,
+        "The first allocation of a stack fails, which a point of the list names, or the n-th: `ID`, `ID#n`; `ID,ID`: \
+         then the next is waited for, and what MALLOC_FAIL_COUNT says fails from the last on. Beats MALLOC_FAIL_AT.",
     ),
     row(
         "MALLOC_FAIL_CHILDREN",

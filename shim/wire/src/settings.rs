@@ -4,9 +4,9 @@
 //! warning in the report, and the default holds.
 
 use crate::leaks::{self, Kinds, Tags};
-use crate::plan::{Fail, count, fail_after, fail_at};
+use crate::plan::{Fail, count, fail_after, fail_at, fail_stacks};
 
-pub use crate::plan::{Children, FAIL_RANGES_MAX, Plan};
+pub use crate::plan::{Children, FAIL_RANGES_MAX, FAIL_STACKS_MAX, Plan, Wanted};
 pub use crate::rows::{ROWS, Row, Shape, is_setting};
 
 /// The settings of one process. Texts point into memory that lives as long as the process.
@@ -48,8 +48,10 @@ pub struct Settings<'a> {
     pub plan: Plan,
     /// Rows whose value was not understood, as a bit set over `ROWS`.
     pub wrong: u64,
-    /// MALLOC_FAIL_AT and MALLOC_FAIL_AFTER were both given.
-    pub fail_at_beats_after: bool,
+    /// Rows that have no effect beside `decides`, as `wrong`.
+    pub beaten: u64,
+    /// Which of the MALLOC_FAIL_* that exclude each other holds; empty: none was given.
+    pub decides: &'static str,
 }
 
 /// Reads settings from `NAME=VALUE` texts. The first of two equal names holds, as with getenv(3).
@@ -73,9 +75,10 @@ pub fn parse<'a>(variables: impl Iterator<Item = &'a [u8]> + Clone) -> Settings<
         memory_bytes_max: 0,
         plan: Plan::NONE,
         wrong: 0,
-        fail_at_beats_after: false,
+        beaten: 0,
+        decides: "",
     };
-    let mut fail = Fail { after: None, count: None, at: None, children: Children::No, points: false };
+    let mut fail = Fail { after: None, count: None, at: None, stacks: None, children: Children::No, points: false };
     for (place, row) in ROWS.iter().enumerate() {
         let Some(value) = variables.clone().find_map(|variable| value_of(variable, row.name)) else { continue };
         if value.is_empty() {
@@ -85,7 +88,13 @@ pub fn parse<'a>(variables: impl Iterator<Item = &'a [u8]> + Clone) -> Settings<
             settings.wrong |= 1 << place;
         }
     }
-    settings.fail_at_beats_after = fail.at.is_some() && fail.after.is_some();
+    for name in fail.exclusive() {
+        let place = ROWS.iter().position(|row| row.name == name).unwrap_or(0);
+        match settings.decides {
+            "" => settings.decides = name,
+            _ => settings.beaten |= 1 << place,
+        }
+    }
     settings.plan = fail.plan();
     settings
 }
@@ -116,6 +125,7 @@ fn set<'a>(settings: &mut Settings<'a>, fail: &mut Fail, row: &Row, value: &'a [
         "MALLOC_FAIL_AFTER" => fail.after = fail_after(value)?,
         "MALLOC_FAIL_COUNT" => fail.count = Some(count(value)?),
         "MALLOC_FAIL_AT" => fail.at = Some(fail_at(value)?),
+        "MALLOC_FAIL_STACK" => fail.stacks = Some(fail_stacks(value)?),
         "MALLOC_FAIL_CHILDREN" => {
             fail.children = match value {
                 b"no" => Children::No,
@@ -147,6 +157,14 @@ pub fn number(value: &[u8]) -> Option<u64> {
         let digit = digit.checked_sub(b'0').filter(|&digit| digit <= 9)?;
         sum.checked_mul(10)?.checked_add(u64::from(digit))
     })
+}
+
+/// A hexadecimal number without 0x; `None` on anything else and past 64 bits.
+pub fn hexadecimal(text: &[u8]) -> Option<u64> {
+    if text.is_empty() || text.len() > 16 {
+        return None;
+    }
+    text.iter().try_fold(0u64, |sum, &digit| Some(sum << 4 | u64::from(char::from(digit).to_digit(16)?)))
 }
 
 /// A number of bytes, with K, M or G for the binary multiples.
@@ -246,9 +264,26 @@ mod tests {
     fn fail_at_counts_from_one_and_beats_fail_after() {
         assert_eq!(struck(&["MALLOC_FAIL_AT=1,4-6"]), [0, 3, 4, 5]);
         assert_eq!(struck(&["MALLOC_FAIL_AT=2", "MALLOC_FAIL_AFTER=9"]), [1]);
-        assert!(read(&["MALLOC_FAIL_AT=2", "MALLOC_FAIL_AFTER=9"]).fail_at_beats_after);
+        let settings = read(&["MALLOC_FAIL_AT=2", "MALLOC_FAIL_AFTER=9"]);
+        assert_eq!((settings.decides, settings.beaten.count_ones()), ("MALLOC_FAIL_AT", 1));
         assert_ne!(read(&["MALLOC_FAIL_AT=0"]).wrong, 0);
         assert_ne!(read(&["MALLOC_FAIL_AT=5-4"]).wrong, 0);
+    }
+
+    #[test]
+    fn stacks_are_names_of_points_with_an_occurrence() {
+        let plan = read(&["MALLOC_FAIL_STACK=00000000000000ff#3,0123456789abcdef", "MALLOC_FAIL_COUNT=inf"]).plan;
+        let first = [Wanted { name: 255, occurrence: 3 }, Wanted { name: 0x0123_4567_89ab_cdef, occurrence: 1 }];
+        assert_eq!((&plan.stacks[..2], plan.stack_count, plan.times), (&first[..], 2, u64::MAX));
+        // Neither AT nor AFTER adds to it.
+        let settings = read(&["MALLOC_FAIL_STACK=00000000000000ff", "MALLOC_FAIL_AT=1", "MALLOC_FAIL_AFTER=2"]);
+        assert_eq!((settings.plan.stack_count, settings.plan.range_count, settings.plan.times), (1, 0, 1));
+        assert_eq!((settings.decides, settings.beaten.count_ones()), ("MALLOC_FAIL_STACK", 2));
+        for wrong in ["ff", "00000000000000fg", "00000000000000ff#0", "00000000000000ff#", "00000000000000ff,"] {
+            let text = std::format!("MALLOC_FAIL_STACK={wrong}").leak();
+            let settings = read(&[&*text]).plan;
+            assert_eq!(settings, Plan::NONE, "{wrong}");
+        }
     }
 
     #[test]
