@@ -4,7 +4,9 @@ mod rounds;
 pub mod target;
 
 use std::io::{self, BufWriter, Write};
+use std::path::PathBuf;
 use std::process::ExitCode;
+use std::rc::Rc;
 use std::sync::mpsc::{self, Sender};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -13,8 +15,9 @@ use memtrace_wire::layout::Cause;
 use memtrace_wire::leaks::Kinds;
 
 use crate::error::{CLEAN, Error, FOUND};
-use crate::profile::{Options, Profile};
+use crate::profile::{Options, Profile, Suppress};
 use crate::recording::Recording;
+use crate::suppress::Rules;
 use crate::sys::{self, Pid};
 use crate::text::{self, Request};
 use crate::views::Choice;
@@ -39,6 +42,10 @@ pub struct LeaksArgs {
     /// Kinds of leaks to print: `definite`, `possible`, `indirect`, `reachable` with commas between, or `all`
     #[arg(long, value_name = "KINDS", value_parser = parse_kinds)]
     show: Option<Kinds>,
+    /// File of leaks that are not reported, in the format of LSan or of valgrind, beside those of
+    /// MEMTRACE_SUPPRESSIONS; may be given several times
+    #[arg(long, value_name = "FILE")]
+    suppressions: Vec<PathBuf>,
     /// Rows to print
     #[arg(long, value_name = "N", default_value = "50")]
     top: usize,
@@ -64,13 +71,15 @@ pub fn parse_time(text: &str) -> Result<Duration, String> {
 
 /// The body of the command.
 pub fn command(args: &LeaksArgs) -> Result<ExitCode, Error> {
+    // Before the process is touched: a file may be wrong.
+    let suppress = Suppress::of_option(&args.suppressions)?;
     let target = Target::find(args.pid)?;
     let mut before: Option<Round> = None;
     let mut code = CLEAN;
     for number in 1u64.. {
         let begin = Instant::now();
         let cause = if args.every.is_some() { Cause::Round } else { Cause::Command };
-        let profile = match check(&target, cause) {
+        let profile = match check(&target, cause, &suppress) {
             // It ended between two rounds.
             Err(_) if number > 1 && !target.is_alive() => break,
             checked => checked?,
@@ -108,12 +117,14 @@ pub struct Rounds {
 
 impl Rounds {
     /// The first after one such time.
-    pub fn start(pid: u32, every: Duration, show: Option<Kinds>) -> Rounds {
+    pub fn start(pid: u32, every: Duration, show: Option<Kinds>, rules: Rules) -> Rounds {
         let (copies, found) = mpsc::channel::<(Target, Pid)>();
         thread::spawn(move || {
+            let suppress = Suppress::new(&rules).map(Rc::new);
             let mut before = Round::default();
             for (number, (target, copy)) in (1u64..).zip(found) {
-                let profile = match target.collect(copy, PATIENCE).and_then(|recording| profile_of(&recording)) {
+                let found = target.collect(copy, PATIENCE);
+                let profile = match found.and_then(|recording| profile_of(&recording, &suppress)) {
                     Ok(profile) => profile,
                     Err(error) => {
                         sys::say(&format!("memtrace: round {number}: {error}\n"));
@@ -147,18 +158,18 @@ impl Rounds {
     }
 }
 
-fn check(target: &Target, cause: Cause) -> Result<Profile, Error> {
-    profile_of(&target.check(cause, PATIENCE)?)
+fn check(target: &Target, cause: Cause, suppress: &Option<Rc<Suppress>>) -> Result<Profile, Error> {
+    profile_of(&target.check(cause, PATIENCE)?, suppress)
 }
 
-fn profile_of(recording: &Recording) -> Result<Profile, Error> {
+fn profile_of(recording: &Recording, suppress: &Option<Rc<Suppress>>) -> Result<Profile, Error> {
     // The process lives, so its newest check is the last word on it.
     for process in &recording.processes {
         if let Some(check) = process.checks.whole().0.last() {
             check.row.cause.set(Cause::End as u32);
         }
     }
-    let mut profile = Profile::build(recording, &Options::default())?;
+    let mut profile = Profile::build(recording, &Options { suppress: suppress.clone(), ..Options::default() })?;
     for process in &mut profile.processes {
         let last = process.checks.len().saturating_sub(1);
         process.checks.drain(..last);

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 use std::io::{self, BufWriter, IsTerminal, Write};
-use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -101,9 +100,7 @@ fn top(word: &str) -> Result<Top, String> {
 
 /// The body of the command.
 pub fn command(args: &ReportArgs) -> Result<ExitCode, Error> {
-    let named = std::env::var_os("MEMTRACE_SUPPRESSIONS").unwrap_or_default();
-    let files = [args.suppressions.clone(), Suppress::files(named.as_bytes())].concat();
-    let mut profile = Profile::read(&args.file, Suppress::of_files(&files)?)?;
+    let mut profile = Profile::read(&args.file, Suppress::of_option(&args.suppressions)?)?;
     if let Some(pid) = args.process {
         let pids: Vec<String> = profile.processes.iter().map(|process| process.pid.to_string()).collect();
         profile.processes.retain(|process| process.pid == pid);

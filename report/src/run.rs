@@ -21,6 +21,7 @@ mod wait;
 use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::process::ExitCode;
+use std::rc::Rc;
 
 use memtrace_wire::leaks::Kinds;
 use memtrace_wire::settings;
@@ -45,8 +46,8 @@ pub fn command(arguments: &RunArgs) -> Result<ExitCode, Error> {
     let variables = sys::environment();
     let settings = settings::parse(variables.iter().map(|variable| variable.to_bytes()));
     let (shown, exit_code) = (arguments.show.unwrap_or(settings.show), settings.exit_code);
-    let named = Suppress::files(settings.suppressions);
-    let suppress = Suppress::of_files(&[arguments.suppressions.clone(), named].concat())?;
+    let rules = Suppress::rules_of(&arguments.suppressions)?;
+    let suppress = Suppress::new(&rules).map(Rc::new);
     let target = Target::find(&arguments.command, environment::search_path(&variables))?;
     let library = environment::library()?;
     let naming = Naming { pattern: arguments.output.clone(), split: arguments.split, command: target.name.clone() };
@@ -73,7 +74,7 @@ pub fn command(arguments: &RunArgs) -> Result<ExitCode, Error> {
     // From here on the launcher's words to a closed stderr must not kill it.
     sys::ignore(libc::SIGPIPE);
 
-    let rounds = arguments.every.map(|every| Rounds::start(pid as u32, every, arguments.show));
+    let rounds = arguments.every.map(|every| Rounds::start(pid as u32, every, arguments.show, rules));
     let ended = match watch {
         Some(Ok(watch)) => wait::watched(watch, pid)?,
         Some(Err(why)) => {

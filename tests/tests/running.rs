@@ -10,6 +10,8 @@ mod itself;
 mod ladder;
 #[path = "running/pause.rs"]
 mod pause;
+#[path = "running/suppressed.rs"]
+mod suppressed;
 #[path = "running/target.rs"]
 mod target;
 #[path = "running/unnoticed.rs"]

@@ -10,6 +10,7 @@
 
 use std::cell::RefCell;
 use std::collections::HashMap;
+use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use std::rc::Rc;
 
@@ -40,9 +41,15 @@ impl Suppress {
         (!names.is_empty()).then(|| Suppress { names, matcher: RefCell::new(rules.matcher()) })
     }
 
-    /// By the rules of files.
-    pub fn of_files(paths: &[PathBuf]) -> Result<Option<Rc<Suppress>>, Error> {
-        Rules::read(paths).map(|rules| Suppress::new(&rules).map(Rc::new))
+    /// By the rules of `rules_of`.
+    pub fn of_option(paths: &[PathBuf]) -> Result<Option<Rc<Suppress>>, Error> {
+        Suppress::rules_of(paths).map(|rules| Suppress::new(&rules).map(Rc::new))
+    }
+
+    /// The rules of the files that an option names, and of those of this command's own MEMTRACE_SUPPRESSIONS.
+    pub fn rules_of(paths: &[PathBuf]) -> Result<Rules, Error> {
+        let named = std::env::var_os("MEMTRACE_SUPPRESSIONS").unwrap_or_default();
+        Rules::read(&[paths, &Suppress::files(named.as_bytes())].concat())
     }
 
     /// By those of the files that can be used, and what is wrong with each other one.

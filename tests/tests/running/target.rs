@@ -46,12 +46,17 @@ pub struct Gone {
 impl<'p> Target<'p> {
     /// Starts a program, and waits until it is ready.
     pub fn start(place: &'p Place, how: How, program: &Path, arguments: &[&str]) -> Self {
+        Target::start_with(place, how, &[], program, arguments)
+    }
+
+    /// The same under a launcher that has options.
+    pub fn start_with(place: &'p Place, how: How, options: &[&str], program: &Path, arguments: &[&str]) -> Self {
         let profile = place.unused_name();
         let mut command = match how {
             How::Native | How::Bare => Command::new(program),
             How::Run => {
                 let mut command = Command::new(&pair().command);
-                command.arg("run").arg("-o").arg(place.join(&profile)).arg("--").arg(program);
+                command.arg("run").arg("-o").arg(place.join(&profile)).args(options).arg("--").arg(program);
                 command
             }
         };
