@@ -159,7 +159,7 @@ pub fn check_now(cause: Cause) -> Option<u64> {
     }
     let settings = settings::parse(start::own_variables());
     let here = &raw const settings as u64;
-    let own = Own { sp: here, registers: [0; 6] };
+    let own = Own { sp: here, pc: 0, registers: [0; 6] };
     memtrace_cold::check(&Ending { own, ..ending(&settings, None) }, cause)
 }
 
@@ -169,8 +169,8 @@ pub fn ending<'a>(settings: &'a settings::Settings<'a>, stderr: Option<i32>) -> 
     let here = core::ptr::from_ref(&stderr) as u64;
     // A thread that ends the process without one of these functions: the last of all has returned.
     let own = match sp.get() {
-        0 => Own { sp: here, registers: [0; 6] },
-        sp => Own { sp, registers: registers.each_ref().map(U64::get) },
+        0 => Own { sp: here, pc: 0, registers: [0; 6] },
+        sp => Own { sp, pc: 0, registers: registers.each_ref().map(U64::get) },
     };
     Ending { hot: &HOT, settings, stderr, library: finish as *const () as u64, own, tls: tls::pointer() }
 }

@@ -46,9 +46,8 @@ tracer_entry! {
     /// there is no recording.
     ///
     /// # Safety
-    /// `words` is a stack pointer and six registers as the thread held them: rbx, rbp, r12 to r15; `number` is a
-    /// `Cause`.
-    memtrace_check_here([u64; 7]) => check_for_command
+    /// `words` is what the thread held: rip, rsp, rbp, rbx, r12 to r15; `number` is a `Cause`.
+    memtrace_check_here(Held) => check_for_command
 }
 
 tracer_entry! {
@@ -59,7 +58,7 @@ tracer_entry! {
     memtrace_stack_here(Held) => stack_for_command
 }
 
-extern "C" fn check_for_command(own: &[u64; 7], cause: u32) -> i64 {
+extern "C" fn check_for_command(held: &Held, cause: u32) -> i64 {
     let cause = Cause::from_number(cause).unwrap_or(Cause::Command);
     if end::own_process().is_none() || sys::is_sealed() {
         return -1;
@@ -69,8 +68,9 @@ extern "C" fn check_for_command(own: &[u64; 7], cause: u32) -> i64 {
         return 0;
     }
     let settings = settings::parse(start::own_variables());
-    let [sp, registers @ ..] = *own;
-    let ending = Ending { own: Own { sp, registers }, ..end::ending(&settings, None) };
+    let [pc, sp, rbp, rbx, r12, r13, r14, r15] = *held;
+    let registers = [rbx, rbp, r12, r13, r14, r15];
+    let ending = Ending { own: Own { sp, pc, registers }, ..end::ending(&settings, None) };
     memtrace_cold::check_apart(&ending, cause).into()
 }
 

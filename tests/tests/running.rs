@@ -4,6 +4,8 @@
 
 #[path = "running/command.rs"]
 mod command;
+#[path = "running/frames.rs"]
+mod frames;
 #[path = "running/itself.rs"]
 mod itself;
 #[path = "running/ladder.rs"]

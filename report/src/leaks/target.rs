@@ -113,7 +113,7 @@ impl Target {
     /// The same by a thread that stands still.
     pub fn begin_on(&self, thread: &Stopped, cause: Cause) -> Result<Pid, Error> {
         let what = || format!("process {}", self.pid);
-        match thread.call(self.entry, &thread.kept(), cause as u64, BEGUN, STOP_PATIENCE, None) {
+        match thread.call(self.entry, &thread.place(), cause as u64, BEGUN, STOP_PATIENCE, None) {
             Ok(copy) if copy as i64 > 0 => Ok(copy as Pid),
             Ok(0) => Err(Error::read(what(), "no copy of it could be made")),
             Ok(_) => Err(Error::read(what(), "it is not recorded, or behind a filter of system calls")),

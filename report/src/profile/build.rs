@@ -33,9 +33,9 @@ pub fn profile(recording: &Recording, options: &Options, places: &Places) -> Pro
     let of_ways = options.largest.is_none().then_some(&answers);
     let ends = ends(recording, options);
     let mut processes = Vec::new();
-    for (((process, stacks), verdicts), end) in recording.processes.iter().zip(stacks).zip(verdicts).zip(ends) {
+    for (((process, mut stacks), verdicts), end) in recording.processes.iter().zip(stacks).zip(verdicts).zip(ends) {
         let place = processes.len();
-        let mut built = process::build(process, &stacks, &answers, end);
+        let mut built = process::build(process, &mut stacks, &answers, end);
         built.warnings.extend(book.warning(place).cloned());
         let (checks, damaged) = checks::build(process, &stacks, &verdicts, of_ways, book.hiding(place, &built));
         built.checks = checks;

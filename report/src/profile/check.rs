@@ -30,6 +30,7 @@ fn fault_of_check(check: &Check, process: &Process, suppression_count: usize) ->
     let suppressions = check.leaks.iter().map(|leak| leak.suppression);
     let suppressions = suppressions.chain(check.held.iter().map(|held| held.suppression)).flatten();
     past("stack", stacks, process.stacks.len())
+        .or_else(|| past("frame", steps().filter_map(|step| step.frame), process.frames.len()))
         .or_else(|| past("module", steps().filter_map(|step| step.module), process.modules.len()))
         .or_else(|| past("suppression", suppressions, suppression_count))
 }

@@ -274,6 +274,7 @@ mod tests {
             symbol: None,
             symbol_offset: 0,
             tid: None,
+            frame: None,
             block: Some(0x7f00_0000_0108),
             block_bytes: Some(40),
             block_offset: 16,
@@ -294,6 +295,22 @@ mod tests {
         let profile = build_with(target, &Options::default());
         let root = &profile.processes[0].checks[0].held[0].path[0];
         assert_eq!((root.holder.as_str(), root.tid, root.stack), ("register", Some(77), None));
+    }
+
+    #[test]
+    fn a_root_in_a_stack_names_the_frame_by_the_call_in_it() {
+        let named = |word| {
+            let mut target = target();
+            let steps = vec![(Holder::Stack as u32, 0x7ffc_0000_0010, 0, 77)];
+            target.check(&Found { held: vec![(2, 1, 16, steps)], ..Found::default() });
+            target.steps[0].frame.set(word);
+            let profile = build_with(target, &Options::default());
+            let frame = profile.processes[0].checks[0].held[0].path[0].frame;
+            frame.map(|frame| profile.processes[0].frames[frame as usize].offset)
+        };
+        assert_eq!(named(0x7077), Some(0x7076));
+        assert_eq!(named(0x7077 | memtrace_wire::layout::frame::EXACT), Some(0x7077));
+        assert_eq!(named(0), None, "not known");
     }
 
     #[test]

@@ -167,6 +167,8 @@ pub struct Step {
     pub symbol_offset: u64,
     /// The thread that it belongs to.
     pub tid: Option<u32>,
+    /// Place in `frames`: the function of that thread whose frame it lies in.
+    pub frame: Option<u32>,
     /// The block that it lies in.
     #[serde(serialize_with = "some_to_hex", deserialize_with = "some_from_hex")]
     pub block: Option<u64>,

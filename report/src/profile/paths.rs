@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use memtrace_wire::layout::{self, Holder};
 
 use super::leaks::Step;
-use super::stacks::Stacks;
+use super::stacks::{Stacks, in_module};
 use super::verdicts::Verdicts;
 use crate::names::{Answers, ModuleKey, Wanted};
 use crate::recording::{LiveBlocks, Process, Ways};
@@ -60,6 +60,7 @@ impl<'p> Paths<'p> {
             symbol_offset: datum.as_ref().map_or(0, |datum| datum.offset),
             symbol: datum.map(|datum| datum.name),
             tid: Some(number).filter(|&tid| block.is_none() && is_a_threads(step) && tid != 0),
+            frame: self.stacks.frame(step.frame.get()),
             block,
             block_bytes: live.map(|live| live.bytes),
             block_offset: block.map_or(0, |block| at.wrapping_sub(block)),
@@ -76,15 +77,6 @@ fn is_a_threads(step: &layout::Step) -> bool {
     use Holder::{Register, SignalStack, Stack, StackBlock, Tls};
     let holder = Holder::from_number(step.holder.get());
     holder.is_some_and(|holder| [Stack, Register, Tls, SignalStack, StackBlock].contains(&holder))
-}
-
-/// The module whose memory an address lies in, and the address as its file counts. One that was unloaded counts
-/// where no other is.
-fn in_module(process: &Process, at: u64) -> Option<(u32, u64)> {
-    let modules = (0..).zip(&process.modules);
-    let holds = modules.filter(|(_, module)| (module.start.get()..module.end.get()).contains(&at));
-    let (place, module) = holds.max_by_key(|(place, module)| (module.node_end.get() == 0, *place))?;
-    Some((place, at.wrapping_sub(module.bias.get())))
 }
 
 fn holder(number: u32) -> &'static str {

@@ -17,7 +17,7 @@ use crate::recording;
 const TEXT_BYTES_MAX: usize = 64 << 10;
 
 /// The process, with names; its checks are still to come.
-pub fn build(process: &recording::Process, stacks: &Stacks, answers: &Answers, end: Option<EndStatus>) -> Process {
+pub fn build(process: &recording::Process, stacks: &mut Stacks, answers: &Answers, end: Option<EndStatus>) -> Process {
     let header = &process.header;
     let texts = Texts { process };
     let sites = sites(process, stacks);

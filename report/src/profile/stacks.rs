@@ -42,6 +42,10 @@ pub struct Stacks {
     stacks: Vec<Vec<u32>>,
     /// The stack of each node that has one.
     by_node: HashMap<u32, u32>,
+    /// The place of each frame that a way begins in, by its word.
+    by_word: HashMap<u64, u32>,
+    /// By place, its frame in the profile: of several the outermost, which is no inlined call. Known when all are named.
+    frames: Vec<u32>,
     modules: Vec<ModuleKey>,
     /// References that led nowhere.
     pub damaged: u64,
@@ -61,6 +65,7 @@ impl Stacks {
         let by_node = places.of_nodes(process);
         let no_stack = places.number(cut(CUT_NO_STACK));
         let damaged_place = places.number(cut(CUT_DAMAGED));
+        let by_word = process.checks.frames().map(|word| (word, places.of_word(process, word))).collect();
         let key = |module: &memtrace_wire::layout::Module| ModuleKey {
             path: path_of(process.text(&module.path).unwrap_or_default()),
             build_id: build_id(module),
@@ -69,6 +74,8 @@ impl Stacks {
             places: places.all,
             stacks: Vec::new(),
             by_node: HashMap::new(),
+            by_word,
+            frames: Vec::new(),
             modules: process.modules.iter().map(key).collect(),
             damaged: 0,
         };
@@ -109,6 +116,11 @@ impl Stacks {
         self.by_node.get(&node).copied()
     }
 
+    /// The frame in the profile of code that a way begins in; all are named.
+    pub fn frame(&self, word: u64) -> Option<u32> {
+        self.frames.get(*self.by_word.get(&word)? as usize).copied()
+    }
+
     /// How many there are.
     pub fn count(&self) -> usize {
         self.stacks.len()
@@ -136,7 +148,7 @@ impl Stacks {
     }
 
     /// Frames and stacks as they stand in a profile.
-    pub fn named(&self, answers: &Answers) -> (Vec<Frame>, Vec<Vec<u32>>) {
+    pub fn named(&mut self, answers: &Answers) -> (Vec<Frame>, Vec<Vec<u32>>) {
         let mut frames = Vec::new();
         let mut unfolded: Vec<std::ops::Range<u32>> = Vec::new();
         for place in &self.places {
@@ -147,6 +159,7 @@ impl Stacks {
             frames.extend(place.frames(names));
             unfolded.push(first..frames.len() as u32);
         }
+        self.frames = unfolded.iter().map(|frames| frames.end.saturating_sub(1)).collect();
         let unfold = |&place: &u32| unfolded.get(place as usize).cloned().unwrap_or_default();
         let stacks = self.stacks.iter().map(|stack| stack.iter().flat_map(unfold).collect());
         (frames, stacks.collect())
@@ -225,9 +238,7 @@ impl Places {
                 places.push(Some(self.number(Place { kind: frame::kind(word), module: None, offset })));
                 continue;
             }
-            // A return address may be the first byte after its function: the call is what is named.
-            let behind = u64::from(word & frame::EXACT == 0);
-            let address = frame::address(word).saturating_sub(behind);
+            let address = code(word);
             let below = loaded.range(..=address).next_back().map(|entry| *entry.1);
             let module = below.and_then(|place| Some((place, process.modules.get(place)?)));
             let module = module.filter(|(_, module)| address < module.end.get());
@@ -242,6 +253,28 @@ impl Places {
         }
         places
     }
+
+    /// The place of a frame that was met when a check was made.
+    fn of_word(&mut self, process: &Process, word: u64) -> u32 {
+        let found = in_module(process, code(word));
+        let (module, offset) = found.map_or((None, code(word)), |(module, offset)| (Some(module), offset));
+        self.number(Place { kind: frame::NATIVE, module, offset })
+    }
+}
+
+/// The address that is named for a native frame. A return address may be the first byte after its function: the call
+/// is what is named.
+fn code(word: u64) -> u64 {
+    frame::address(word).saturating_sub(u64::from(word & frame::EXACT == 0))
+}
+
+/// The module whose memory an address lies in, and the address as its file counts. One that was unloaded counts
+/// where no other is.
+pub fn in_module(process: &Process, at: u64) -> Option<(u32, u64)> {
+    let modules = (0..).zip(&process.modules);
+    let holds = modules.filter(|(_, module)| (module.start.get()..module.end.get()).contains(&at));
+    let (place, module) = holds.max_by_key(|(place, module)| (module.node_end.get() == 0, *place))?;
+    Some((place, at.wrapping_sub(module.bias.get())))
 }
 
 impl Place {

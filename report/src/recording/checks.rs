@@ -88,6 +88,11 @@ impl Checks {
         (whole, damaged)
     }
 
+    /// Code of the frames that ways begin in, each as often as it is named.
+    pub fn frames(&self) -> impl Iterator<Item = u64> {
+        self.steps.iter().map(|step| step.frame.get()).filter(|&word| word != 0)
+    }
+
     /// The ways to all blocks.
     pub fn ways(&self) -> Ways<'_> {
         Ways { steps: &self.steps, left: Cell::new(self.steps.len()) }

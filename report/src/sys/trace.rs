@@ -84,12 +84,6 @@ impl Stopped {
         [rip, rsp, rbp, rbx, r12, r13, r14, r15]
     }
 
-    /// What the thread held: its stack pointer, rbx, rbp, r12 to r15.
-    pub fn kept(&self) -> [u64; 7] {
-        let libc::user_regs_struct { rsp, rbx, rbp, r12, r13, r14, r15, .. } = self.registers;
-        [rsp, rbx, rbp, r12, r13, r14, r15]
-    }
-
     /// Has the thread run a function with two arguments: the address of `words`, which are copied below its stack, and
     /// a number. It is done when the second word has become `done`; then the first is the result. `stack`: where
     /// another stack ends that it is to run on.

@@ -96,11 +96,14 @@ pub fn way(process: &Process, held: &Held) -> String {
 
 /// One place of a pointer.
 fn holder(process: &Process, step: &Step) -> String {
-    let thread = || step.tid.map_or("a thread".to_owned(), |tid| format!("thread {tid}"));
+    let main = |tid| if tid == process.pid { " (main)" } else { "" };
+    let thread = || step.tid.map_or("a thread".to_owned(), |tid| format!("thread {tid}{}", main(tid)));
+    let frame = step.frame.and_then(|frame| process.frames.get(frame as usize));
+    let frame = frame.map(|frame| format!("frame of {}, ", line_of(process, frame))).unwrap_or_default();
     let at = format!("at {:#x}", step.at);
     let what = match step.holder.as_str() {
         "global" => return global(process, step),
-        "stack" => return format!("stack of {}, {at}", thread()),
+        "stack" => return format!("stack of {}, {frame}{at}", thread()),
         "register" => return format!("register of {}", thread()),
         "tls" => return format!("thread-local data of {}, {at}", thread()),
         "signal-stack" => return format!("alternate signal stack of {}, {at}", thread()),
@@ -161,6 +164,7 @@ mod tests {
             symbol: None,
             symbol_offset: 0,
             tid: None,
+            frame: None,
             block: None,
             block_bytes: None,
             block_offset: 0,
@@ -256,6 +260,14 @@ memtrace: app (pid 1234)
                         block of 1,024 bytes from water (water.c:7), pointer at offset 16";
         assert_eq!(held_before(&process, &row).as_deref(), Some(expected));
         assert_eq!(held_before(&process, &LeakRow { stack: 1, ..row }), None, "that way was not kept");
+    }
+
+    #[test]
+    fn a_root_in_a_stack_names_the_thread_and_the_frame() {
+        let process = process(|maker| _ = maker.stack(&["parse", "main"]));
+        let root = |tid| super::holder(&process, &Step { tid: Some(tid), frame: Some(0), ..step("stack", 0x10) });
+        assert_eq!(root(7), "stack of thread 7, frame of parse (parse.c:7), at 0x10");
+        assert_eq!(root(1234), "stack of thread 1234 (main), frame of parse (parse.c:7), at 0x10");
     }
 
     #[test]

@@ -9,6 +9,7 @@
 mod blocks;
 mod dominators;
 mod emit;
+mod frames;
 mod heap;
 mod heuristics;
 mod mark;
@@ -26,6 +27,7 @@ use memtrace_wire::sys;
 use crate::threads::Threads;
 pub use blocks::Blocks;
 pub use emit::Sums;
+use frames::Frames;
 pub use mark::Rules;
 use mark::{Marks, Piece};
 use memory::Own;
@@ -87,10 +89,13 @@ pub fn run(task: &Task<'_>, mut blocks: Blocks) -> Result<Sums, Hindrance> {
     if !marks.follow(in_time) {
         return Err(Hindrance::Deadline);
     }
-    let sums = emit::write(task.hot, task.check, &mut marks, &roots.pieces, in_time).ok_or(Hindrance::Memory)?;
+    let frames = Frames::new(&task.hot.objects, &Own, task.threads);
+    let found = emit::Found { pieces: &roots.pieces, frames: frames.as_ref() };
+    let sums = emit::write(task.hot, task.check, &mut marks, &found, in_time).ok_or(Hindrance::Memory)?;
     task.check.root_bytes.set(roots.bytes + heap_bytes);
     task.check.unreadable_bytes.set(marks.unreadable);
-    task.check.work_bytes.set(blocks.work_bytes() + marks.work_bytes());
+    let frames_bytes = frames.as_ref().map_or(0, Frames::work_bytes);
+    task.check.work_bytes.set(blocks.work_bytes() + marks.work_bytes() + frames_bytes);
     Ok(sums)
 }
 

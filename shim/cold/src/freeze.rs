@@ -177,6 +177,7 @@ fn read(seen: &mut Seen) -> bool {
     }
     let word = |place: usize| user.get(place).copied().unwrap_or(0);
     seen.sp = word(USER_SP);
+    seen.pc = word(USER_AT);
     seen.tls = word(USER_FS_BASE);
     for (to, place) in seen.registers.iter_mut().zip(USER_REGISTERS) {
         *to = word(place);

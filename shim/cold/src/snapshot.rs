@@ -13,6 +13,7 @@ use core::ffi::c_void;
 use memtrace_hot::Hot;
 use memtrace_hot::lock::Guard;
 use memtrace_hot::own::{self, Use};
+use memtrace_hot::unwind::slow as unwind;
 use memtrace_wire::layout::{CHECKED, Cause, Check, Hindrance, Rung, check_flags};
 use memtrace_wire::map::{U32, U64};
 use memtrace_wire::sys;
@@ -110,7 +111,7 @@ fn begin(request: &Request) -> Result<(Page, isize), Hindrance> {
     let _alone = alone(request).ok_or(Hindrance::Deadline)?;
     let page = share().ok_or(Hindrance::Memory)?;
     let answer = page.answer;
-    let threads = Threads::list(hot, &request.own, request.tls).ok_or(Hindrance::Memory)?;
+    let threads = Threads::list(hot, &request.own, request.tls, unwind::here()).ok_or(Hindrance::Memory)?;
     let row = &answer.check;
     row.cause.set(request.cause as u32);
     row.time_ns.set(sys::now_ns());

@@ -7,12 +7,17 @@
 use memtrace_hot::Hot;
 use memtrace_hot::maps::hexadecimal;
 use memtrace_hot::text::Buffer;
+use memtrace_hot::unwind::cfi::{self, RETURN, RSP};
+use memtrace_hot::unwind::slow as unwind;
 use memtrace_wire::sys;
 
 use crate::check::space::{List, Plain};
 
-/// Registers that may hold a pointer.
+/// Registers that may hold a pointer: the first of struct user_regs_struct (sys/user.h).
 pub const REGISTERS: usize = 16;
+/// By their place in that, their DWARF numbers (System V ABI, 3.6.2): r15 to r12, rbp, rbx, r11 to r8, rax, rcx, rdx,
+/// rsi, rdi.
+const DWARF_NUMBERS: [usize; 15] = [15, 14, 13, 12, 6, 3, 11, 10, 9, 8, 0, 2, 1, 4, 5];
 
 /// One thread.
 #[derive(Clone, Copy, Debug)]
@@ -24,6 +29,8 @@ pub struct Seen {
     pub has_registers: u32,
     /// Its stack pointer; 0: not known.
     pub sp: u64,
+    /// Its program counter; 0: not known.
+    pub pc: u64,
     /// Its thread pointer; 0: not known.
     pub tls: u64,
     /// It is the process's first.
@@ -37,10 +44,29 @@ pub struct Seen {
 // SAFETY: zeroes are numbers and false.
 unsafe impl Plain for Seen {}
 
+impl Seen {
+    /// Where its stack can be walked from; `None`: that is not known.
+    pub fn frame(&self) -> Option<unwind::Registers> {
+        if self.has_registers == 0 || self.pc == 0 {
+            return None;
+        }
+        let mut frame: unwind::Registers = [0; cfi::REGISTERS];
+        let known = DWARF_NUMBERS.into_iter().zip(self.registers);
+        for (number, value) in known.chain([(RSP, self.sp), (RETURN, self.pc)]) {
+            if let Some(slot) = frame.get_mut(number) {
+                *slot = value;
+            }
+        }
+        Some(frame)
+    }
+}
+
 /// All threads.
 pub struct Threads {
     seen: List<Seen>,
     base: u64,
+    /// Where the thread that checks stands itself: below what it holds.
+    here: unwind::Registers,
     /// TLS address and kernel id of threads that have registered.
     known: List<[u64; 2]>,
 }
@@ -50,13 +76,16 @@ pub struct Threads {
 pub struct Own {
     /// Where its stack ends: what lies below is dead.
     pub sp: u64,
+    /// Its program counter there, where a tracer has stopped it; 0: it is inside a call.
+    pub pc: u64,
     /// rbx, rbp, r12 to r15.
     pub registers: [u64; 6],
 }
 
 impl Threads {
-    /// The threads of the process. `None`: no memory, or the list cannot be read.
-    pub fn list(hot: &Hot, own: &Own, tls: u64) -> Option<Self> {
+    /// The threads of the process. `None`: no memory, or the list cannot be read. `here`: a frame of the calling thread
+    /// that outlives the check.
+    pub fn list(hot: &Hot, own: &Own, tls: u64, here: unwind::Registers) -> Option<Self> {
         let known = List::new(hot.slots.known().count() + 1)?;
         hot.slots.known().for_each(|(tls, tid)| _ = known.push([tls, u64::from(tid)]));
         let mut tids = List::<u64>::new(TASKS_MAX)?;
@@ -64,10 +93,11 @@ impl Threads {
         let seen = List::new(tids.count() + 1)?;
         let (pid, tid) = (sys::pid(), sys::tid());
         let mut registers = [0; REGISTERS];
-        for (to, from) in registers.iter_mut().zip(own.registers) {
+        for (to, from) in registers.iter_mut().zip(own.registers.into_iter().rev()) {
             *to = from;
         }
-        seen.push(Seen { tid, has_registers: 1, sp: own.sp, tls, is_main: tid == pid, is_gone: false, registers });
+        let Own { sp, pc, .. } = *own;
+        seen.push(Seen { tid, has_registers: 1, sp, pc, tls, is_main: tid == pid, is_gone: false, registers });
         for other in tids.iter().map(|other| other as u32).filter(|&other| other != tid) {
             let tls = known.iter().find(|&[_, known]| known == u64::from(other)).map_or(0, |[tls, _]| tls);
             let is_main = other == pid;
@@ -75,6 +105,7 @@ impl Threads {
                 tid: other,
                 has_registers: 0,
                 sp: 0,
+                pc: 0,
                 tls,
                 is_main,
                 is_gone: false,
@@ -82,7 +113,7 @@ impl Threads {
             });
         }
         let base = seen.base();
-        Some(Self { seen, base, known })
+        Some(Self { seen, base, here, known })
     }
 
     /// Threads, the one that checks included.
@@ -103,6 +134,11 @@ impl Threads {
     /// What is known of one.
     pub fn get(&self, place: usize) -> Seen {
         self.seen.get(place)
+    }
+
+    /// Where the stack of one can be walked from.
+    pub fn frame(&self, place: usize) -> Option<unwind::Registers> {
+        self.get(place).frame().or((place == 0).then_some(self.here))
     }
 
     /// Where the registers of each stand.

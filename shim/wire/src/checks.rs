@@ -116,13 +116,15 @@ records! {
     }
 
     /// One step on the way from a root to a block: the place of a pointer. The first step's place lies in a root.
-    pub struct Step = 32 {
+    pub struct Step = 40 {
         /// Where the pointer lies; 0 for a register.
         pub at: U64,
         /// The pointer.
         pub to: U64,
         /// The block that it lies in, or 0.
         pub block: U64,
+        /// For a thread's stack the code of the frame that it lies in, as in `Node::frame`; 0: not known, or no stack.
+        pub frame: U64,
         /// A `Holder`.
         pub holder: U32,
         /// That block's site, or the thread's kernel id for what belongs to a thread.
@@ -166,5 +168,5 @@ pub const LOST_PER_WINDOW: u64 = 1 << 16;
 pub const EDGES_PER_WINDOW: u64 = 1 << 18;
 /// Held sites of one window: 512 KiB.
 pub const HELD_PER_WINDOW: u64 = 1 << 13;
-/// Steps of one window: 1 MiB.
+/// Steps of one window: 1.25 MiB.
 pub const STEPS_PER_WINDOW: u64 = 1 << 15;

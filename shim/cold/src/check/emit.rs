@@ -6,6 +6,7 @@ use memtrace_wire::layout::{Check, Holder, INSIDE, check_flags, lost_flags};
 
 use super::blocks::{Blocks, state};
 use super::dominators::{self, Graph};
+use super::frames::Frames;
 use super::heuristics::Code;
 use super::mark::{FROM_ROOT, Marks, Piece};
 use super::memory::Memory;
@@ -23,12 +24,20 @@ pub struct Sums {
     pub lost_bytes: u64,
 }
 
+/// What ways begin at.
+pub struct Found<'a, M> {
+    /// The roots.
+    pub pieces: &'a List<Piece>,
+    /// The stacks of threads; `None`: no memory for them.
+    pub frames: Option<&'a Frames<'a, M>>,
+}
+
 /// Writes everything but how the check was made. `None`: no room for the tables.
 pub fn write<M: Memory, C: Code>(
     hot: &Hot,
     check: &Check,
     marks: &mut Marks<'_, M, C>,
-    pieces: &List<Piece>,
+    from: &Found<'_, M>,
     in_time: impl Fn() -> bool,
 ) -> Option<Sums> {
     let process = hot.store.process()?;
@@ -59,7 +68,7 @@ pub fn write<M: Memory, C: Code>(
     check.reachable_blocks.set(reachable.0);
     check.reachable_bytes.set(reachable.1);
     let retained = retained(hot, marks, in_time);
-    write_held(hot, check, marks, pieces, &sites, retained.as_ref());
+    write_held(hot, check, marks, from, &sites, retained.as_ref());
     // From here on the parents of lost blocks are their numbers among the lost.
     let mut lost = 0u32;
     for number in 0..blocks.count() {
@@ -212,7 +221,7 @@ fn write_held<M: Memory, C: Code>(
     hot: &Hot,
     check: &Check,
     marks: &mut Marks<'_, M, C>,
-    pieces: &List<Piece>,
+    from: &Found<'_, M>,
     sites: &Sites,
     retained: Option<&Array<u64>>,
 ) {
@@ -233,7 +242,7 @@ fn write_held<M: Memory, C: Code>(
         row.address_bytes.set(marks.blocks.bytes(example as usize));
         row.retained_bytes.set(retained.map_or(0, |retained| retained.get(site as usize)));
         row.step_first.set(step as u32);
-        let steps = write_steps(hot, marks, pieces, (example as usize, step));
+        let steps = write_steps(hot, marks, from, (example as usize, step));
         row.step_count.set(steps as u32);
         step += steps;
     }
@@ -247,7 +256,7 @@ fn write_held<M: Memory, C: Code>(
 fn write_steps<M: Memory, C: Code>(
     hot: &Hot,
     marks: &mut Marks<'_, M, C>,
-    pieces: &List<Piece>,
+    from: &Found<'_, M>,
     (block, first): (usize, u64),
 ) -> u64 {
     let mut way = [0u32; STEPS_MAX];
@@ -260,7 +269,7 @@ fn write_steps<M: Memory, C: Code>(
         at = marks.parents.get(at as usize);
     }
     let [place, piece] = marks.from_roots.get((at & !FROM_ROOT) as usize);
-    let piece = pieces.get(piece as usize);
+    let piece = from.pieces.get(piece as usize);
     let mut written = 0u64;
     let mut holder: Option<u32> = None;
     for &to in way.iter().take(length).rev() {
@@ -276,15 +285,18 @@ fn write_steps<M: Memory, C: Code>(
                 let of_thread = matches!(piece.holder, Holder::Stack | Holder::Register | Holder::Tls)
                     || matches!(piece.holder, Holder::SignalStack | Holder::StackBlock);
                 row.number.set(if of_thread { piece.number } else { 0 });
+                let frames = from.frames.filter(|_| piece.holder == Holder::Stack);
+                row.frame.set(frames.map_or(0, |frames| frames.code(piece.number, place)));
             }
-            Some(from) => {
-                let (start, end) = marks.extent(from as usize);
+            Some(holder) => {
+                let (start, end) = marks.extent(holder as usize);
                 let (place, pointer) = marks.pointer_to(to as usize, start, end).unwrap_or((0, target));
                 row.at.set(place);
                 row.to.set(pointer);
-                row.block.set(marks.blocks.address(from as usize));
+                row.block.set(marks.blocks.address(holder as usize));
                 row.holder.set(Holder::Block as u32);
-                row.number.set(marks.blocks.site(from as usize));
+                row.number.set(marks.blocks.site(holder as usize));
+                row.frame.set(0);
             }
         }
         holder = Some(to);

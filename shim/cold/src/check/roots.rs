@@ -48,7 +48,7 @@ const MAPPINGS_MAX: usize = 1 << 24;
 /// Modules and their segments.
 const SEGMENTS_MAX: usize = 1 << 16;
 /// Bytes below the stack pointer that a function may use without moving it.
-const RED_ZONE: u64 = 128;
+pub const RED_ZONE: u64 = 128;
 
 impl Mappings {
     /// Those of the process itself. `None`: the list cannot be read.

@@ -10,6 +10,7 @@ use memtrace_wire::layout::frame;
 use super::cfi::{self, Cfa, Place, RBP, REGISTERS, RETURN, RSP, Scratch};
 use super::chain::Fresh;
 use super::cursor::{Cursor, Expression};
+use super::object::{Object, Objects};
 use super::rules::Short;
 use super::stack::Stacks;
 use super::walk::{CUT_BOUNDS, CUT_UNWIND, Stop};
@@ -95,7 +96,7 @@ impl Hot {
         node
     }
 
-    /// Turns the registers of a frame into those of its caller. `Ok(true)`: the caller was interrupted by a signal.
+    /// See `caller`.
     fn step(
         &self,
         stacks: &mut Stacks,
@@ -103,14 +104,7 @@ impl Hot {
         registers: &mut Registers,
         exact: bool,
     ) -> Result<bool, Stop> {
-        const UNKNOWN: Stop = CUT_UNWIND;
-        const OUTSIDE: Stop = CUT_BOUNDS;
-        let pc = if exact { pc_of(registers) } else { pc_of(registers).wrapping_sub(1) };
-        let object = self.objects.find(pc).ok_or(UNKNOWN)?;
-        self.notice(&object);
-        let nothing = if self.objects.is_loader(pc) { Stop::End } else { UNKNOWN };
-        let advice = cfi::row(&object, pc, scratch).ok_or(nothing)?;
-        let mut read = |address: u64| -> Option<u64> {
+        let read = |address: u64| -> Option<u64> {
             if !stacks.current.holds(address) && !stacks.grow_to(address) {
                 // Another stack: the one that a signal interrupted, or that assembly code switched from.
                 return readable_word(address);
@@ -118,55 +112,78 @@ impl Hot {
             // SAFETY: in the range.
             Some(unsafe { word(address) })
         };
-        let row = &scratch.row;
-        let cfa = match row.cfa {
-            Cfa::Register(register, offset) => {
-                registers.get(usize::from(register)).ok_or(UNKNOWN)?.wrapping_add(offset as u64)
-            }
-            Cfa::Expression(expression) => evaluate(expression, registers, None, &mut read).ok_or(OUTSIDE)?,
-        };
-        let mut next = *registers;
-        if let Some(sp) = next.get_mut(RSP) {
-            *sp = cfa;
-        }
-        for (register, (slot, place)) in next.iter_mut().zip(&row.places).enumerate() {
-            match *place {
-                Place::Same => {}
-                Place::Undefined if register == RETURN => return Err(Stop::End),
-                Place::Undefined => *slot = 0,
-                Place::At(offset) => *slot = read(cfa.wrapping_add(offset as u64)).ok_or(OUTSIDE)?,
-                Place::Is(offset) => *slot = cfa.wrapping_add(offset as u64),
-                Place::Register(other) => *slot = *registers.get(usize::from(other)).ok_or(UNKNOWN)?,
-                Place::AtExpression(expression) => {
-                    let address = evaluate(expression, registers, Some(cfa), &mut read).ok_or(OUTSIDE)?;
-                    *slot = read(address).ok_or(OUTSIDE)?;
-                }
-                Place::IsExpression(expression) => {
-                    *slot = evaluate(expression, registers, Some(cfa), &mut read).ok_or(OUTSIDE)?;
-                }
-            }
-        }
-        // Only a signal frame leads to a stack further down.
-        if !advice.signal && sp_of(&next) <= sp_of(registers) && row.places.get(RSP) == Some(&Place::Same) {
-            return Err(OUTSIDE);
-        }
-        *registers = next;
-        Ok(advice.signal)
+        caller(&self.objects, scratch, registers, exact, |object| self.notice(object), read)
     }
 }
 
-fn pc_of(registers: &Registers) -> u64 {
+/// Turns the registers of a frame into those of its caller. `Ok(true)`: the caller was interrupted by a signal.
+/// `exact`: the frame stands at its program counter, not behind a call. `met` is told the module of its code; `read`
+/// gives the word at an address.
+pub fn caller(
+    objects: &Objects,
+    scratch: &mut Scratch,
+    registers: &mut Registers,
+    exact: bool,
+    met: impl FnOnce(&Object),
+    mut read: impl FnMut(u64) -> Option<u64>,
+) -> Result<bool, Stop> {
+    const UNKNOWN: Stop = CUT_UNWIND;
+    const OUTSIDE: Stop = CUT_BOUNDS;
+    let pc = if exact { pc_of(registers) } else { pc_of(registers).wrapping_sub(1) };
+    let object = objects.find(pc).ok_or(UNKNOWN)?;
+    met(&object);
+    let nothing = if objects.is_loader(pc) { Stop::End } else { UNKNOWN };
+    let advice = cfi::row(&object, pc, scratch).ok_or(nothing)?;
+    let row = &scratch.row;
+    let cfa = match row.cfa {
+        Cfa::Register(register, offset) => {
+            registers.get(usize::from(register)).ok_or(UNKNOWN)?.wrapping_add(offset as u64)
+        }
+        Cfa::Expression(expression) => evaluate(expression, registers, None, &mut read).ok_or(OUTSIDE)?,
+    };
+    let mut next = *registers;
+    if let Some(sp) = next.get_mut(RSP) {
+        *sp = cfa;
+    }
+    for (register, (slot, place)) in next.iter_mut().zip(&row.places).enumerate() {
+        match *place {
+            Place::Same => {}
+            Place::Undefined if register == RETURN => return Err(Stop::End),
+            Place::Undefined => *slot = 0,
+            Place::At(offset) => *slot = read(cfa.wrapping_add(offset as u64)).ok_or(OUTSIDE)?,
+            Place::Is(offset) => *slot = cfa.wrapping_add(offset as u64),
+            Place::Register(other) => *slot = *registers.get(usize::from(other)).ok_or(UNKNOWN)?,
+            Place::AtExpression(expression) => {
+                let address = evaluate(expression, registers, Some(cfa), &mut read).ok_or(OUTSIDE)?;
+                *slot = read(address).ok_or(OUTSIDE)?;
+            }
+            Place::IsExpression(expression) => {
+                *slot = evaluate(expression, registers, Some(cfa), &mut read).ok_or(OUTSIDE)?;
+            }
+        }
+    }
+    // Only a signal frame leads to a stack further down.
+    if !advice.signal && sp_of(&next) <= sp_of(registers) && row.places.get(RSP) == Some(&Place::Same) {
+        return Err(OUTSIDE);
+    }
+    *registers = next;
+    Ok(advice.signal)
+}
+
+/// The program counter among registers.
+pub fn pc_of(registers: &Registers) -> u64 {
     let [.., pc] = *registers;
     pc
 }
 
-fn sp_of(registers: &Registers) -> u64 {
+/// The stack pointer among registers.
+pub fn sp_of(registers: &Registers) -> u64 {
     registers.get(RSP).copied().unwrap_or(0)
 }
 
 /// The registers of the function that this is inlined into: what callees keep, the stack, and where we are.
 #[inline(always)]
-fn here() -> Registers {
+pub fn here() -> Registers {
     let (rbx, rbp, rsp, r12, r13, r14, r15, pc): (u64, u64, u64, u64, u64, u64, u64, u64);
     // SAFETY: reads registers only.
     unsafe {
