@@ -7,6 +7,7 @@
 //! ```
 
 pub mod alive;
+pub mod ask;
 pub mod crash;
 mod elf;
 pub mod environment;
@@ -34,6 +35,7 @@ use crate::recording::Recording;
 use crate::sys::{self, Pid};
 use crate::text;
 use crate::views::leaks;
+use ask::Answers;
 use crash::Watch;
 use keeper::Keeper;
 use note::Note;
@@ -54,6 +56,8 @@ pub fn command(arguments: &RunArgs) -> Result<ExitCode, Error> {
     naming.check()?;
 
     let recording = memfd::Recording::create()?;
+    let failed = |cause| Error::System { what: "cannot read the recording", cause };
+    let answers = Answers::to(recording.file().map_err(failed)?);
     let keeper = Keeper::start(&recording, &naming, suppress.clone())?;
     let address = recording.address(keeper.pid);
     let held = sys::hold_signals(wait::HELD);
@@ -76,12 +80,12 @@ pub fn command(arguments: &RunArgs) -> Result<ExitCode, Error> {
 
     let rounds = arguments.every.map(|every| Rounds::start(pid as u32, every, arguments.show, rules));
     let ended = match watch {
-        Some(Ok(watch)) => wait::watched(watch, pid)?,
+        Some(Ok(watch)) => wait::watched(watch, pid, answers)?,
         Some(Err(why)) => {
             sys::say(&format!("memtrace: deaths by signal are not looked at: {why}\n"));
-            wait::until_the_end(pid, None)?
+            wait::until_the_end(pid, None, answers)?
         }
-        None => wait::until_the_end(pid, rounds)?,
+        None => wait::until_the_end(pid, rounds, answers)?,
     };
     let end = match ended {
         Ended::Exited(status) => EndStatus::Exited(status.into()),

@@ -83,6 +83,12 @@ pub fn memfd(name: &CStr) -> io::Result<File> {
     Ok(unsafe { File::from_raw_fd(fd) })
 }
 
+/// Locks a file for this command, as long as it has it open; false: somebody else has it.
+pub fn try_lock(file: &File) -> bool {
+    // SAFETY: integers.
+    unsafe { libc::flock(file.as_raw_fd(), libc::LOCK_EX | libc::LOCK_NB) == 0 }
+}
+
 /// A random number.
 pub fn random() -> io::Result<u64> {
     let mut bytes = [0u8; 8];

@@ -60,6 +60,10 @@ int main(int argc, char **argv) {
         FILTER(LOAD(nr), IS(SYS_ptrace, 0, 1), FAIL(EPERM), ALLOW);
     } else if (!strcmp(how, "ptrace-kills")) {
         FILTER(LOAD(nr), IS(SYS_ptrace, 0, 1), BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS), ALLOW);
+    } else if (!strcmp(how, "tracing-refused")) {
+        // What Yama leaves to ancestors (kernel.yama.ptrace_scope = 1).
+        FILTER(LOAD(nr), IS(SYS_ptrace, 2, 0), IS(SYS_process_vm_readv, 1, 0), IS(SYS_process_vm_writev, 0, 1), FAIL(EPERM),
+               ALLOW);
     } else if (!strcmp(how, "clone-refused")) {
         // Threads can be made, processes cannot; clone3 shows its flags to nobody.
         FILTER(LOAD(nr), IS(SYS_clone3, 0, 1), FAIL(ENOSYS), IS(SYS_fork, 2, 0), IS(SYS_vfork, 1, 0), IS(SYS_clone, 1, 4),

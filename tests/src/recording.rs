@@ -5,7 +5,7 @@ use std::os::fd::AsRawFd;
 use std::os::unix::fs::FileExt;
 
 use memtrace_wire::layout::{
-    DIRECTORY_AT, FILE_HEADER_BYTES, Fault, FileHeader, LAUNCHER_SETTINGS_AT, MAGIC, Module, Node, Point,
+    Ask, DIRECTORY_AT, FILE_HEADER_BYTES, Fault, FileHeader, LAUNCHER_SETTINGS_AT, MAGIC, Module, Node, Point,
     ProcessHeader, ROOT_DIRECTORY_ENTRIES, SETTINGS_AT, SETTINGS_BYTES, VERSION, Window, WindowKind, frame,
 };
 use memtrace_wire::map::{Record, U32, U64, bytes_of, read};
@@ -54,6 +54,7 @@ impl Recording {
             first_process: U64::default(),
             process_count: U32::default(),
             process_lost: U32::default(),
+            ask: Ask::default(),
             spare: Default::default(),
         };
         let text: String = settings.iter().map(|setting| format!("{setting}\0")).collect();

@@ -2,6 +2,8 @@
 //!
 //! The programs are in `tests/running/`; each ends by itself after a minute.
 
+#[path = "running/asked.rs"]
+mod asked;
 #[path = "running/command.rs"]
 mod command;
 #[path = "running/frames.rs"]

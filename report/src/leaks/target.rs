@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io;
 use std::os::unix::ffi::OsStringExt;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -14,6 +15,7 @@ use crate::error::Error;
 use crate::names;
 use crate::recording::Recording;
 use crate::run::alive::exists;
+use crate::run::ask;
 use crate::sys::trace::Stopped;
 use crate::sys::{self, Pid};
 
@@ -58,16 +60,26 @@ impl Target {
             let value = std::str::from_utf8(variable.strip_prefix(b"MEMTRACE_RUN=")?).ok()?;
             let mut parts = value.split(':');
             let (keeper, fd): (u32, u32) = (parts.next()?.parse().ok()?, parts.next()?.parse().ok()?);
-            Some(File::open(format!("/proc/{keeper}/fd/{fd}")))
+            // Whatever that process has there: an open does not wait for it.
+            let options = File::options().read(true).custom_flags(libc::O_NONBLOCK).clone();
+            Some(options.open(format!("/proc/{keeper}/fd/{fd}")))
         });
         let failed = |cause| Error::System { what: "cannot open the recording", cause };
         let launcher = launcher.transpose().map_err(failed)?;
         Ok(Target { pid, thread, entry: start + entry, launcher })
     }
 
-    /// Checks, and gives the recording with what was found. The process stands still until it is copied.
+    /// Checks, and gives the recording with what was found. The process stands still until it is copied. Where it may be
+    /// traced by its launcher only, that is asked to begin.
     pub fn check(&self, cause: Cause, patience: Duration) -> Result<Recording, Error> {
-        let copy = self.begin(cause)?;
+        let copy = match (self.stop(), &self.launcher) {
+            (Ok(thread), _) => self.begin_on(&thread, cause)?,
+            (Err(refused), Some(recording)) if refused.kind() == io::ErrorKind::PermissionDenied => {
+                let failed = |why| self.not_stopped(&refused, &format!(", and {why}"));
+                ask::ask(recording, self.pid, cause).map_err(failed)?
+            }
+            (Err(refused), _) => return Err(self.not_stopped(&refused, "")),
+        };
         self.collect(copy, patience)
     }
 
@@ -94,20 +106,23 @@ impl Target {
 
     /// Has the process copied; the copy's pid.
     pub fn begin(&self, cause: Cause) -> Result<Pid, Error> {
-        let what = || format!("process {}", self.pid);
-        let thread = Stopped::stop(self.thread, STOP_PATIENCE).map_err(|cause| {
-            let why = match cause.kind() {
-                io::ErrorKind::PermissionDenied => {
-                    "ptrace was refused (another user, kernel.yama.ptrace_scope, or a debugger is attached)".into()
-                }
-                io::ErrorKind::TimedOut => "it did not stop".into(),
-                _ => crate::error::words(&cause),
-            };
-            Error::read(what(), why)
-        })?;
-        let copy = self.begin_on(&thread, cause);
-        drop(thread);
-        copy
+        let thread = self.stop().map_err(|refused| self.not_stopped(&refused, ""))?;
+        self.begin_on(&thread, cause)
+    }
+
+    fn stop(&self) -> io::Result<Stopped> {
+        Stopped::stop(self.thread, STOP_PATIENCE)
+    }
+
+    fn not_stopped(&self, cause: &io::Error, more: &str) -> Error {
+        let why = match cause.kind() {
+            io::ErrorKind::PermissionDenied => {
+                "ptrace was refused (another user, kernel.yama.ptrace_scope, or a debugger is attached)".into()
+            }
+            io::ErrorKind::TimedOut => "it did not stop".into(),
+            _ => crate::error::words(cause),
+        };
+        Error::read(format!("process {}", self.pid), format!("{why}{more}"))
     }
 
     /// The same by a thread that stands still.
@@ -119,6 +134,11 @@ impl Target {
             Ok(_) => Err(Error::read(what(), "it is not recorded, or behind a filter of system calls")),
             Err(cause) => Err(Error::System { what: "cannot have the process copied", cause }),
         }
+    }
+
+    /// Whether it writes into this recording of a launcher's.
+    pub fn is_in(&self, recording: &File) -> bool {
+        self.launcher.as_ref().is_some_and(|own| ask::is_same(own, recording))
     }
 
     /// Whether it is still there.

@@ -7,8 +7,8 @@ use std::os::fd::{AsRawFd, RawFd};
 use std::os::unix::fs::FileExt;
 
 use memtrace_wire::layout::{
-    FILE_HEADER_BYTES, FileHeader, LAUNCHER_SETTINGS_AT, LAUNCHER_SETTINGS_BYTES, MAGIC, PROCESS_MAGIC, ProcessHeader,
-    VERSION,
+    Ask, FILE_HEADER_BYTES, FileHeader, LAUNCHER_SETTINGS_AT, LAUNCHER_SETTINGS_BYTES, MAGIC, PROCESS_MAGIC,
+    ProcessHeader, VERSION,
 };
 use memtrace_wire::map::{self, Record, U32, U64, bytes_of};
 
@@ -48,6 +48,7 @@ impl Recording {
             first_process: U64::default(),
             process_count: U32::default(),
             process_lost: U32::default(),
+            ask: Ask::default(),
             spare: Default::default(),
         };
         file.write_all_at(bytes_of(&header), 0).map_err(failed)?;

@@ -3,12 +3,14 @@
 //! ```text
 //!   terminal ──INT, QUIT, TSTP──▶ process group: the target too, so the launcher leaves them to it
 //!   kill(launcher) ──TERM, HUP, USR1, USR2──▶ passed on to the target
+//!   memtrace leaks ──CHLD──▶ the launcher looks whether a check is asked for
 //!   the target stops ──▶ the launcher stops, so that the shell sees a stopped job
 //! ```
 
 use std::time::Instant;
 
 use super::alive::is_stopped;
+use super::ask::Answers;
 use super::crash::Watch;
 use crate::error::Error;
 use crate::leaks::Rounds;
@@ -36,8 +38,9 @@ pub enum Ended {
 }
 
 /// Waits until the target has ended.
-pub fn until_the_end(target: Pid, mut rounds: Option<Rounds>) -> Result<Ended, Error> {
+pub fn until_the_end(target: Pid, mut rounds: Option<Rounds>, mut answers: Answers) -> Result<Ended, Error> {
     loop {
+        answers.give(true);
         if let Some(rounds) = rounds.as_mut().filter(|rounds| rounds.next() <= Instant::now()) {
             rounds.begin();
         }
@@ -57,8 +60,9 @@ pub fn until_the_end(target: Pid, mut rounds: Option<Rounds>) -> Result<Ended, E
 }
 
 /// The same for a target that is traced.
-pub fn watched(mut watch: Watch, target: Pid) -> Result<Ended, Error> {
+pub fn watched(mut watch: Watch, target: Pid, mut answers: Answers) -> Result<Ended, Error> {
     loop {
+        answers.give(false);
         let was_stopped = watch.is_stopped;
         if let Some(ended) = watch.poll() {
             watch.finish();

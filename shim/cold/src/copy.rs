@@ -29,8 +29,7 @@ pub fn to_file(hot: &Hot, fd: i32) -> bool {
         capacity_bytes: U64::new(header.capacity_bytes.get()),
         first_process: U64::new(hot.store.root_at()),
         process_count: memtrace_wire::map::U32::new(1),
-        process_lost: memtrace_wire::map::U32::new(0),
-        spare: [const { U64::new(0) }; 9],
+        ..file::zeroed()
     };
     let sized = {
         // SAFETY: a descriptor of ours.

@@ -69,6 +69,24 @@ records! {
         pub spare: [U64; 35],
     }
 
+    /// What a command asks the launcher for that may not trace the target itself. One asks at a time: who holds a lock
+    /// of the file (flock(2)).
+    #[derive(Default)]
+    pub struct Ask = 24 {
+        /// The process to be checked.
+        pub pid: U32,
+        /// A `Cause`.
+        pub cause: U32,
+        /// The request's number, another one than that of the last; written behind the two above.
+        pub number: U32,
+        /// The launcher's: the number of the request that it is done with, written behind `copy`.
+        pub answered: U32,
+        /// The launcher's: id of the copy that checks; 0: it could make none.
+        pub copy: U32,
+        /// Not used yet.
+        pub unused: U32,
+    }
+
     /// A block that no root leads to by pointers to starts of blocks.
     pub struct Lost = 32 {
         /// Where it stands.

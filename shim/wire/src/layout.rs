@@ -9,8 +9,8 @@ use crate::map::{U32, U64};
 use crate::records::records;
 
 pub use crate::checks::{
-    BEGUN, CHECKED, CHECKS_PER_WINDOW, Check, EDGES_PER_WINDOW, Edge, HELD_PER_WINDOW, Held, INSIDE, LOST_PER_WINDOW,
-    Lost, STEPS_PER_WINDOW, Step, TRACER_STACK_BYTES, check_flags, lost_flags,
+    Ask, BEGUN, CHECKED, CHECKS_PER_WINDOW, Check, EDGES_PER_WINDOW, Edge, HELD_PER_WINDOW, Held, INSIDE,
+    LOST_PER_WINDOW, Lost, STEPS_PER_WINDOW, Step, TRACER_STACK_BYTES, check_flags, lost_flags,
 };
 pub use crate::kinds::{Cause, End, Family, Hindrance, Holder, Op, Passive, Rung, WindowKind, frame, module_flags};
 
@@ -83,8 +83,10 @@ records! {
         pub process_count: U32,
         /// Processes that could not: no room, no access.
         pub process_lost: U32,
+        /// A check that the launcher is asked for.
+        pub ask: Ask,
         /// Not used yet.
-        pub spare: [U64; 9],
+        pub spare: [U64; 6],
     }
 
     /// One image of one process: everything that is not a table.
