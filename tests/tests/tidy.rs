@@ -83,6 +83,7 @@ const UNSAFE: &[&str] = &[
     "shim/cold/src/freeze.rs",
     "shim/cold/src/given.rs",
     "shim/cold/src/helper.rs",
+    "shim/cold/src/listing.rs",
     "shim/cold/src/short.rs",
     "shim/cold/src/snapshot.rs",
     "shim/cold/src/task.rs",

@@ -6,7 +6,7 @@
 //!   chunks of the heap ─▶ heap ───────┘
 //! ```
 
-mod blocks;
+pub mod blocks;
 mod dominators;
 mod emit;
 mod frames;

@@ -65,6 +65,12 @@ impl Findings {
     }
 }
 
+/// About how many blocks live, of those that have a place in the tables.
+pub fn live_blocks(hot: &Hot) -> u64 {
+    let count = hot.store.process().map_or(0, |process| process.site_count.acquire());
+    (1..count).map_while(|number| hot.sites.get(number)).map(|site| live(site).0).sum()
+}
+
 /// Live blocks and bytes of a site.
 pub fn live(site: &memtrace_wire::layout::Site) -> (u64, u64) {
     // Read the frees first: whoever frees a block later was allocated before.

@@ -20,6 +20,7 @@ mod findings;
 mod freeze;
 mod given;
 mod helper;
+mod listing;
 mod short;
 mod snapshot;
 mod task;

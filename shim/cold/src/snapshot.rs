@@ -7,7 +7,7 @@
 //! ```
 //!
 //! The copy has no exit signal, so no wait of the target's sees it. A shared recording is no part of a copy; its
-//! live table is read before the threads go on.
+//! live table is read before the threads go on (`listing`).
 
 use core::ffi::c_void;
 use memtrace_hot::Hot;
@@ -22,6 +22,7 @@ use crate::check::space::Array;
 use crate::check::{self, Blocks, Rules, Sums, Task};
 use crate::freeze::freeze;
 use crate::given::Given;
+use crate::listing::Listing;
 use crate::threads::{Own, Threads};
 use crate::{copy, file, task};
 
@@ -61,6 +62,8 @@ struct Answer {
     spare: U32,
     lost_blocks: U64,
     lost_bytes: U64,
+    /// See `Listing`.
+    listed: U64,
     check: Check,
 }
 
@@ -109,6 +112,8 @@ pub fn begin_apart(request: &Request) -> Result<isize, Hindrance> {
 fn begin(request: &Request) -> Result<(Page, isize), Hindrance> {
     let hot = request.hot;
     let _alone = alone(request).ok_or(Hindrance::Deadline)?;
+    // From here on the thread that checks stands still, the target's only one perhaps.
+    let begin_ns = sys::monotonic_ns();
     let page = share().ok_or(Hindrance::Memory)?;
     let answer = page.answer;
     let threads = Threads::list(hot, &request.own, request.tls, unwind::here()).ok_or(Hindrance::Memory)?;
@@ -116,20 +121,22 @@ fn begin(request: &Request) -> Result<(Page, isize), Hindrance> {
     row.cause.set(request.cause as u32);
     row.time_ns.set(sys::now_ns());
     row.threads.set(threads.count() as u32 - 1);
-    let begin_ns = sys::monotonic_ns();
+    let listing = Listing::prepare(hot, &answer.listed);
     let frozen = (threads.count() > 1).then(|| freeze(&threads, request.deadline_ns)).flatten();
     describe(row, &threads, frozen.as_ref().is_some_and(|frozen| !frozen.is_refused));
     let stack = Array::<u8>::new(STACK_BYTES).ok_or(Hindrance::Memory)?;
-    // A shared recording is no part of the copy, and the target's own pages of it are there to be read.
-    let blocks = hot.store.is_shared().then(|| Blocks::of(hot)).flatten();
-    let work = Work { request, threads: &threads, answer, stack: stack.base() + STACK_BYTES as u64, blocks };
-    let given = Given::to_copy(hot);
-    let copy = match request.is_apart {
-        true if task::adopts_orphans() => copy_for_later(hot, &work),
-        true => copy_apart(&work),
-        false => copy(&work),
+    let live = listing.map_or(Live::Copied, Live::Beside);
+    let mut work = Work { request, threads: &threads, answer, stack: stack.base() + STACK_BYTES as u64, live };
+    let copied = match &work.live {
+        Live::Beside(listing) => listing.beside(hot, || copy_given(&work)),
+        _ => None,
     };
-    drop(given);
+    let copy = copied.unwrap_or_else(|| {
+        // The target's own pages of a shared recording are there to be read.
+        let blocks = hot.store.is_shared().then(|| Blocks::of(hot)).flatten();
+        work.live = blocks.map_or(Live::Copied, Live::Listed);
+        copy_given(&work)
+    });
     drop(frozen);
     let is_paused = threads.count() > 1 || request.cause != Cause::End;
     row.pause_ns.set(if is_paused { sys::monotonic_ns() - begin_ns } else { 0 });
@@ -146,6 +153,17 @@ fn alone(request: &Request) -> Option<Guard<'static>> {
             None if sys::monotonic_ns() < limit_ns => sys::give_way(),
             guard => return guard,
         }
+    }
+}
+
+/// Copies the process, with all that a check needs.
+fn copy_given(work: &Work<'_>) -> isize {
+    let hot = work.request.hot;
+    let _given = Given::to_copy(hot);
+    match work.request.is_apart {
+        true if task::adopts_orphans() => copy_for_later(hot, work),
+        true => copy_apart(work),
+        false => copy(work),
     }
 }
 
@@ -211,8 +229,17 @@ struct Work<'a> {
     threads: &'a Threads,
     answer: &'static Answer,
     stack: u64,
-    /// The live blocks of a shared recording.
-    blocks: Option<Blocks>,
+    live: Live,
+}
+
+/// Where the copy has the live blocks from.
+enum Live {
+    /// A list that is made while the process is copied.
+    Beside(Listing),
+    /// One that was made before.
+    Listed(Blocks),
+    /// Its own copy of the live table.
+    Copied,
 }
 
 const STACK_BYTES: usize = 256 << 10;
@@ -220,7 +247,7 @@ const STACK_BYTES: usize = 256 << 10;
 /// The copy's life.
 extern "C" fn in_copy(work: *const c_void) -> ! {
     // SAFETY: the copy's own copy of what `check` gave.
-    let Work { request, threads, answer, blocks, .. } = unsafe { core::ptr::read(work.cast::<Work<'_>>()) };
+    let Work { request, threads, answer, live, .. } = unsafe { core::ptr::read(work.cast::<Work<'_>>()) };
     let hot = request.hot;
     task::step_back();
     if request.is_apart {
@@ -240,8 +267,12 @@ extern "C" fn in_copy(work: *const c_void) -> ! {
         deadline_ns: request.deadline_ns,
     };
     let row = &answer.check;
-    let found = blocks.or_else(|| Blocks::of(hot)).ok_or(Hindrance::Memory);
-    let found = found.and_then(|blocks| check::run(&task, blocks));
+    let blocks = match live {
+        Live::Beside(listing) => listing.blocks(request.deadline_ns),
+        Live::Listed(blocks) => Some(blocks),
+        Live::Copied => Blocks::of(hot),
+    };
+    let found = blocks.ok_or(Hindrance::Memory).and_then(|blocks| check::run(&task, blocks));
     while answer.released.acquire() == 0 && sys::monotonic_ns() < request.deadline_ns {
         sys::give_way();
     }
@@ -334,16 +365,13 @@ impl Drop for Page {
 
 /// A page that a copy of the process shares with it.
 fn share() -> Option<Page> {
-    let rights = (libc::PROT_READ | libc::PROT_WRITE) as usize;
-    let flags = (libc::MAP_SHARED | libc::MAP_ANONYMOUS) as usize;
-    // SAFETY: asks for new memory anywhere.
-    let base = unsafe { sys::call6(libc::SYS_mmap, 0, PAGE, rights, flags, usize::MAX, 0) };
-    if (-4095..=0).contains(&base) {
+    let base = sys::map_common(PAGE);
+    if base.is_null() {
         return None;
     }
-    own::add(base as *mut u8, PAGE, Use::Table);
+    own::add(base, PAGE, Use::Table);
     // SAFETY: zeroed memory, which is an answer, as long as the page is mapped.
-    Some(Page { answer: unsafe { &*(base as *const Answer) } })
+    Some(Page { answer: unsafe { &*base.cast::<Answer>() } })
 }
 
 /// Waits until the copy has come so far, or has ended. False: the deadline came first.

@@ -13,6 +13,10 @@ use crate::Hot;
 use crate::cells::{self, Cells};
 use crate::lock::Lock;
 use crate::own;
+use core::arch::x86_64::{
+    _mm_and_si128, _mm_cmpeq_epi32, _mm_load_si128, _mm_movemask_epi8, _mm_or_si128, _mm_packs_epi16, _mm_packs_epi32,
+    _mm_set1_epi32, _mm_setzero_si128,
+};
 use core::sync::atomic::{AtomicPtr, Ordering};
 use memtrace_wire::layout::LEAF_SHIFT;
 use memtrace_wire::live::{self, FREED, Spacing, is_block};
@@ -39,6 +43,30 @@ pub struct Live {
     short_max: U32,
     tops: [AtomicPtr<AtomicPtr<u8>>; TOPS],
     grow: Lock,
+}
+
+/// Cells of one line of the processor's cache.
+const LINE_CELLS: usize = 16;
+
+/// Which cells of a line may begin a block, a bit each. Most of a heap is the inside of blocks, or free.
+///
+/// # Safety
+/// The line may be read, and begins at a multiple of 16 bytes.
+#[inline(always)]
+unsafe fn begins(line: *const U32) -> u32 {
+    // SAFETY: SSE2 is part of the architecture; cells may be read at any time.
+    unsafe {
+        let (odd, freed, zero) = (_mm_set1_epi32(1), _mm_set1_epi32(!FREED as i32), _mm_setzero_si128());
+        let quiet = |place: usize| {
+            let four = _mm_load_si128(line.add(place).cast());
+            let is_free = _mm_cmpeq_epi32(_mm_and_si128(four, freed), zero);
+            // A size has its lowest bit set.
+            _mm_or_si128(is_free, _mm_cmpeq_epi32(_mm_and_si128(four, odd), odd))
+        };
+        let low = _mm_packs_epi32(quiet(0), quiet(4));
+        let high = _mm_packs_epi32(quiet(8), quiet(12));
+        !(_mm_movemask_epi8(_mm_packs_epi16(low, high)) as u32) & 0xffff
+    }
 }
 
 /// What came of an insertion.
@@ -100,16 +128,13 @@ impl Live {
     pub fn each_block(&self, mut each: impl FnMut(u64, u64, u32)) {
         let shift = self.granule_shift.get();
         for (start, cells) in self.leaves() {
-            let count = cells.len() - 1;
-            // SAFETY: a leaf begins on a page and has an even number of cells; cells may be read at any time.
-            let pair = |place: usize| unsafe { cells.as_ptr().add(place).cast::<u64>().read_volatile() };
-            for place in (0..count).step_by(2) {
-                let both = pair(place);
-                // Most of a heap is the inside of blocks, or free.
-                if both & !(u64::from(FREED) << 32 | u64::from(FREED)) == 0 {
-                    continue;
-                }
-                for (place, cell) in [(place, both as u32), (place + 1, (both >> 32) as u32)] {
+            for line in (0..cells.len() - 1).step_by(LINE_CELLS) {
+                // SAFETY: a leaf begins on a page and has whole lines of cells.
+                let mut begins = unsafe { begins(cells.as_ptr().add(line)) };
+                while begins != 0 {
+                    let place = line + begins.trailing_zeros() as usize;
+                    begins &= begins - 1;
+                    let cell = cells.get(place).map_or(0, U32::get);
                     if !is_block(cell) || live::code(cell) == live::BESIDE {
                         continue;
                     }
@@ -294,6 +319,7 @@ mod tests {
     use crate::store::Source;
     use std::boxed::Box;
     use std::collections::HashMap;
+    use std::vec::Vec;
 
     #[test]
     fn the_live_table_answers_like_a_hash_map() {
@@ -323,6 +349,12 @@ mod tests {
                     assert_eq!(hot.insert(block, true), expected, "seed {seed} step {step}");
                 }
             }
+            let mut cells: Vec<Block> =
+                model.values().copied().filter(|block| hot.peek(block.address).is_some()).collect();
+            cells.sort_by_key(|block| block.address);
+            let mut listed = Vec::new();
+            hot.live.each_block(|address, bytes, site| listed.push(Block { address, bytes, site }));
+            assert_eq!(listed, cells, "seed {seed}");
             for (address, block) in model {
                 assert!(hot.peek(address).is_none_or(|found| found == block));
                 assert_eq!(hot.take(address, true), Some(block));

@@ -34,7 +34,16 @@ pub unsafe fn call(number: i64, a: usize, b: usize, c: usize, d: usize) -> isize
 
 /// Fresh private memory, zeroed, not counted against overcommit; null if refused.
 pub fn map_private(bytes: usize) -> *mut u8 {
-    let flags = (libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE) as usize;
+    map_new(bytes, libc::MAP_PRIVATE)
+}
+
+/// The same, shared with the process's copies that are made from here on.
+pub fn map_common(bytes: usize) -> *mut u8 {
+    map_new(bytes, libc::MAP_SHARED)
+}
+
+fn map_new(bytes: usize, kind: i32) -> *mut u8 {
+    let flags = (kind | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE) as usize;
     let rights = (libc::PROT_READ | libc::PROT_WRITE) as usize;
     // SAFETY: asks for new memory anywhere.
     address(unsafe { call6(libc::SYS_mmap, 0, bytes, rights, flags, usize::MAX, 0) })
@@ -51,7 +60,7 @@ fn address(result: isize) -> *mut u8 {
     if (-4095..0).contains(&result) { core::ptr::null_mut() } else { result as *mut u8 }
 }
 
-/// Gives memory back that one of the two above gave.
+/// Gives memory back that one of those above gave.
 ///
 /// # Safety
 /// Nobody looks at it any more.

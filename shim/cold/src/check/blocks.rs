@@ -47,13 +47,17 @@ pub struct Blocks {
 }
 
 /// Rows that are being filled.
-struct Filling {
-    rows: Array<[u64; 2]>,
+struct Filling<'a> {
+    rows: &'a Array<[u64; 2]>,
     count: usize,
     last: u64,
 }
 
-impl Filling {
+impl<'a> Filling<'a> {
+    fn of(rows: &'a Array<[u64; 2]>) -> Self {
+        Self { rows, count: 0, last: 0 }
+    }
+
     fn push(&mut self, address: u64, bytes: u64, site: u32) {
         // What threads change while they are read may come twice or overlap; a table of intervals may not.
         if (self.count == 0 || address > self.last) && self.count < self.rows.length() {
@@ -76,15 +80,44 @@ const BYTES_MAX: u64 = (1 << (64 - SITE_BITS)) - 1;
 
 const _: () = assert!(live::SITE_MAX >> SITE_BITS == 0);
 
+/// The blocks of the side table, by address: address, bytes, site.
+pub fn sides(hot: &Hot) -> Option<List<[u64; 3]>> {
+    let beside = || hot.sides.blocks(&hot.store).map(|block| (block.address, block.bytes, block.site));
+    let sides = List::<[u64; 3]>::new(beside().count() + SLACK)?;
+    beside().for_each(|(address, bytes, site)| _ = sides.push([address, bytes, u64::from(site)]));
+    sides.sort(|&[address, ..]| address);
+    Some(sides)
+}
+
+/// As many blocks as there can be.
+pub fn room(hot: &Hot, sides: &List<[u64; 3]>) -> usize {
+    hot.live.cell_count() + sides.count() + SLACK
+}
+
+/// Lists the blocks of the live table and these; how many.
+pub fn list(hot: &Hot, sides: &List<[u64; 3]>, into: &Array<[u64; 2]>) -> usize {
+    let mut rows = Filling::of(into);
+    let mut next = 0;
+    hot.live.each_block(|address, bytes, site| {
+        while next < sides.count() && sides.get(next)[0] < address {
+            let [address, bytes, site] = sides.get(next);
+            rows.push(address, bytes, site as u32);
+            next += 1;
+        }
+        rows.push(address, bytes, site);
+    });
+    for [address, bytes, site] in sides.iter().skip(next) {
+        rows.push(address, bytes, site as u32);
+    }
+    rows.count
+}
+
 impl Blocks {
     /// The blocks of the live table, not ready for `find` yet. `None`: no memory.
     pub fn of(hot: &Hot) -> Option<Self> {
-        let beside = || hot.sides.blocks(&hot.store).map(|block| (block.address, block.bytes, block.site));
-        let sides = List::<[u64; 3]>::new(beside().count() + SLACK)?;
-        beside().for_each(|(address, bytes, site)| _ = sides.push([address, bytes, u64::from(site)]));
-        sides.sort(|&[address, ..]| address);
+        let sides = sides(hot)?;
         // One pass while threads may stand still: room for as many as there can be takes no memory until it is used.
-        let rows = match Array::new(hot.live.cell_count() + sides.count() + SLACK) {
+        let rows = match Array::new(room(hot, &sides)) {
             Some(rows) => rows,
             None => {
                 let mut count = sides.count() + SLACK;
@@ -92,34 +125,24 @@ impl Blocks {
                 Array::new(count)?
             }
         };
-        let mut rows = Filling { rows, count: 0, last: 0 };
-        let mut next = 0;
-        hot.live.each_block(|address, bytes, site| {
-            while next < sides.count() && sides.get(next)[0] < address {
-                let [address, bytes, site] = sides.get(next);
-                rows.push(address, bytes, site as u32);
-                next += 1;
-            }
-            rows.push(address, bytes, site);
-        });
-        for [address, bytes, site] in sides.iter().skip(next) {
-            rows.push(address, bytes, site as u32);
-        }
-        Some(Self::of_rows(rows))
+        let count = list(hot, &sides, &rows);
+        Some(Self::listed(rows, count))
     }
 
     /// Blocks that come in the order of their addresses.
     #[cfg(test)]
     pub fn sorted(blocks: impl Iterator<Item = (u64, u64, u32)>, room: usize) -> Option<Self> {
-        let mut rows = Filling { rows: Array::new(room)?, count: 0, last: 0 };
-        blocks.for_each(|(address, bytes, site)| rows.push(address, bytes, site));
-        let mut all = Self::of_rows(rows);
+        let rows = Array::new(room)?;
+        let mut filling = Filling::of(&rows);
+        blocks.for_each(|(address, bytes, site)| filling.push(address, bytes, site));
+        let count = filling.count;
+        let mut all = Self::listed(rows, count);
         all.index()?;
         Some(all)
     }
 
-    fn of_rows(filled: Filling) -> Self {
-        let Filling { rows, count, .. } = filled;
+    /// The blocks that `list` has put there, not ready for `find` yet.
+    pub fn listed(rows: Array<[u64; 2]>, count: usize) -> Self {
         let low = rows.get(0)[0] >> 8;
         Self {
             rows,

@@ -21,6 +21,9 @@ unsafe impl Plain for [u64; 2] {}
 // SAFETY: as above.
 unsafe impl Plain for [u64; 3] {}
 
+/// MADV_POPULATE_WRITE (Linux 5.14): all pages in one call.
+const POPULATE_WRITE: i32 = 23;
+
 /// An array of a fixed length.
 pub struct Array<T> {
     base: *mut T,
@@ -30,8 +33,17 @@ pub struct Array<T> {
 impl<T: Plain> Array<T> {
     /// `length` zeroes. `None`: no memory.
     pub fn new(length: usize) -> Option<Self> {
+        Self::mapped(length, sys::map_private)
+    }
+
+    /// The same in memory that a copy of the process does not copy: both see what either writes.
+    pub fn common(length: usize) -> Option<Self> {
+        Self::mapped(length, sys::map_common)
+    }
+
+    fn mapped(length: usize, map: impl Fn(usize) -> *mut u8) -> Option<Self> {
         let bytes = length.max(1).checked_mul(size_of::<T>())?.checked_next_multiple_of(4096)?;
-        let base = sys::map_private(bytes);
+        let base = map(bytes);
         if base.is_null() {
             return None;
         }
@@ -67,6 +79,19 @@ impl<T: Plain> Array<T> {
         if place < self.length {
             // SAFETY: inside; one thread checks, and no reference to an element is ever given out.
             unsafe { *self.base.add(place) = value };
+        }
+    }
+
+    /// Has the kernel give the pages of the first so many now, and not when they are written. They are zeroes still.
+    pub fn touch(&self, length: usize) {
+        let bytes = length.min(self.length) * size_of::<T>();
+        // SAFETY: memory of our own, which changes nothing of what it holds.
+        if unsafe { sys::advise(self.base.cast(), bytes.next_multiple_of(4096), POPULATE_WRITE) } == 0 {
+            return;
+        }
+        for at in (0..bytes).step_by(4096) {
+            // SAFETY: inside; all is zero, and stays so.
+            unsafe { self.base.cast::<u8>().add(at).write_volatile(0) };
         }
     }
 
