@@ -164,7 +164,12 @@ extern "C" fn note_prctl(option: c_int, argument: usize) -> usize {
 }
 
 /// The operation of seccomp(2) is its first argument: 0 is the strict mode, 1 a filter.
-extern "C" fn note_syscall(number: i64, operation: usize) -> usize {
+extern "C" fn note_syscall(number: i64, operation: usize, _: usize, third: c_int, fourth: c_int) -> usize {
+    match number {
+        libc::SYS_wait4 => wait_first(third),
+        libc::SYS_waitid => wait_first(fourth),
+        _ => {}
+    }
     if number == libc::SYS_seccomp && operation <= 1 {
         seal();
     }
@@ -172,6 +177,32 @@ extern "C" fn note_syscall(number: i64, operation: usize) -> usize {
         HOT.announced.unforked.set(1);
     }
     real::SYSCALL.get()
+}
+
+/// The target waits for children. A check may have left one, where the target adopts orphans: it must not be found.
+/// Without these options it is not, but it would be by another thread.
+fn wait_first(options: c_int) {
+    memtrace_cold::wait_for_copy(&HOT, options & (libc::__WALL | libc::__WCLONE) != 0);
+}
+
+extern "C" fn note_waitpid(_: usize, _: usize, options: c_int) -> usize {
+    wait_first(options);
+    real::WAITPID.get()
+}
+
+extern "C" fn note_waitid(_: usize, _: usize, _: usize, options: c_int) -> usize {
+    wait_first(options);
+    real::WAITID.get()
+}
+
+extern "C" fn note_wait3(_: usize, options: c_int) -> usize {
+    wait_first(options);
+    real::WAIT3.get()
+}
+
+extern "C" fn note_wait4(_: usize, _: usize, options: c_int) -> usize {
+    wait_first(options);
+    real::WAIT4.get()
 }
 
 /// A filter of system calls comes. A fork child that has not recorded yet begins anew first: later it could not.
@@ -230,6 +261,14 @@ passage! {
     syscall, note_syscall;
     /// See madvise(2).
     madvise, note_madvise;
+    /// See waitpid(2).
+    waitpid, note_waitpid;
+    /// See waitid(2).
+    waitid, note_waitid;
+    /// See wait3(2).
+    wait3, note_wait3;
+    /// See wait4(2).
+    wait4, note_wait4;
     /// See sigaltstack(2).
     sigaltstack, note_sigaltstack;
     /// See pthread_setname_np(3).

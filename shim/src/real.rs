@@ -80,6 +80,10 @@ reals! {
     FFLUSH = c"fflush";
     SIGALTSTACK = c"sigaltstack";
     MADVISE = c"madvise";
+    WAITPID = c"waitpid";
+    WAITID = c"waitid";
+    WAIT3 = c"wait3";
+    WAIT4 = c"wait4";
     EXIT = c"exit";
     FAST_EXIT = c"_exit";
     FAST_EXIT_C99 = c"_Exit";

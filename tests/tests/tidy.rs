@@ -84,6 +84,7 @@ const UNSAFE: &[&str] = &[
     "shim/cold/src/given.rs",
     "shim/cold/src/helper.rs",
     "shim/cold/src/listing.rs",
+    "shim/cold/src/parent.rs",
     "shim/cold/src/short.rs",
     "shim/cold/src/snapshot.rs",
     "shim/cold/src/task.rs",

@@ -7,6 +7,7 @@
 //!   the target stops ──▶ the launcher stops, so that the shell sees a stopped job
 //! ```
 
+use std::fs;
 use std::time::Instant;
 
 use super::alive::is_stopped;
@@ -54,6 +55,7 @@ pub fn until_the_end(target: Pid, mut rounds: Option<Rounds>, mut answers: Answe
                 if let Some(signal) = sys::next_signal(HELD, until) {
                     pass_on(target, &signal);
                 }
+                wait_for_copies(target);
             }
         }
     }
@@ -74,7 +76,16 @@ pub fn watched(mut watch: Watch, target: Pid, mut answers: Answers) -> Result<En
         if let Some(signal) = sys::next_signal(HELD, None) {
             pass_on(target, &signal);
         }
+        wait_for_copies(target);
     }
+}
+
+/// Copies of a target that adopts orphans are children of the launcher's (proc(5), /proc/pid/task/tid/children).
+fn wait_for_copies(target: Pid) {
+    let children = fs::read_to_string("/proc/thread-self/children").unwrap_or_default();
+    let pids = children.split_ascii_whitespace().filter_map(|pid| pid.parse().ok());
+    // Whether one has ended; the keeper may be among them, too.
+    pids.filter(|&pid| pid != target).for_each(|pid| _ = sys::poll_child(pid));
 }
 
 /// A shell with job control waits for its own child, the launcher, to stop. Without such a shell nobody would

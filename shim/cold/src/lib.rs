@@ -21,6 +21,7 @@ mod freeze;
 mod given;
 mod helper;
 mod listing;
+mod parent;
 mod short;
 mod snapshot;
 mod task;
@@ -34,6 +35,7 @@ use memtrace_wire::settings::Settings;
 use memtrace_wire::sys;
 
 pub use findings::Findings;
+pub use parent::wait_for_copy;
 use snapshot::{Outcome, Request};
 pub use threads::Own;
 

@@ -14,6 +14,7 @@
 
 use core::ffi::c_void;
 use memtrace_hot::Hot;
+use memtrace_wire::layout::Hindrance;
 use memtrace_wire::map::U64;
 use memtrace_wire::sys;
 
@@ -80,12 +81,15 @@ impl Listing {
     }
 
     /// In the copy: what was listed, which may take a moment yet.
-    pub fn blocks(self, deadline_ns: u64) -> Option<Blocks> {
+    pub fn blocks(self, deadline_ns: u64) -> Result<Blocks, Hindrance> {
         while self.listed.acquire() == 0 && sys::monotonic_ns() < deadline_ns {
             sys::give_way();
         }
-        let count = self.listed.acquire().checked_sub(1).filter(|&count| count != NEVER - 1)?;
-        Some(Blocks::listed(self.rows, count as usize))
+        match self.listed.acquire() {
+            0 => Err(Hindrance::Deadline),
+            NEVER => Err(Hindrance::Broken),
+            listed => Ok(Blocks::listed(self.rows, (listed - 1) as usize)),
+        }
     }
 }
 

@@ -6,7 +6,7 @@
 //!                              └─▶ a page that both see: how it went
 //! ```
 //!
-//! The copy has no exit signal, so no wait of the target's sees it. A shared recording is no part of a copy; its
+//! No wait of the target's sees the copy (`parent`). A shared recording is no part of a copy; its
 //! live table is read before the threads go on (`listing`).
 
 use core::ffi::c_void;
@@ -23,6 +23,7 @@ use crate::check::{self, Blocks, Rules, Sums, Task};
 use crate::freeze::freeze;
 use crate::given::Given;
 use crate::listing::Listing;
+use crate::parent::Start;
 use crate::threads::{Own, Threads};
 use crate::{copy, file, task};
 
@@ -57,9 +58,6 @@ struct Answer {
     /// 1: the threads go on, and `pause_ns` is known.
     released: U32,
     is_written: U32,
-    /// The copy's id, where it is nobody's child.
-    copy: U32,
-    spare: U32,
     lost_blocks: U64,
     lost_bytes: U64,
     /// See `Listing`.
@@ -160,46 +158,8 @@ fn alone(request: &Request) -> Option<Guard<'static>> {
 fn copy_given(work: &Work<'_>) -> isize {
     let hot = work.request.hot;
     let _given = Given::to_copy(hot);
-    match work.request.is_apart {
-        true if task::adopts_orphans() => copy_for_later(hot, work),
-        true => copy_apart(work),
-        false => copy(work),
-    }
-}
-
-fn copy(work: &Work<'_>) -> isize {
-    task::start(0, work.stack, in_copy, core::ptr::from_ref(work).cast())
-}
-
-/// The same in a target that adopts orphans, and would see a copy that is nobody's child: it stays a child of the
-/// target's, without an exit signal, and is waited for when the next one is made.
-fn copy_for_later(hot: &Hot, work: &Work<'_>) -> isize {
-    let last = hot.announced.copy.get();
-    if last != 0 && task::has_ended(last as isize) {
-        task::reap(last as isize, false);
-    }
-    let copy = copy(work);
-    hot.announced.copy.set(copy.max(0) as u32);
-    copy
-}
-
-/// The same by way of a task that ends at once, so that the copy is no child of the target's.
-fn copy_apart(work: &Work<'_>) -> isize {
-    let Some(stack) = Array::<u8>::new(STACK_BYTES) else { return -1 };
-    let flags = libc::CLONE_VM | libc::CLONE_FS | libc::CLONE_FILES;
-    let between = task::start(flags, stack.base() + STACK_BYTES as u64, between, core::ptr::from_ref(work).cast());
-    if between <= 0 {
-        return between;
-    }
-    task::reap(between, false);
-    work.answer.copy.get() as i32 as isize
-}
-
-extern "C" fn between(work: *const c_void) -> ! {
-    // SAFETY: `copy_apart` gave it, and waits until this task has ended.
-    let work = unsafe { &*work.cast::<Work<'_>>() };
-    work.answer.copy.set(copy(work) as u32);
-    task::end_one()
+    let start = Start::new(work.stack, in_copy, core::ptr::from_ref(work).cast());
+    if work.request.is_apart { start.apart(hot) } else { start.child() }
 }
 
 /// How threads were seen.
@@ -269,10 +229,10 @@ extern "C" fn in_copy(work: *const c_void) -> ! {
     let row = &answer.check;
     let blocks = match live {
         Live::Beside(listing) => listing.blocks(request.deadline_ns),
-        Live::Listed(blocks) => Some(blocks),
-        Live::Copied => Blocks::of(hot),
+        Live::Listed(blocks) => Ok(blocks),
+        Live::Copied => Blocks::of(hot).ok_or(Hindrance::Memory),
     };
-    let found = blocks.ok_or(Hindrance::Memory).and_then(|blocks| check::run(&task, blocks));
+    let found = blocks.and_then(|blocks| check::run(&task, blocks));
     while answer.released.acquire() == 0 && sys::monotonic_ns() < request.deadline_ns {
         sys::give_way();
     }

@@ -83,6 +83,14 @@ pub fn has_ended(task: isize) -> bool {
     result != 0 || first != 0
 }
 
+/// Waits for a task of ours if it has ended, or `to_its_end`. By now its number may be another child's: a wait for tasks
+/// without SIGCHLD as their exit signal sees none that fork(2) has made. False: it goes on, or was waited for.
+pub fn take_end(task: u32, to_its_end: bool) -> bool {
+    let flags = libc::__WCLONE | if to_its_end { 0 } else { libc::WNOHANG };
+    // SAFETY: no status is asked for.
+    unsafe { sys::call(libc::SYS_wait4, task as usize, 0, flags as u32 as usize, 0) == task as isize }
+}
+
 /// Waits for a task of ours; killed first, if it is `to_be_killed`.
 pub fn reap(task: isize, to_be_killed: bool) {
     // SAFETY: our own child, which has no exit signal.

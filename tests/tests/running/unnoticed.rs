@@ -53,7 +53,6 @@ fn a_process_sees_nothing_of_a_check() {
 }
 
 #[test]
-#[ignore = "open: a target that adopts orphans finds the copy by a wait with __WALL, until the next check reaps it"]
 fn a_process_that_inherits_orphans_sees_nothing_of_a_check() {
     for how in HOWS {
         seen(how, "default", "subreaper");
