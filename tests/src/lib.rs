@@ -17,6 +17,7 @@ mod pair;
 mod place;
 mod profile;
 mod recording;
+mod side;
 
 pub use example::{Example, Exit, ExpectedSite};
 pub use job::{Ended, How, Job, PATIENCE};
@@ -24,3 +25,5 @@ pub use pair::{Pair, pair, workspace};
 pub use place::Place;
 pub use profile::{Fault, Frame, Process, Site, Thread, read_profile};
 pub use recording::{Image, Recording};
+pub use profile::{Fault, Frame, Process, Site, Thread, read_json, read_profile};
+pub use side::side_by_side;

@@ -8,9 +8,13 @@ use serde_json::Value;
 
 /// All processes of a profile.
 pub fn read_profile(path: &Path) -> Vec<Process> {
+    list(&read_json(path), "processes").iter().cloned().map(Process::new).collect()
+}
+
+/// What a file of JSON says.
+pub fn read_json(path: &Path) -> Value {
     let bytes = std::fs::read(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-    let profile: Value = serde_json::from_slice(&bytes).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-    list(&profile, "processes").iter().cloned().map(Process::new).collect()
+    serde_json::from_slice(&bytes).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
 /// One image of one process.
@@ -158,16 +162,29 @@ impl Process {
 
     /// Bytes and blocks with this function that the last word gives a kind, as `definite` or `reachable`.
     pub fn of_kind(&self, function: &str, kind: &str) -> (u64, u64) {
-        let stacks = list(&self.json, "stacks");
-        let frames = list(&self.json, "frames");
-        let has_it = |row: &&Value| {
-            let stack = stacks[place_of(&row["stack"])].as_array().into_iter().flatten();
-            stack.map(|frame| &frames[place_of(frame)]).any(|frame| text(frame, "function") == function)
-        };
+        let has_it = |row: &&Value| self.frames_of(row).any(|frame| text(frame, "function") == function);
         let (rows, is_held) = if kind == "reachable" { ("held", true) } else { ("leaks", false) };
         let rows = self.last_word().into_iter().flat_map(|check| list(check, rows));
         let rows = rows.filter(|row| is_held || text(row, "kind") == kind).filter(has_it);
         rows.fold((0, 0), |(bytes, blocks), row| (bytes + number(row, "bytes"), blocks + number(row, "blocks")))
+    }
+
+    /// Bytes that the last word calls definitely or possibly lost, by the functions of their stacks, leaf first.
+    pub fn lost(&self) -> BTreeMap<String, u64> {
+        let mut lost = BTreeMap::new();
+        for row in self.last_word().into_iter().flat_map(|check| list(check, "leaks")) {
+            if ["definite", "possible"].contains(&text(row, "kind")) {
+                let functions: Vec<&str> = self.frames_of(row).map(|frame| text(frame, "function")).collect();
+                *lost.entry(functions.join(" < ")).or_default() += number(row, "bytes");
+            }
+        }
+        lost
+    }
+
+    fn frames_of<'p>(&'p self, row: &Value) -> impl Iterator<Item = &'p Value> {
+        let frames = list(&self.json, "frames");
+        let stack = list(&self.json, "stacks")[place_of(&row["stack"])].as_array().into_iter().flatten();
+        stack.map(|frame| &frames[place_of(frame)])
     }
 
     /// Live bytes and blocks of the sites with this function.

@@ -4,32 +4,17 @@
 //! same, and the report what the lines at its head say (see `Example`).
 
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::thread;
 
-use memtrace_tests::{Ended, Example, Exit, How, Place, Process, workspace};
-
-/// Programs at work at a time; most of their time goes into compiling.
-const WORKERS: usize = 2;
+use memtrace_tests::{Ended, Example, Exit, How, Place, Process, side_by_side, workspace};
 
 #[test]
 fn every_example_tells_its_truth() {
     let files = examples();
     assert!(files.len() > 20, "examples/ has only {} files", files.len());
     memtrace_tests::pair();
-    let next = AtomicUsize::new(0);
-    let wrong: Vec<String> = thread::scope(|scope| {
-        let worker = || {
-            let mut wrong = Vec::new();
-            while let Some(file) = files.get(next.fetch_add(1, Ordering::Relaxed)) {
-                if let Err(found) = check(file) {
-                    wrong.push(format!("\nexamples/{}: {found}\n", name(file)));
-                }
-            }
-            wrong
-        };
-        let workers: Vec<_> = (0..WORKERS).map(|_| scope.spawn(worker)).collect();
-        workers.into_iter().flat_map(|worker| worker.join().expect("its panic has been printed")).collect()
+    let wrong = side_by_side(&files, |file| {
+        let wrong = check(file).err();
+        wrong.map(|found| format!("\nexamples/{}: {found}\n", name(file))).into_iter().collect()
     });
     assert!(wrong.is_empty(), "{} of {} examples are wrong:\n{}", wrong.len(), files.len(), wrong.concat());
 }

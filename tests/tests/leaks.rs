@@ -10,15 +10,11 @@
 mod truth;
 
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::thread;
 use std::time::Duration;
 
-use memtrace_tests::{Ended, How, Job, Place, Process, workspace};
+use memtrace_tests::{Ended, How, Job, Place, Process, side_by_side, workspace};
 use truth::{Found, LOST, Truth, add, read_log};
 
-/// Programs at work at a time.
-const WORKERS: usize = 2;
 /// Valgrind is slow, and more so without optimisation.
 const PATIENCE: Duration = Duration::from_secs(300);
 
@@ -68,23 +64,13 @@ fn all(group: &str, look: impl Fn(&Place, &Path, &Truth) -> Vec<String> + Sync) 
     let mut files = programs(group);
     assert!(!files.is_empty(), "no program begins with `{group}`");
     files.retain(|file| name(file).contains(&chosen));
-    let next = AtomicUsize::new(0);
-    let worker = || {
-        let mut wrong = Vec::new();
-        while let Some(file) = files.get(next.fetch_add(1, Ordering::Relaxed)) {
-            let found = match Truth::read(file) {
-                Ok(truth) => look(&Place::new(), file, &truth),
-                Err(found) => vec![found],
-            };
-            wrong.extend(found.into_iter().map(|found| format!("{}: {found}\n", name(file))));
-        }
-        wrong
-    };
-    let mut wrong: Vec<String> = thread::scope(|scope| {
-        let workers: Vec<_> = (0..WORKERS).map(|_| scope.spawn(worker)).collect();
-        workers.into_iter().flat_map(|worker| worker.join().expect("its panic has been printed")).collect()
+    let wrong = side_by_side(&files, |file| {
+        let found = match Truth::read(file) {
+            Ok(truth) => look(&Place::new(), file, &truth),
+            Err(found) => vec![found],
+        };
+        found.into_iter().map(|found| format!("{}: {found}\n", name(file))).collect()
     });
-    wrong.sort();
     assert!(wrong.is_empty(), "of {} programs:\n{}", files.len(), wrong.concat());
 }
 

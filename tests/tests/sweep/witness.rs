@@ -1,0 +1,210 @@
+//! A sweep of the plainest kind, by index: a run for each of the first allocations, and what status and output tell.
+//!
+//! ```text
+//!   once     MALLOC_FAIL_AT=i         every i whose stack was not seen before
+//!   forever  MALLOC_FAIL_AFTER=i,inf  the same
+//!   pair     MALLOC_FAIL_AT=i,j       every j whose stack no run with one failure or none has
+//! ```
+//!
+//! It is not what it judges: no stack is asked for by name, no crash is looked into. A program that handles its own
+//! crash deceives it, which is what `outside:` at the heads is for.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::time::Duration;
+
+use memtrace_tests::{Ended, How, Place};
+
+use crate::truth::{Outcomes, Truth, outcome};
+
+/// Seconds, as timeout(1) takes them: more than a run needs; a hang costs them.
+const PATIENCE: &str = "4";
+/// The status with which timeout(1) says that time was up.
+const TIME_WAS_UP: i32 = 124;
+/// A hang that takes more than this is at work, even where the machine is busy.
+const SPINNING: Duration = Duration::from_millis(150);
+/// Allocations that are made to fail.
+const INDEX_MAX: u32 = 40;
+/// A program that is another one in each run is swept until it has shown all, or so often.
+const ROUNDS_MAX: u32 = 20;
+
+/// What the runs without a failure have in common.
+struct Baseline {
+    status: (Option<i32>, Option<i32>),
+    /// `None`: a line that varies.
+    lines: Vec<Option<String>>,
+    stderr: BTreeSet<String>,
+    lost: BTreeMap<String, u64>,
+    files: BTreeMap<String, Vec<u8>>,
+}
+
+/// One run.
+struct Run {
+    ended: Ended,
+    /// Stacks of the first two failed allocations.
+    failed: Vec<String>,
+    files: BTreeMap<String, Vec<u8>>,
+}
+
+/// All outcomes, by their modes.
+pub fn sweep(place: &Place, program: &Path, truth: &Truth) -> Outcomes {
+    let one = run(place, program, truth, &[]);
+    let other = run(place, program, truth, &[]);
+    let baseline = Baseline::new(&one, &other);
+    let mut found = Outcomes::new();
+    for _ in 0..ROUNDS_MAX {
+        round(place, program, truth, &baseline, &mut found);
+        if truth.judge(&found).is_empty() {
+            break;
+        }
+    }
+    found
+}
+
+fn round(place: &Place, program: &Path, truth: &Truth, baseline: &Baseline, found: &mut Outcomes) {
+    let mut first_order = BTreeMap::new();
+    for index in 0..INDEX_MAX {
+        let run = once(place, program, truth, &[index]);
+        let Some(stack) = run.failed.first().cloned() else { break };
+        if first_order.contains_key(&stack) {
+            continue;
+        }
+        first_order.insert(stack, index);
+        found.insert(outcome("once", &judge(baseline, &run)));
+        let after = format!("{index},inf");
+        let forever = self::run(place, program, truth, &[("MALLOC_FAIL_AFTER", &after)]);
+        found.insert(outcome("forever", &judge(baseline, &forever)));
+    }
+    for index in first_order.values() {
+        let mut seen = BTreeSet::new();
+        for second in index + 1..INDEX_MAX {
+            let run = once(place, program, truth, &[*index, second]);
+            let Some(stack) = run.failed.get(1).cloned() else { break };
+            if !first_order.contains_key(&stack) && seen.insert(stack) {
+                found.insert(outcome("pair", &judge(baseline, &run)));
+            }
+        }
+    }
+}
+
+/// Exactly these fail, counted from 0.
+fn once(place: &Place, program: &Path, truth: &Truth, indices: &[u32]) -> Run {
+    let indices: Vec<String> = indices.iter().map(|index| (index + 1).to_string()).collect();
+    run(place, program, truth, &[("MALLOC_FAIL_AT", &indices.join(","))])
+}
+
+fn run(place: &Place, program: &Path, truth: &Truth, settings: &[(&str, &str)]) -> Run {
+    // A directory of its own for its temporary files.
+    let directory = place.join(&format!("tmp-{}", place.unused_name()));
+    std::fs::create_dir(&directory).expect("the place can be written to");
+    // The launcher outlives a hang, and has the failed calls.
+    let mut job = place.job(How::Run, "timeout").args(["--foreground", PATIENCE]).arg(program);
+    job = job.env("MEMTRACE_EXE", "program").input(truth.input.clone()).env("TMPDIR", &directory);
+    for (name, value) in &truth.variables {
+        job = job.env(name, value);
+    }
+    for (name, value) in settings {
+        job = job.env(name, value);
+    }
+    let ended = job.record();
+    let faults = ended.processes.iter().flat_map(|process| &process.faults);
+    let failed = faults.take(2).map(|fault| folded(&fault.op, &fault.functions(), &lines(fault))).collect();
+    let entries = std::fs::read_dir(&directory).expect("it was just made").flatten();
+    let files = entries.map(|entry| {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        (name, std::fs::read(entry.path()).unwrap_or_default())
+    });
+    Run { failed, files: files.collect(), ended }
+}
+
+fn lines(fault: &memtrace_tests::Fault) -> Vec<u64> {
+    fault.frames.iter().map(|frame| frame.line).collect()
+}
+
+/// A stack as a text; frames that repeat count once.
+fn folded(op: &str, functions: &[&str], lines: &[u64]) -> String {
+    let mut frames: Vec<String> = functions.iter().zip(lines).map(|(name, line)| format!("{name}:{line}")).collect();
+    frames.dedup();
+    format!("{op} < {}", frames.join(" < "))
+}
+
+impl Baseline {
+    fn new(one: &Run, other: &Run) -> Baseline {
+        let (ended, again) = (&one.ended, &other.ended);
+        assert!(one.failed.is_empty(), "nothing was to fail");
+        let lines = ended.stdout.lines().zip(again.stdout.lines());
+        Baseline {
+            status: (ended.code(), ended.signal()),
+            lines: lines.map(|(line, again)| (line == again).then(|| line.to_owned())).collect(),
+            stderr: words(ended).map(str::to_owned).collect(),
+            lost: lost(ended),
+            files: one.files.clone(),
+        }
+    }
+
+    fn is_same(&self, run: &Run, ended: &Ended) -> bool {
+        let found: Vec<&str> = ended.stdout.lines().collect();
+        let are_equal = |(line, found): (&Option<String>, &&str)| line.as_ref().is_none_or(|line| line == found);
+        found.len() == self.lines.len() && self.lines.iter().zip(&found).all(are_equal) && run.files == self.files
+    }
+}
+
+/// The program's own lines on stderr, without the launcher's.
+fn words(ended: &Ended) -> impl Iterator<Item = &str> {
+    ended.stderr.lines().filter(|line| !line.starts_with("memtrace: "))
+}
+
+fn lost(ended: &Ended) -> BTreeMap<String, u64> {
+    ended.processes.iter().flat_map(|process| process.lost()).collect()
+}
+
+/// The outcome, as who stands outside would call it.
+fn judge(baseline: &Baseline, run: &Run) -> String {
+    let ended = &run.ended;
+    let name = match ended.signal() {
+        Some(libc::SIGSEGV | libc::SIGBUS) => "crash",
+        Some(libc::SIGABRT | libc::SIGTRAP) => abort(&ended.stderr),
+        Some(_) => "killed",
+        None if ended.code() != Some(TIME_WAS_UP) => exit(baseline, run, ended),
+        None if ended.cpu > SPINNING => "hang-spinning",
+        None => "hang-deadlocked",
+    };
+    name.to_owned()
+}
+
+fn abort(stderr: &str) -> &'static str {
+    let has = |texts: &[&str]| texts.iter().any(|text| stderr.contains(text));
+    match () {
+        () if has(&["Assertion `", "Unexpected error."]) => "assertion",
+        () if has(&["free(): ", "malloc(): ", "realloc(): ", "munmap_chunk(): ", "corrupted "]) => "heap-corruption",
+        () if has(&["bad_alloc'"]) => "designed-abort",
+        () if has(&["terminate called"]) => "uncaught-exception",
+        () => "designed-abort",
+    }
+}
+
+fn exit(baseline: &Baseline, run: &Run, ended: &Ended) -> &'static str {
+    let speaks = words(ended).any(|line| !baseline.stderr.contains(line));
+    let is_same = baseline.is_same(run, ended);
+    let status = (ended.code(), ended.signal());
+    match () {
+        () if lost(ended).iter().any(|(stack, bytes)| baseline.lost.get(stack) != Some(bytes)) => "leak",
+        () if run.files.keys().any(|name| !baseline.files.contains_key(name)) => "file-left",
+        () if status == baseline.status && is_same => {
+            if speaks {
+                "tolerated-with-message"
+            } else {
+                "tolerated"
+            }
+        }
+        () if status == baseline.status => {
+            if speaks {
+                "wrong-with-message"
+            } else {
+                "silent-wrong"
+            }
+        }
+        () if speaks => "clean-error",
+        () => "error-without-message",
+    }
+}
