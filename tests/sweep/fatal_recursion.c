@@ -7,8 +7,10 @@
 static APART void *allocate(size_t size);
 
 static APART void fatal(size_t size) {
+    char number[1024];
+    snprintf(number, sizeof number, "%zu", size);
     char *text = (char *)allocate(80);
-    snprintf(text, 80, "no %zu bytes\n", size);
+    snprintf(text, 80, "no %.20s bytes\n", number);
     say(2, text);
     free(text);
     exit(3);

@@ -4,19 +4,24 @@
 //! `memtrace sweep` must find them (see `sweep/truth.rs`); that the heads are true is shown by a sweep of the plainest
 //! kind (`sweep/witness.rs`). `MEMTRACE_TEST_SWEEP=NAME` chooses some, by a piece of their names.
 
+#[path = "sweep/engine.rs"]
+mod engine;
+#[path = "sweep/reviewed.rs"]
+mod reviewed;
 #[path = "sweep/truth.rs"]
 mod truth;
 #[path = "sweep/witness.rs"]
 mod witness;
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
-use memtrace_tests::{How, Place, pair, read_json, side_by_side, workspace};
-use truth::{ANY, Outcomes, Truth, outcome};
+use memtrace_tests::{Place, pair, side_by_side, workspace};
+use reviewed::{Defect, Finding, Reviewed};
+use truth::{Outcomes, Truth, from_outside, outcome};
+use witness::{Target, outcomes};
 
-/// More than the budget of a sweep.
-const PATIENCE: Duration = Duration::from_secs(90);
+/// More allocations than those of the programs.
+const INDEX_MAX: u32 = 40;
 
 #[test]
 fn the_heads_are_true() {
@@ -24,7 +29,9 @@ fn the_heads_are_true() {
         Some(_) => Vec::new(),
         None => {
             let truth = truth.seen_from_outside();
-            let found = witness::sweep(place, program, &truth);
+            let (variables, input) = (truth.variables.as_slice(), truth.input.as_str());
+            let target = Target { place, program, variables, input, indices: 0..INDEX_MAX };
+            let found = outcomes(&witness::sweep(&target, |seen| truth.judge(&outcomes(seen)).is_empty()));
             said(truth.judge(&found), &found)
         }
     });
@@ -45,6 +52,43 @@ fn every_outcome_has_its_program() {
     assert_eq!(truth::BAD.into_iter().chain(truth::HARMLESS).find(is_missing), None);
     let has_all = |name: &str| truth::MODES.iter().all(|mode| expects.contains(&outcome(mode, name)));
     assert_eq!(truth::BAD.into_iter().find(|name| !has_all(name)), None, "a mode is missing");
+}
+
+#[test]
+fn the_defects_of_the_reviewed_c_program_are_there_and_not_in_its_twin() {
+    for_each_build(&["safe_malloc", "safe_malloc_fixed"], |place, program, defects| {
+        let target = Target { place, program, variables: &[], input: "", indices: 0..INDEX_MAX };
+        let finding = |seen: &witness::Seen| (seen.mode.to_owned(), seen.outcome.clone(), seen.failed.clone());
+        let findings: Vec<Finding> = witness::sweep(&target, |_| true).iter().map(finding).collect();
+        reviewed::judge(defects, &findings, |outcome| from_outside(outcome).to_owned())
+    });
+}
+
+#[test]
+#[ignore = "needs memtrace sweep"]
+fn the_sweep_finds_the_defects_of_the_reviewed_c_program_and_none_in_its_twin() {
+    for_each_build(&["safe_malloc", "safe_malloc_fixed"], |place, program, defects| {
+        let swept = engine::sweep(place, program, &[], "");
+        let Some(result) = swept.result else { return vec![format!("no result: {}", swept.ended.stderr)] };
+        let finding = |finding: engine::Finding| (finding.mode, finding.outcome, finding.texts);
+        let findings: Vec<Finding> = result.findings.into_iter().map(finding).collect();
+        reviewed::judge(defects, &findings, str::to_owned)
+    });
+}
+
+/// Looks at every build of these directories of `examples/`, and fails with all that is wrong.
+fn for_each_build(names: &[&str], look: impl Fn(&Place, &Path, &[Defect]) -> Vec<String> + Sync) {
+    pair();
+    let wrong = side_by_side(names, |name| {
+        let program = Reviewed::read(name);
+        let builds = program.builds.iter().flat_map(|(build, defects)| {
+            let place = Place::new();
+            let wrong = look(&place, &program.compile(&place, build), defects);
+            wrong.into_iter().map(move |found| format!("{name} {build}: {found}\n"))
+        });
+        builds.collect()
+    });
+    assert!(wrong.is_empty(), "\n{}", wrong.concat());
 }
 
 /// Looks at every build of every program, and fails with all that is wrong.
@@ -91,41 +135,19 @@ fn said(wrong: Vec<String>, found: &Outcomes) -> Vec<String> {
 
 /// What `memtrace sweep` finds in a program, against its truth.
 fn sweep(place: &Place, program: &Path, truth: &Truth) -> Vec<String> {
-    let result = place.join("sweep.json");
-    let mut job = place.job(How::Native, &pair().command).patience(PATIENCE).input(truth.input.clone());
-    job = job.arg("sweep").arg("--json").arg(&result);
-    job = job.args(["--budget", "60s", "--jobs", "2", "--timeout", "2s", "--"]).arg(program);
-    for (name, value) in &truth.variables {
-        job = job.env(name, value);
-    }
-    let ended = job.run();
+    let swept = engine::sweep(place, program, &truth.variables, &truth.input);
+    let said_so = format!("{}\n{}", swept.ended.status, swept.ended.stderr);
     if let Some(status) = truth.status {
-        let is_right = ended.code() == Some(status) && ended.stderr.contains(&truth.says);
-        return if is_right { Vec::new() } else { vec![format!("{}\n{}", ended.status, ended.stderr)] };
+        let is_right = swept.ended.code() == Some(status) && swept.ended.stderr.contains(&truth.says);
+        return if is_right { Vec::new() } else { vec![said_so] };
     }
-    if !result.is_file() {
-        return vec![format!("no result: {}\n{}", ended.status, ended.stderr)];
-    }
-    let result = read_json(&result);
-    let findings: Vec<_> = result["findings"].as_array().into_iter().flatten().collect();
-    let text = |value: &str| value.to_owned();
-    let field = |path: &str| {
-        let values = findings.iter().filter_map(|finding| finding.pointer(path)?.as_str());
-        values.map(text).collect::<Vec<String>>()
-    };
-    let mut found: Outcomes = field("/mode").into_iter().zip(field("/outcome")).collect();
-    // What is no finding has a count only.
-    for (name, count) in result["outcomes"].as_object().into_iter().flatten() {
-        let is_in_findings = found.iter().any(|(_, outcome)| outcome == name);
-        if count.as_u64() != Some(0) && !is_in_findings {
-            found.insert(outcome(ANY, name));
-        }
-    }
-    let mut wrong = said(truth.judge(&found), &found);
-    for (names, path) in [(&truth.sites, "/crash/function"), (&truth.failed, "/failed/caller")] {
-        let functions = field(path);
-        let missing = names.iter().filter(|name| !functions.contains(name));
-        wrong.extend(missing.map(|name| format!("{name} is not among {path}: {functions:?}")));
+    let Some(result) = swept.result else { return vec![format!("no result: {said_so}")] };
+    let mut wrong = said(truth.judge(&result.outcomes), &result.outcomes);
+    let sites: Vec<&String> = result.findings.iter().map(|finding| &finding.site).collect();
+    let callers: Vec<&String> = result.findings.iter().map(|finding| &finding.caller).collect();
+    for (names, found, what) in [(&truth.sites, sites, "crashes"), (&truth.failed, callers, "failed")] {
+        let missing = names.iter().filter(|name| !found.contains(name));
+        wrong.extend(missing.map(|name| format!("{name} is not among what {what}: {found:?}")));
     }
     wrong
 }

@@ -149,20 +149,26 @@ impl Truth {
 
     /// What was expected and not found, and what is bad and was not expected. Found outcomes may be of mode `ANY`.
     pub fn judge(&self, found: &Outcomes) -> Vec<String> {
-        let agree = |one: &(String, String), other: &(String, String)| {
-            one.1 == other.1 && (one.0 == other.0 || one.0 == ANY || other.0 == ANY)
-        };
         let missing = self.expects.iter().filter(|expected| !found.iter().any(|found| agree(expected, found)));
         let missing = missing.map(|(mode, outcome)| format!("{} is missing", said(mode, outcome)));
-        let is_bad = |outcome: &str| BAD.iter().any(|bad| *bad == outcome || from_outside(bad) == outcome);
         let extra = found.iter().filter(|(_, outcome)| is_bad(outcome));
         let extra = extra.filter(|found| !self.expects.iter().any(|expected| agree(expected, found)));
         missing.chain(extra.map(|(mode, outcome)| format!("{} is not expected", said(mode, outcome)))).collect()
     }
 }
 
+/// Whether two pairs of mode and outcome may be the same.
+pub fn agree(one: &(String, String), other: &(String, String)) -> bool {
+    one.1 == other.1 && (one.0 == other.0 || one.0 == ANY || other.0 == ANY)
+}
+
+/// By its name, or by the name that it has from outside.
+pub fn is_bad(outcome: &str) -> bool {
+    BAD.iter().any(|bad| *bad == outcome || from_outside(bad) == outcome)
+}
+
 /// What wait status and output tell of an outcome.
-fn from_outside(outcome: &str) -> &str {
+pub fn from_outside(outcome: &str) -> &str {
     match outcome {
         "null-dereference" | "wild-access" | "stack-overflow" => "crash",
         "fd-left" => "clean-error",
@@ -174,7 +180,8 @@ fn said(mode: &str, outcome: &str) -> String {
     if mode == ANY { outcome.to_owned() } else { format!("{outcome} ({mode})") }
 }
 
-fn known(outcome: &str) -> Result<String, String> {
+/// A name of the two lists.
+pub fn known(outcome: &str) -> Result<String, String> {
     let is_known = BAD.contains(&outcome) || HARMLESS.contains(&outcome);
     is_known.then(|| outcome.to_owned()).ok_or_else(|| format!("`{outcome}` is no outcome"))
 }

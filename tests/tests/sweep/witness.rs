@@ -10,12 +10,13 @@
 //! crash deceives it, which is what `outside:` at the heads is for.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 use std::path::Path;
 use std::time::Duration;
 
 use memtrace_tests::{Ended, How, Place};
 
-use crate::truth::{Outcomes, Truth, outcome};
+use crate::truth::{Outcomes, outcome};
 
 /// Seconds, as timeout(1) takes them: more than a run needs; a hang costs them.
 const PATIENCE: &str = "4";
@@ -23,8 +24,8 @@ const PATIENCE: &str = "4";
 const TIME_WAS_UP: i32 = 124;
 /// A hang that takes more than this is at work, even where the machine is busy.
 const SPINNING: Duration = Duration::from_millis(150);
-/// Allocations that are made to fail.
-const INDEX_MAX: u32 = 40;
+/// Failed calls whose functions are kept: what calls itself for ever shows itself in the third.
+const FAILED_MAX: usize = 3;
 /// A program that is another one in each run is swept until it has shown all, or so often.
 const ROUNDS_MAX: u32 = 20;
 
@@ -43,78 +44,106 @@ struct Run {
     ended: Ended,
     /// Stacks of the first two failed allocations.
     failed: Vec<String>,
+    /// Of the first failed allocations, without an order.
+    functions: Vec<String>,
     files: BTreeMap<String, Vec<u8>>,
 }
 
-/// All outcomes, by their modes.
-pub fn sweep(place: &Place, program: &Path, truth: &Truth) -> Outcomes {
-    let one = run(place, program, truth, &[]);
-    let other = run(place, program, truth, &[]);
-    let baseline = Baseline::new(&one, &other);
-    let mut found = Outcomes::new();
+/// What is swept.
+#[derive(Debug)]
+pub struct Target<'t> {
+    pub place: &'t Place,
+    pub program: &'t Path,
+    pub variables: &'t [(String, String)],
+    pub input: &'t str,
+    /// Allocations that are made to fail.
+    pub indices: Range<u32>,
+}
+
+/// What one run showed.
+#[derive(Debug)]
+pub struct Seen {
+    pub mode: &'static str,
+    pub outcome: String,
+    /// Functions on the stacks of the first calls that failed.
+    pub failed: Vec<String>,
+}
+
+/// What all runs showed. A program that is another one in each run is swept until they are enough, or often.
+pub fn sweep(target: &Target<'_>, is_enough: impl Fn(&[Seen]) -> bool) -> Vec<Seen> {
+    let baseline = Baseline::new(&target.run(&[]), &target.run(&[]));
+    let mut seen = Vec::new();
     for _ in 0..ROUNDS_MAX {
-        round(place, program, truth, &baseline, &mut found);
-        if truth.judge(&found).is_empty() {
+        target.round(&baseline, &mut seen);
+        if is_enough(&seen) {
             break;
         }
     }
-    found
+    seen
 }
 
-fn round(place: &Place, program: &Path, truth: &Truth, baseline: &Baseline, found: &mut Outcomes) {
-    let mut first_order = BTreeMap::new();
-    for index in 0..INDEX_MAX {
-        let run = once(place, program, truth, &[index]);
-        let Some(stack) = run.failed.first().cloned() else { break };
-        if first_order.contains_key(&stack) {
-            continue;
+/// Modes and outcomes alone.
+pub fn outcomes(seen: &[Seen]) -> Outcomes {
+    seen.iter().map(|seen| outcome(seen.mode, &seen.outcome)).collect()
+}
+
+impl Target<'_> {
+    fn round(&self, baseline: &Baseline, seen: &mut Vec<Seen>) {
+        let mut first_order = BTreeMap::new();
+        for index in self.indices.clone() {
+            let run = self.once(&[index]);
+            let Some(stack) = run.failed.first().cloned() else { break };
+            if first_order.contains_key(&stack) {
+                continue;
+            }
+            first_order.insert(stack, index);
+            seen.push(baseline.see("once", &run));
+            let after = format!("{index},inf");
+            seen.push(baseline.see("forever", &self.run(&[("MALLOC_FAIL_AFTER", &after)])));
         }
-        first_order.insert(stack, index);
-        found.insert(outcome("once", &judge(baseline, &run)));
-        let after = format!("{index},inf");
-        let forever = self::run(place, program, truth, &[("MALLOC_FAIL_AFTER", &after)]);
-        found.insert(outcome("forever", &judge(baseline, &forever)));
-    }
-    for index in first_order.values() {
-        let mut seen = BTreeSet::new();
-        for second in index + 1..INDEX_MAX {
-            let run = once(place, program, truth, &[*index, second]);
-            let Some(stack) = run.failed.get(1).cloned() else { break };
-            if !first_order.contains_key(&stack) && seen.insert(stack) {
-                found.insert(outcome("pair", &judge(baseline, &run)));
+        for index in first_order.values() {
+            let mut opened = BTreeSet::new();
+            for second in index + 1..self.indices.end {
+                let run = self.once(&[*index, second]);
+                let Some(stack) = run.failed.get(1).cloned() else { break };
+                if !first_order.contains_key(&stack) && opened.insert(stack) {
+                    seen.push(baseline.see("pair", &run));
+                }
             }
         }
     }
-}
 
-/// Exactly these fail, counted from 0.
-fn once(place: &Place, program: &Path, truth: &Truth, indices: &[u32]) -> Run {
-    let indices: Vec<String> = indices.iter().map(|index| (index + 1).to_string()).collect();
-    run(place, program, truth, &[("MALLOC_FAIL_AT", &indices.join(","))])
-}
+    /// Exactly these fail, counted from 0.
+    fn once(&self, indices: &[u32]) -> Run {
+        let indices: Vec<String> = indices.iter().map(|index| (index + 1).to_string()).collect();
+        self.run(&[("MALLOC_FAIL_AT", &indices.join(","))])
+    }
 
-fn run(place: &Place, program: &Path, truth: &Truth, settings: &[(&str, &str)]) -> Run {
-    // A directory of its own for its temporary files.
-    let directory = place.join(&format!("tmp-{}", place.unused_name()));
-    std::fs::create_dir(&directory).expect("the place can be written to");
-    // The launcher outlives a hang, and has the failed calls.
-    let mut job = place.job(How::Run, "timeout").args(["--foreground", PATIENCE]).arg(program);
-    job = job.env("MEMTRACE_EXE", "program").input(truth.input.clone()).env("TMPDIR", &directory);
-    for (name, value) in &truth.variables {
-        job = job.env(name, value);
+    fn run(&self, settings: &[(&str, &str)]) -> Run {
+        // A directory of its own for its temporary files.
+        let directory = self.place.join(&format!("tmp-{}", self.place.unused_name()));
+        std::fs::create_dir(&directory).expect("the place can be written to");
+        // The launcher outlives a hang, and has the failed calls.
+        let mut job = self.place.job(How::Run, "timeout").args(["--foreground", PATIENCE]).arg(self.program);
+        job = job.env("MEMTRACE_EXE", "program").input(self.input).env("TMPDIR", &directory);
+        for (name, value) in self.variables {
+            job = job.env(name, value);
+        }
+        for (name, value) in settings {
+            job = job.env(name, value);
+        }
+        let ended = job.record();
+        let faults = ended.processes.iter().flat_map(|process| &process.faults);
+        let failed = faults.take(2).map(|fault| folded(&fault.op, &fault.functions(), &lines(fault))).collect();
+        let entries = std::fs::read_dir(&directory).expect("it was just made").flatten();
+        let files = entries.map(|entry| {
+            let name = entry.file_name().to_string_lossy().into_owned();
+            (name, std::fs::read(entry.path()).unwrap_or_default())
+        });
+        let first = ended.processes.iter().flat_map(|process| &process.faults).take(FAILED_MAX);
+        let functions = first.flat_map(|fault| fault.functions()).map(str::to_owned).collect();
+        Run { failed, functions, files: files.collect(), ended }
     }
-    for (name, value) in settings {
-        job = job.env(name, value);
-    }
-    let ended = job.record();
-    let faults = ended.processes.iter().flat_map(|process| &process.faults);
-    let failed = faults.take(2).map(|fault| folded(&fault.op, &fault.functions(), &lines(fault))).collect();
-    let entries = std::fs::read_dir(&directory).expect("it was just made").flatten();
-    let files = entries.map(|entry| {
-        let name = entry.file_name().to_string_lossy().into_owned();
-        (name, std::fs::read(entry.path()).unwrap_or_default())
-    });
-    Run { failed, files: files.collect(), ended }
 }
 
 fn lines(fault: &memtrace_tests::Fault) -> Vec<u64> {
@@ -140,6 +169,10 @@ impl Baseline {
             lost: lost(ended),
             files: one.files.clone(),
         }
+    }
+
+    fn see(&self, mode: &'static str, run: &Run) -> Seen {
+        Seen { mode, outcome: judge(self, run), failed: run.functions.clone() }
     }
 
     fn is_same(&self, run: &Run, ended: &Ended) -> bool {

@@ -1,0 +1,80 @@
+//! `memtrace sweep` run on a program, and what its JSON says.
+
+use std::path::Path;
+use std::time::Duration;
+
+use memtrace_tests::{Ended, How, Place, pair, read_json, texts};
+
+use crate::truth::{ANY, Outcomes, outcome};
+
+/// More than the budget of a sweep.
+const PATIENCE: Duration = Duration::from_secs(90);
+
+/// What it said.
+#[derive(Debug)]
+pub struct Swept {
+    pub ended: Ended,
+    /// `None`: it wrote no result.
+    pub result: Option<Sweep>,
+}
+
+/// A result.
+#[derive(Debug)]
+pub struct Sweep {
+    pub findings: Vec<Finding>,
+    /// Findings with their modes, other outcomes without.
+    pub outcomes: Outcomes,
+}
+
+/// One of its findings.
+#[derive(Debug)]
+pub struct Finding {
+    pub mode: String,
+    pub outcome: String,
+    /// The function that crashes.
+    pub site: String,
+    /// What called the allocation that failed.
+    pub caller: String,
+    /// All texts of the failed call and of the crash, the functions of their stacks among them.
+    pub texts: Vec<String>,
+}
+
+/// Sweeps a program with a small budget.
+pub fn sweep(place: &Place, program: &Path, variables: &[(String, String)], input: &str) -> Swept {
+    let path = place.join("sweep.json");
+    let mut job = place.job(How::Native, &pair().command).patience(PATIENCE).input(input);
+    job = job.arg("sweep").arg("--json").arg(&path);
+    job = job.args(["--budget", "60s", "--jobs", "2", "--timeout", "2s", "--"]).arg(program);
+    for (name, value) in variables {
+        job = job.env(name, value);
+    }
+    let ended = job.run();
+    Swept { ended, result: path.is_file().then(|| Sweep::read(&path)) }
+}
+
+impl Sweep {
+    fn read(path: &Path) -> Sweep {
+        let result = read_json(path);
+        let findings = result["findings"].as_array().into_iter().flatten().map(|finding| {
+            let field =
+                |path: &str| finding.pointer(path).and_then(|value| value.as_str()).unwrap_or_default().to_owned();
+            Finding {
+                mode: field("/mode"),
+                outcome: field("/outcome"),
+                site: field("/crash/function"),
+                caller: field("/failed/caller"),
+                texts: [texts(&finding["failed"]), texts(&finding["crash"])].concat(),
+            }
+        });
+        let findings: Vec<Finding> = findings.collect();
+        let mut outcomes: Outcomes = findings.iter().map(|finding| outcome(&finding.mode, &finding.outcome)).collect();
+        // What is no finding has a count only.
+        for (name, count) in result["outcomes"].as_object().into_iter().flatten() {
+            let is_finding = findings.iter().any(|finding| finding.outcome == *name);
+            if count.as_u64() != Some(0) && !is_finding {
+                outcomes.insert(outcome(ANY, name));
+            }
+        }
+        Sweep { findings, outcomes }
+    }
+}
