@@ -27,13 +27,12 @@ mod tests;
 
 use std::collections::HashMap;
 use std::fs::File;
-use std::io::{self, BufWriter, Read, Write};
+use std::io::{self, Read, Write};
 use std::path::Path;
 use std::rc::Rc;
 
-use serde::{Deserialize, Serialize};
-
 use crate::error::{Error, cannot_open};
+use crate::json::{self, Format};
 use crate::names::Places;
 use crate::recording::{self, Recording};
 use crate::views::Choice;
@@ -44,8 +43,8 @@ pub use model::{Frame, Process, Profile, Site};
 
 /// Enough to see what a file is.
 const START_BYTES: u64 = 64;
-/// What a pipe may give.
-const STREAM_BYTES_MAX: u64 = 4 << 30;
+/// How a profile says what it is.
+pub const FORMAT: Format = Format { noun: "profile", name: model::FORMAT, version: model::VERSION };
 
 /// The loss that only a reader sees: what the recording refers to and does not hold.
 pub const DAMAGED: &str = "damaged";
@@ -80,7 +79,7 @@ impl Profile {
 
     /// Writes one line of JSON.
     pub fn write_json(&self, to: impl Write) -> io::Result<()> {
-        write_json(self, to)
+        json::write(self, to)
     }
 
     /// Reads a profile, or makes one of a recording. In a profile `suppress` hides row by row: see `Profile::hide`.
@@ -93,12 +92,11 @@ impl Profile {
             let recording = Recording::from_file(file, &format!("recording `{}`", path.display()))?;
             return Profile::build(&recording, &Options { suppress, ..Options::default() });
         }
-        let is_json = bytes.iter().find(|byte| !byte.is_ascii_whitespace()).is_none_or(|&byte| byte == b'{');
-        if !is_json {
+        if !json::is_json(&bytes) {
             let found = "neither a profile nor a recording of memtrace";
             return Err(Error::read(format!("`{}`", path.display()), found));
         }
-        file.take(STREAM_BYTES_MAX).read_to_end(&mut bytes).map_err(cannot_open)?;
+        let bytes = json::rest(bytes, file, path)?;
         let mut profile = Profile::from_json(&bytes, &format!("profile `{}`", path.display()))?;
         if let Some(suppress) = suppress {
             profile.hide(&suppress);
@@ -108,19 +106,7 @@ impl Profile {
 
     /// Reads a profile from its JSON.
     pub fn from_json(bytes: &[u8], what: &str) -> Result<Profile, Error> {
-        if bytes.is_empty() {
-            return Err(Error::read(what, "it is empty, expected a profile"));
-        }
-        // First what it is: a newer one may differ in everything else.
-        let head: Head = serde_json::from_slice(bytes).map_err(|error| Error::read(what, plain(&error)))?;
-        if head.format != model::FORMAT {
-            let found = format!("expected format `{}`", model::FORMAT);
-            return Err(Error::read(what, found));
-        }
-        if head.version != u64::from(model::VERSION) {
-            return Err(Error::Version { what: what.into(), found: head.version, reads: model::VERSION.into() });
-        }
-        let profile: Profile = serde_json::from_slice(bytes).map_err(|error| Error::read(what, plain(&error)))?;
+        let profile: Profile = FORMAT.read(bytes, what)?;
         match check::first_fault(&profile) {
             Some(fault) => Err(Error::read(what, fault)),
             None => Ok(profile),
@@ -130,31 +116,5 @@ impl Profile {
 
 /// Writes a profile's rows as one line of JSON.
 pub fn write_rows(profile: &Profile, choice: &Choice, to: impl Write) -> io::Result<()> {
-    write_json(&rows::RowsOfAll::of(profile, choice), to)
-}
-
-fn write_json(value: &impl Serialize, to: impl Write) -> io::Result<()> {
-    let mut to = BufWriter::new(to);
-    serde_json::to_writer(&mut to, value)?;
-    to.write_all(b"\n")?;
-    to.flush()
-}
-
-#[derive(Deserialize)]
-struct Head {
-    #[serde(default)]
-    format: String,
-    #[serde(default)]
-    version: u64,
-}
-
-/// The reason alone, without a text of the file that it may quote at any length.
-fn plain(error: &serde_json::Error) -> String {
-    use serde_json::error::Category;
-    let place = format!("line {}, column {}", error.line(), error.column());
-    match error.classify() {
-        Category::Eof => format!("it ends in the middle, at {place}"),
-        Category::Syntax => format!("no JSON at {place}"),
-        Category::Data | Category::Io => format!("at {place} something else than a profile has there"),
-    }
+    json::write(&rows::RowsOfAll::of(profile, choice), to)
 }

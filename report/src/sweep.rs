@@ -9,9 +9,11 @@
 
 pub mod args;
 mod baseline;
+mod check;
 mod collect;
 mod course;
 mod facts;
+pub mod file;
 mod findings;
 mod journal;
 mod judge;
@@ -20,6 +22,8 @@ mod one;
 pub mod outcome;
 mod progress;
 mod result;
+#[cfg(test)]
+pub mod sample;
 mod signatures;
 mod stacks;
 mod trace;

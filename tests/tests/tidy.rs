@@ -34,7 +34,15 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("dashmap", &["report/src/names.rs"]),
     ("flate2", &["report/src/names/content.rs"]),
     ("gimli", &["report/src/names/lines.rs", "report/src/names/units.rs"]),
-    ("jsonschema", &["report/src/profile/tests.rs", "tests/tests/endings.rs", "tests/tests/running/command.rs"]),
+    (
+        "jsonschema",
+        &[
+            "report/src/profile/tests.rs",
+            "report/src/sweep/file.rs",
+            "tests/tests/endings.rs",
+            "tests/tests/running/command.rs",
+        ],
+    ),
     ("libm", &["shim/hot/src/sample.rs"]),
     ("object", &["report/src/names/elf.rs", "tests/tests/binary.rs"]),
     ("parking_lot", &["report/src/names.rs"]),
@@ -45,7 +53,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     (
         "serde",
         &[
-            "report/src/profile.rs",
+            "report/src/json.rs",
             "report/src/profile/leaks.rs",
             "report/src/profile/model.rs",
             "report/src/profile/rows.rs",
@@ -55,7 +63,13 @@ const OWNERS: &[(&str, &[&str])] = &[
     ),
     (
         "serde_json",
-        &["report/src/profile.rs", "report/src/profile/tests.rs", "tests/bench/src/json.rs", "tests/src/profile.rs"],
+        &[
+            "report/src/json.rs",
+            "report/src/profile/tests.rs",
+            "report/src/sweep/file.rs",
+            "tests/bench/src/json.rs",
+            "tests/src/profile.rs",
+        ],
     ),
 ];
 

@@ -6,9 +6,9 @@
 //! ```
 
 use memtrace_wire::verdict::Verdict;
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 
-use super::model::{from_hex, to_hex};
+use crate::json::{from_hex, some_from_hex, some_to_hex, to_hex};
 
 /// One check for leaks.
 #[derive(Serialize, Deserialize, Clone, PartialEq, Debug, Default)]
@@ -253,17 +253,4 @@ impl Kind {
             Kind::Suppressed => Verdict::Suppressed,
         }
     }
-}
-
-fn some_to_hex<S: Serializer>(number: &Option<u64>, serializer: S) -> Result<S::Ok, S::Error> {
-    match number {
-        Some(number) => to_hex(number, serializer),
-        None => serializer.serialize_none(),
-    }
-}
-
-fn some_from_hex<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
-    #[derive(Deserialize)]
-    struct Hex(#[serde(deserialize_with = "from_hex")] u64);
-    Ok(Option::<Hex>::deserialize(deserializer)?.map(|hex| hex.0))
 }

@@ -11,9 +11,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 
 use super::leaks::{Check, Suppression};
+use crate::json::{from_hex, to_hex};
 
 /// `Profile::format`.
 pub const FORMAT: &str = "memtrace-profile";
@@ -287,16 +288,4 @@ pub struct Fault {
     pub thread: Option<u32>,
     /// Place in `stacks`.
     pub stack: u32,
-}
-
-/// JSON's numbers are floating point to many readers: addresses are text.
-pub fn to_hex<S: Serializer>(number: &u64, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_str(&format_args!("{number:#x}"))
-}
-
-/// What `to_hex` wrote.
-pub fn from_hex<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
-    let text = String::deserialize(deserializer)?;
-    let digits = text.strip_prefix("0x").unwrap_or_default();
-    u64::from_str_radix(digits, 16).map_err(|_| serde::de::Error::custom("expected a hexadecimal number `0x…`"))
 }

@@ -12,6 +12,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::outcome::Outcome;
+use crate::json::{from_hex, some_from_hex, some_to_hex, to_hex};
 
 /// Raised whenever a reader of the older version would misunderstand.
 pub const VERSION: u32 = 1;
@@ -105,6 +106,7 @@ pub struct Frame {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub module: Option<String>,
     /// Where in its file, as the file counts; of a return address the byte before it.
+    #[serde(serialize_with = "to_hex", deserialize_with = "from_hex")]
     pub offset: u64,
     /// Whether the call was inlined into the next frame.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
@@ -228,6 +230,7 @@ pub struct Crash {
     pub signal: i32,
     /// The address that was used, where the signal says one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(serialize_with = "some_to_hex", deserialize_with = "some_from_hex")]
     pub address: Option<u64>,
     /// The function, as far as it is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
