@@ -50,11 +50,6 @@ impl Head {
 }
 
 impl Format {
-    /// Reads a file of this format.
-    pub fn read<T: DeserializeOwned>(&self, bytes: &[u8], what: &str) -> Result<T, Error> {
-        self.read_behind(&Head::of(bytes, what, self.noun)?, bytes, what)
-    }
-
     /// Reads a file whose head is known already.
     pub fn read_behind<T: DeserializeOwned>(&self, head: &Head, bytes: &[u8], what: &str) -> Result<T, Error> {
         if head.format != self.name {

@@ -13,6 +13,7 @@
 mod cli;
 mod end;
 mod error;
+mod input;
 mod json;
 mod leaks;
 mod man;

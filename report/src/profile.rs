@@ -26,23 +26,19 @@ pub mod sample;
 mod tests;
 
 use std::collections::HashMap;
-use std::fs::File;
-use std::io::{self, Read, Write};
-use std::path::Path;
+use std::io::{self, Write};
 use std::rc::Rc;
 
-use crate::error::{Error, cannot_open};
-use crate::json::{self, Format};
+use crate::error::Error;
+use crate::json::{self, Format, Head};
 use crate::names::Places;
-use crate::recording::{self, Recording};
+use crate::recording::Recording;
 use crate::views::Choice;
 pub use hidden::{Suppress, is_own_bad, rule_kind};
 #[cfg(test)]
 pub use model::{Fault, Warning};
 pub use model::{Frame, Process, Profile, Site};
 
-/// Enough to see what a file is.
-const START_BYTES: u64 = 64;
 /// How a profile says what it is.
 pub const FORMAT: Format = Format { noun: "profile", name: model::FORMAT, version: model::VERSION };
 
@@ -82,31 +78,15 @@ impl Profile {
         json::write(self, to)
     }
 
-    /// Reads a profile, or makes one of a recording. In a profile `suppress` hides row by row: see `Profile::hide`.
-    pub fn read(path: &Path, suppress: Option<Rc<Suppress>>) -> Result<Profile, Error> {
-        let cannot_open = |cause| cannot_open(path, cause);
-        let mut file = File::open(path).map_err(cannot_open)?;
-        let mut bytes = Vec::new();
-        Read::by_ref(&mut file).take(START_BYTES).read_to_end(&mut bytes).map_err(cannot_open)?;
-        if recording::is_recording(&bytes) {
-            let recording = Recording::from_file(file, &format!("recording `{}`", path.display()))?;
-            return Profile::build(&recording, &Options { suppress, ..Options::default() });
-        }
-        if !json::is_json(&bytes) {
-            let found = "neither a profile nor a recording of memtrace";
-            return Err(Error::read(format!("`{}`", path.display()), found));
-        }
-        let bytes = json::rest(bytes, file, path)?;
-        let mut profile = Profile::from_json(&bytes, &format!("profile `{}`", path.display()))?;
-        if let Some(suppress) = suppress {
-            profile.hide(&suppress);
-        }
-        Ok(profile)
+    /// Reads a profile from its JSON.
+    #[cfg(test)]
+    pub fn from_json(bytes: &[u8], what: &str) -> Result<Profile, Error> {
+        Profile::read_behind(&Head::of(bytes, what, FORMAT.noun)?, bytes, what)
     }
 
-    /// Reads a profile from its JSON.
-    pub fn from_json(bytes: &[u8], what: &str) -> Result<Profile, Error> {
-        let profile: Profile = FORMAT.read(bytes, what)?;
+    /// Reads a profile whose head is known already.
+    pub fn read_behind(head: &Head, bytes: &[u8], what: &str) -> Result<Profile, Error> {
+        let profile: Profile = FORMAT.read_behind(head, bytes, what)?;
         match check::first_fault(&profile) {
             Some(fault) => Err(Error::read(what, fault)),
             None => Ok(profile),

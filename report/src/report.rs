@@ -1,4 +1,4 @@
-//! `memtrace report`: a profile or a recording, read again.
+//! `memtrace report`: a profile, a recording or a sweep, read again.
 
 use std::collections::BTreeSet;
 use std::io::{self, BufWriter, IsTerminal, Write};
@@ -9,8 +9,11 @@ use clap::builder::{PossibleValuesParser, TypedValueParser, ValueParser};
 use memtrace_wire::leaks::Kinds;
 
 use crate::error::Error;
+use crate::input::Input;
 use crate::profile::{self, Profile, Suppress};
 use crate::rules::{self, Syntax};
+use crate::sweep;
+use crate::sweep::model::Sweep;
 use crate::text::{self, Request, Style};
 use crate::views::tree::Direction;
 use crate::views::{self, By, Choice, Sort, leaks};
@@ -22,7 +25,7 @@ const TOP: usize = 50;
 /// What `memtrace report` takes.
 #[derive(clap::Args, Debug)]
 pub struct ReportArgs {
-    /// Profile (JSON) or recording.
+    /// Profile or sweep (JSON), or recording.
     file: PathBuf,
     /// Largest first by: live bytes, total bytes, bytes at the peak, number of allocations, temporary ones.
     #[arg(long, value_parser = sort(), default_value = "live")]
@@ -100,7 +103,10 @@ fn top(word: &str) -> Result<Top, String> {
 
 /// The body of the command.
 pub fn command(args: &ReportArgs) -> Result<ExitCode, Error> {
-    let mut profile = Profile::read(&args.file, Suppress::of_option(&args.suppressions)?)?;
+    let mut profile = match Input::read(&args.file, Suppress::of_option(&args.suppressions)?)? {
+        Input::Profile(profile) => profile,
+        Input::Sweep(sweep) => return report_sweep(&sweep, args),
+    };
     if let Some(pid) = args.process {
         let pids: Vec<String> = profile.processes.iter().map(|process| process.pid.to_string()).collect();
         profile.processes.retain(|process| process.pid == pid);
@@ -129,28 +135,60 @@ pub fn command(args: &ReportArgs) -> Result<ExitCode, Error> {
         (false, true) => Some(Direction::BottomUp),
         (false, false) => None,
     };
+    print(|style, to| match (args.format.as_str(), args.by) {
+        ("json", By::Stack) => {
+            profile.processes = profile.processes.iter().map(|process| views::restricted(process, &choice)).collect();
+            profile.write_json(to)
+        }
+        ("json", _) => profile::write_rows(&profile, &choice, to),
+        ("valgrind-xml", _) => xml::write(&profile, args.show, &choice, to).map(|_| ()),
+        _ => match args.suppress {
+            Some(syntax) => rules::write(&profile, syntax, args.show, &choice, to),
+            None if args.why.is_some() => text::why(&profile, &choice, to),
+            None => text::report(&profile, &Request { choice, show: args.show, tree, style }, to),
+        },
+    })
+}
+
+/// Prints on stdout what `write` writes.
+fn print(write: impl FnOnce(Style, &mut dyn Write) -> io::Result<()>) -> Result<ExitCode, Error> {
     let stdout = io::stdout().lock();
     let style = Style { is_coloured: is_coloured(stdout.is_terminal(), |name| std::env::var(name).ok()) };
     let mut to = BufWriter::new(stdout);
-    let written = match (args.format.as_str(), args.by) {
-        ("json", By::Stack) => {
-            profile.processes = profile.processes.iter().map(|process| views::restricted(process, &choice)).collect();
-            profile.write_json(&mut to)
-        }
-        ("json", _) => profile::write_rows(&profile, &choice, &mut to),
-        ("valgrind-xml", _) => xml::write(&profile, args.show, &choice, &mut to).map(|_| ()),
-        _ => match args.suppress {
-            Some(syntax) => rules::write(&profile, syntax, args.show, &choice, &mut to),
-            None if args.why.is_some() => text::why(&profile, &choice, &mut to),
-            None => text::report(&profile, &Request { choice, show: args.show, tree, style }, &mut to),
-        },
-    };
+    let written = write(style, &mut to);
     match written.and_then(|()| to.flush()) {
         // Whoever reads has seen enough.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(ExitCode::SUCCESS),
         Err(cause) => Err(Error::CannotWrite { path: "stdout".into(), cause }),
         Ok(()) => Ok(ExitCode::SUCCESS),
     }
+}
+
+/// A sweep has rows of its own: what chooses and sorts those of a profile is refused.
+fn report_sweep(sweep: &Sweep, args: &ReportArgs) -> Result<ExitCode, Error> {
+    let given = [
+        ("--sort", args.sort != Sort::Live),
+        ("--top", args.top.is_some()),
+        ("--filter", args.filter.is_some()),
+        ("--by", args.by != By::Stack),
+        ("--top-down", args.top_down),
+        ("--bottom-up", args.bottom_up),
+        ("--format valgrind-xml", args.format == "valgrind-xml"),
+        ("--min-bytes", args.min_bytes > 0),
+        ("--show", args.show.is_some()),
+        ("--why", args.why.is_some()),
+        ("--suppressions", !args.suppressions.is_empty()),
+        ("--suppress", args.suppress.is_some()),
+        ("--process", args.process.is_some()),
+    ];
+    if let Some((option, _)) = given.iter().find(|(_, is_given)| *is_given) {
+        let file = args.file.display();
+        return Err(Error::Usage { found: format!("`{option}` is for profiles, and `{file}` is a sweep") });
+    }
+    print(|style, to| match args.format.as_str() {
+        "json" => sweep::file::write(sweep, to),
+        _ => sweep::text::report(sweep, style, to),
+    })
 }
 
 /// A document holds one process, and only leaks.

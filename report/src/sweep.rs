@@ -26,6 +26,7 @@ mod result;
 pub mod sample;
 mod signatures;
 mod stacks;
+pub mod text;
 mod trace;
 mod worker;
 mod written;

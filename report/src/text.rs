@@ -17,6 +17,7 @@ mod leaks;
 mod number;
 mod processes;
 mod rows;
+mod signal;
 mod summary;
 mod why;
 
@@ -32,9 +33,10 @@ use crate::profile::{Process, Profile};
 use crate::views::tree::Direction;
 use crate::views::{Choice, base_name};
 pub use escape::Safe;
-pub use frame::Lines;
+pub use frame::{Call, Lines, mark};
 pub use leaks::{head, lost, words};
-pub use number::{parse_bytes, thousands};
+pub use number::{bytes, bytes_in, count, parse_bytes, thousands};
+pub use signal::signal;
 pub use why::{way, why};
 
 /// How text is set.
@@ -46,7 +48,7 @@ pub struct Style {
 
 impl Style {
     /// The numbers that one looks for.
-    fn strong(self) -> (&'static str, &'static str) {
+    pub fn strong(self) -> (&'static str, &'static str) {
         if self.is_coloured { ("\x1b[1m", "\x1b[0m") } else { ("", "") }
     }
 }

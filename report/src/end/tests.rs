@@ -106,7 +106,8 @@ fn out_and_json_name_files_by_their_patterns() {
     assert_eq!(printed(target(&[&out, &json], 2)), (String::new(), true));
     let text = std::fs::read_to_string(folder.join("app.77.txt")).unwrap();
     assert!(text.starts_with("memtrace: app (pid 77)\n"), "{text}");
-    assert_eq!(Profile::read(&folder.join("app.json"), None).unwrap().processes.len(), 1);
+    let json = std::fs::read(folder.join("app.json")).unwrap();
+    assert_eq!(Profile::from_json(&json, "x").unwrap().processes.len(), 1);
     // The second run goes beside the first.
     printed(target(&[&out], 2));
     assert!(folder.join("app.77.txt.77").exists());

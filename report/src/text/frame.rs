@@ -7,6 +7,38 @@ use super::escape::Safe;
 use crate::profile::{Frame, Process};
 use crate::views::base_name;
 
+/// A frame, as it is told.
+#[derive(Clone, Copy, Default)]
+pub struct Call<'t> {
+    /// Demangled.
+    pub function: Option<&'t str>,
+    /// Path of the source file.
+    pub file: Option<&'t str>,
+    /// Its line.
+    pub line: Option<u32>,
+    /// Path of the module.
+    pub module: Option<&'t str>,
+    /// Where in the module; without one an address.
+    pub offset: u64,
+}
+
+impl Display for Call<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", Safe(self.function.unwrap_or("???")))?;
+        match (self.file, self.line, self.module) {
+            (Some(file), Some(line), _) => write!(f, " ({}:{line})", Safe(base_name(file))),
+            (Some(file), None, _) => write!(f, " ({})", Safe(base_name(file))),
+            (None, _, Some(module)) => write!(f, " ({}+{:#x})", Safe(base_name(module)), self.offset),
+            (None, _, None) => write!(f, " ({:#x})", self.offset),
+        }
+    }
+}
+
+/// What stands before a frame: the first of a stack, or another.
+pub fn mark(place: usize) -> &'static str {
+    if place == 0 { "    at " } else { "    by " }
+}
+
 /// A frame of a process.
 struct Line<'p> {
     process: &'p Process,
@@ -20,16 +52,15 @@ impl Display for Line<'_> {
         if frame.kind == "cut" {
             return write!(f, "[cut: {}]", Safe(function.unwrap_or("unknown reason")));
         }
-        write!(f, "{}", Safe(function.unwrap_or("???")))?;
         let module = frame.module.and_then(|module| self.process.modules.get(module as usize));
-        match (&frame.file, module) {
-            (Some(file), _) => match frame.line {
-                Some(line) => write!(f, " ({}:{line})", Safe(base_name(file))),
-                None => write!(f, " ({})", Safe(base_name(file))),
-            },
-            (None, Some(module)) => write!(f, " ({}+{:#x})", Safe(base_name(&module.path)), frame.offset),
-            (None, None) => write!(f, " ({:#x})", frame.offset),
-        }
+        let call = Call {
+            function,
+            file: frame.file.as_deref(),
+            line: frame.line,
+            module: module.map(|module| module.path.as_str()),
+            offset: frame.offset,
+        };
+        call.fmt(f)
     }
 }
 
@@ -61,7 +92,7 @@ impl<'p> Lines<'p> {
             if line.is_empty() {
                 *line = format!("{}\n", Line { process, frame });
             }
-            to.write_all(if place == 0 { b"    at " } else { b"    by " })?;
+            to.write_all(mark(place).as_bytes())?;
             to.write_all(line.as_bytes())?;
         }
         Ok(())
