@@ -61,7 +61,7 @@ mod tests {
     #[test]
     fn a_file_says_itself_what_it_is() {
         let path = std::env::temp_dir().join(format!("memtrace-input-{}.json", std::process::id()));
-        let mut read = |bytes: &[u8]| {
+        let read = |bytes: &[u8]| {
             std::fs::write(&path, bytes).unwrap();
             let input = Input::read(&path, None);
             std::fs::remove_file(&path).unwrap();
@@ -73,7 +73,7 @@ mod tests {
         let profile = br#" {"format":"memtrace-profile","version":1,"tool":{"name":"memtrace","version":"0"},
             "processes_lost":0,"processes":[]}"#;
         assert!(matches!(read(profile), Ok(Input::Profile(_))));
-        let mut message = |bytes: &[u8]| read(bytes).err().map(|error| error.to_string()).unwrap_or_default();
+        let message = |bytes: &[u8]| read(bytes).err().map(|error| error.to_string()).unwrap_or_default();
         assert!(message(b"x").contains("neither a profile, a sweep nor a recording of memtrace"));
         assert!(message(b"{}").contains("expected format `memtrace-profile`"));
         assert!(message(b"").contains("it is empty, expected a profile"));

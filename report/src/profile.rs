@@ -38,6 +38,7 @@ pub use hidden::{Suppress, is_own_bad, rule_kind};
 #[cfg(test)]
 pub use model::{Fault, Warning};
 pub use model::{Frame, Process, Profile, Site};
+pub use time::date;
 
 /// How a profile says what it is.
 pub const FORMAT: Format = Format { noun: "profile", name: model::FORMAT, version: model::VERSION };

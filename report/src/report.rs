@@ -14,6 +14,7 @@ use crate::profile::{self, Profile, Suppress};
 use crate::rules::{self, Syntax};
 use crate::sweep;
 use crate::sweep::model::Sweep;
+use crate::sweep::policy::{Day, Policy};
 use crate::text::{self, Request, Style};
 use crate::views::tree::Direction;
 use crate::views::{self, By, Choice, Sort, leaks};
@@ -71,6 +72,9 @@ pub struct ReportArgs {
         value_parser = syntax(), conflicts_with_all = ["by", "format", "top_down", "bottom_up", "sort", "why"]
     )]
     suppress: Option<Syntax>,
+    /// Policy for the findings of a sweep (TOML): rules `allow`, `known` and `ignore`, each with its reason.
+    #[arg(long, value_name = "FILE")]
+    policy: Option<PathBuf>,
     /// Only the process with this pid.
     #[arg(long, value_name = "PID")]
     process: Option<u32>,
@@ -105,8 +109,12 @@ fn top(word: &str) -> Result<Top, String> {
 pub fn command(args: &ReportArgs) -> Result<ExitCode, Error> {
     let mut profile = match Input::read(&args.file, Suppress::of_option(&args.suppressions)?)? {
         Input::Profile(profile) => profile,
-        Input::Sweep(sweep) => return report_sweep(&sweep, args),
+        Input::Sweep(sweep) => return report_sweep(*sweep, args),
     };
+    if args.policy.is_some() {
+        let found = format!("`--policy` is for sweeps, and `{}` is none", args.file.display());
+        return Err(Error::Usage { found });
+    }
     if let Some(pid) = args.process {
         let pids: Vec<String> = profile.processes.iter().map(|process| process.pid.to_string()).collect();
         profile.processes.retain(|process| process.pid == pid);
@@ -165,7 +173,7 @@ fn print(write: impl FnOnce(Style, &mut dyn Write) -> io::Result<()>) -> Result<
 }
 
 /// A sweep has rows of its own: what chooses and sorts those of a profile is refused.
-fn report_sweep(sweep: &Sweep, args: &ReportArgs) -> Result<ExitCode, Error> {
+fn report_sweep(mut sweep: Sweep, args: &ReportArgs) -> Result<ExitCode, Error> {
     let given = [
         ("--sort", args.sort != Sort::Live),
         ("--top", args.top.is_some()),
@@ -185,9 +193,13 @@ fn report_sweep(sweep: &Sweep, args: &ReportArgs) -> Result<ExitCode, Error> {
         let file = args.file.display();
         return Err(Error::Usage { found: format!("`{option}` is for profiles, and `{file}` is a sweep") });
     }
+    if let Some(policy) = &args.policy {
+        let notes = Policy::read(policy)?.apply(&mut sweep, Day::today());
+        sweep.notes.extend(notes);
+    }
     print(|style, to| match args.format.as_str() {
-        "json" => sweep::file::write(sweep, to),
-        _ => sweep::text::report(sweep, style, to),
+        "json" => sweep::file::write(&sweep, to),
+        _ => sweep::text::report(&sweep, style, to),
     })
 }
 

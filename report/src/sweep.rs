@@ -20,6 +20,7 @@ mod judge;
 pub mod model;
 mod one;
 pub mod outcome;
+pub mod policy;
 mod progress;
 mod result;
 #[cfg(test)]

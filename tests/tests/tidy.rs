@@ -59,6 +59,7 @@ const OWNERS: &[(&str, &[&str])] = &[
             "report/src/profile/rows.rs",
             "report/src/sweep/model.rs",
             "report/src/sweep/outcome.rs",
+            "report/src/sweep/policy/parse.rs",
         ],
     ),
     (
@@ -71,6 +72,7 @@ const OWNERS: &[(&str, &[&str])] = &[
             "tests/src/profile.rs",
         ],
     ),
+    ("toml", &["report/src/sweep/policy/parse.rs"]),
 ];
 
 /// Folders and files in which `unsafe` may stand: what touches the target's memory, tables and mappings, and the

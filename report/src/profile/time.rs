@@ -10,7 +10,7 @@ pub fn rfc3339(ns: u64) -> String {
 }
 
 /// Year, month and day of a day since 1970-01-01. Years are counted from March, so that the leap day is the last.
-fn date(days: u64) -> (u64, u64, u64) {
+pub fn date(days: u64) -> (u64, u64, u64) {
     const DAYS_IN_400_YEARS: u64 = 146_097;
     let days = days + 719_468; // Since 0000-03-01.
     let (cycle, day) = (days / DAYS_IN_400_YEARS, days % DAYS_IN_400_YEARS);
