@@ -225,12 +225,13 @@ fn is_same(recorded: &[u8], found: &[u8]) -> bool {
     }
 }
 
-/// Where a file has a function of this name, as the file counts.
+/// Where a file has a function, or data, of this name, as the file counts.
 pub fn exported(path: &Path, name: &str) -> Option<u64> {
     let file = ElfFile::open(path)?;
     let tables = file.symbol_tables();
     tables.iter().find_map(|table| {
-        file.functions(table).find(|symbol| symbol.name == name.as_bytes()).map(|symbol| symbol.address)
+        let mut symbols = file.functions(table).chain(file.data(table));
+        symbols.find(|symbol| symbol.name == name.as_bytes()).map(|symbol| symbol.address)
     })
 }
 

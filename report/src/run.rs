@@ -186,14 +186,18 @@ fn summary(numbers: &str, process_count: usize, written: &[Written], living_coun
     text
 }
 
-/// The path as a shell takes it.
+/// The path as a shell takes it, and as no option.
 pub fn quoted(path: &str) -> String {
+    if path.starts_with('-') { word(&format!("./{path}")) } else { word(path) }
+}
+
+/// Any text as one word for a shell.
+pub fn word(text: &str) -> String {
     let is_plain = |letter: char| letter.is_alphanumeric() || "/._-+,:@%=".contains(letter);
-    if path.chars().all(is_plain) && !path.starts_with('-') {
-        return path.to_owned();
+    if !text.is_empty() && text.chars().all(is_plain) {
+        return text.to_owned();
     }
-    let here = if path.starts_with('-') { "./" } else { "" };
-    format!("'{here}{}'", path.replace('\'', r"'\''"))
+    format!("'{}'", text.replace('\'', r"'\''"))
 }
 
 /// Ends this process as the target ended.
@@ -238,6 +242,7 @@ mod tests {
     fn a_path_is_quoted_for_the_shell_where_it_must_be() {
         assert_eq!(quoted("a/b-1.json"), "a/b-1.json");
         assert_eq!(quoted("it's"), r"'it'\''s'");
-        assert_eq!(quoted("-x"), "'./-x'");
+        assert_eq!(quoted("-x"), "./-x");
+        assert_eq!((word("-x"), word(""), word("a b")), ("-x".into(), "''".into(), "'a b'".into()));
     }
 }

@@ -10,7 +10,7 @@ use super::model::{self, Baseline, Coverage, End, FORMAT, Finding, Repeat, Run, 
 use super::one::{Subject, shown};
 use super::stacks::Stacks;
 use crate::error::Error;
-use crate::run::quoted;
+use crate::run::{quoted, word};
 
 /// The whole result.
 pub fn build(
@@ -116,7 +116,7 @@ pub fn repeat(args: &SweepArgs, subject: &Subject, task: &Task, id: &str) -> Rep
     let file = quoted(&super::file_of(&args.output, &subject.target).to_string_lossy());
     let mut plain: Vec<String> = task.settings();
     plain.push(format!("LD_PRELOAD={}", quoted(&subject.library.to_string_lossy())));
-    plain.extend(args.command.iter().map(|argument| quoted(&shown(argument))));
+    plain.extend(args.command.iter().map(|argument| word(&shown(argument))));
     Repeat {
         memtrace: format!("memtrace repro {id} --from {file}"),
         gdb: format!("memtrace repro {id} --from {file} --gdb"),

@@ -13,7 +13,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use memtrace_wire::layout::BEGUN;
+use memtrace_wire::layout::{BEGUN, TRACER_STACK_BYTES};
 
 use super::collect::{Seen, Taken};
 use super::facts::Crash;
@@ -27,8 +27,6 @@ use crate::sys::{self, Pid};
 /// The function of the library that takes a stack, and the end of the memory that it may run on.
 const ENTRY: &str = "memtrace_stack_here";
 const STACK: &str = "memtrace_tracer_stack";
-/// Bytes of that memory which are used.
-const STACK_BYTES: u64 = 60 << 10;
 /// How long a stack may take.
 const STACK_PATIENCE: Duration = Duration::from_secs(1);
 /// How long processes may live on that the program has left.
@@ -198,7 +196,7 @@ impl<'l> Watch<'l> {
         let (Some(library), Some(base), Ok(thread)) = (self.library, base, Stopped::standing(tid)) else {
             return (None, false);
         };
-        let end = base + library.stack + STACK_BYTES;
+        let end = base + library.stack + TRACER_STACK_BYTES as u64;
         let node = thread.call(base + library.entry, &thread.place(), 0, BEGUN, STACK_PATIENCE, Some(end));
         (node.ok().filter(|&node| node != 0).and_then(|node| u32::try_from(node).ok()), true)
     }
