@@ -9,6 +9,7 @@
 pub mod alive;
 pub mod ask;
 pub mod crash;
+mod dying;
 mod elf;
 pub mod environment;
 mod keeper;
@@ -66,7 +67,7 @@ pub fn command(arguments: &RunArgs) -> Result<ExitCode, Error> {
     let announce = |pid| {
         keeper.tell(&Note::Started(pid));
         // Before exec: a short target would be over.
-        watch = arguments.crash.then(|| Watch::begin(pid, &target));
+        watch = arguments.crash.then(|| Watch::begin(pid, &target, &recording));
     };
     let pid = match sys::start(&program, &held, announce) {
         Ok(pid) => pid,

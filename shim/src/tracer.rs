@@ -7,8 +7,10 @@
 
 use core::arch::naked_asm;
 use core::cell::UnsafeCell;
+use core::ffi::CStr;
 use memtrace_cold::{Ending, Own};
 use memtrace_hot::unwind::stopped::Held;
+use memtrace_wire::dead::Dead;
 use memtrace_wire::layout::{BEGUN, Cause, TRACER_STACK_BYTES};
 use memtrace_wire::{settings, sys};
 
@@ -56,6 +58,30 @@ tracer_entry! {
     /// # Safety
     /// `words` is what the thread held: rip, rsp, rbp, rbx, r12 to r15; `number` is 0.
     memtrace_stack_here(Held) => stack_for_command
+}
+
+/// The launcher has given this process the memory of one that a signal ends: checks it, and ends.
+///
+/// # Safety
+/// `dead` is what it points to, and so are its own pointers.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn memtrace_check_dead(dead: *const Dead) -> ! {
+    // SAFETY: by this function's contract.
+    let Dead { pid, maps, threads, count } = unsafe { *dead };
+    // SAFETY: as above.
+    let (threads, maps) = unsafe { (core::slice::from_raw_parts(threads, count as usize), CStr::from_ptr(maps)) };
+    // A fork child that has not begun anew has no tables.
+    let is_own =
+        start::is_own_process() && HOT.store.process().is_some_and(|process| u64::from(process.pid.get()) == pid);
+    // The end that it had come to was looked at.
+    if is_own && HOT.store.is_shared() && !sys::is_sealed() && !end::is_finished() {
+        let settings = settings::parse(start::own_variables());
+        memtrace_cold::check_dead(&end::ending(&settings, None), pid, threads, maps);
+    }
+    loop {
+        // SAFETY: ends this process.
+        unsafe { sys::call(libc::SYS_exit_group, 0, 0, 0, 0) };
+    }
 }
 
 extern "C" fn check_for_command(held: &Held, cause: u32) -> i64 {

@@ -10,6 +10,8 @@ mod command;
 mod frames;
 #[path = "running/itself.rs"]
 mod itself;
+#[path = "running/killed.rs"]
+mod killed;
 #[path = "running/ladder.rs"]
 mod ladder;
 #[path = "running/pause.rs"]

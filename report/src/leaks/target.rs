@@ -39,22 +39,7 @@ impl Target {
     pub fn find(pid: u32) -> Result<Target, Error> {
         let what = || format!("process {pid}");
         let thread = living_thread(pid).ok_or_else(|| Error::read(what(), "there is none"))?;
-        let maps = fs::read(format!("/proc/{pid}/task/{thread}/maps")).map_err(|cause| match cause.kind() {
-            io::ErrorKind::NotFound => Error::read(what(), "there is none"),
-            _ => Error::read(what(), format!("its mappings: {}", crate::error::words(&cause))),
-        })?;
-        let library = maps.split(|&byte| byte == b'\n').find_map(library_of);
-        let Some((start, path)) = library else {
-            return Err(Error::read(
-                what(),
-                "memtrace is not in it, expected one that was started with libmemtrace.so",
-            ));
-        };
-        // As the process sees it: it may be in a container.
-        let seen =
-            PathBuf::from(format!("/proc/{pid}/task/{thread}/root")).join(path.strip_prefix("/").unwrap_or(&path));
-        let entry = names::exported(&seen, ENTRY)
-            .ok_or_else(|| Error::read(what(), "its libmemtrace.so is of another version"))?;
+        let entry = function(pid, thread, ENTRY)?;
         let variables = fs::read(format!("/proc/{pid}/task/{thread}/environ")).unwrap_or_default();
         let launcher = variables.split(|&byte| byte == 0).find_map(|variable| {
             let value = std::str::from_utf8(variable.strip_prefix(b"MEMTRACE_RUN=")?).ok()?;
@@ -66,7 +51,7 @@ impl Target {
         });
         let failed = |cause| Error::System { what: "cannot open the recording", cause };
         let launcher = launcher.transpose().map_err(failed)?;
-        Ok(Target { pid, thread, entry: start + entry, launcher })
+        Ok(Target { pid, thread, entry, launcher })
     }
 
     /// Checks, and gives the recording with what was found. The process stands still until it is copied. Where it may be
@@ -145,6 +130,24 @@ impl Target {
     pub fn is_alive(&self) -> bool {
         living_thread(self.pid).is_some()
     }
+}
+
+/// Where a function of the library stands in a process.
+pub fn function(pid: u32, thread: Pid, name: &str) -> Result<u64, Error> {
+    let what = || format!("process {pid}");
+    let maps = fs::read(format!("/proc/{pid}/task/{thread}/maps")).map_err(|cause| match cause.kind() {
+        io::ErrorKind::NotFound => Error::read(what(), "there is none"),
+        _ => Error::read(what(), format!("its mappings: {}", crate::error::words(&cause))),
+    })?;
+    let library = maps.split(|&byte| byte == b'\n').find_map(library_of);
+    let Some((start, path)) = library else {
+        return Err(Error::read(what(), "memtrace is not in it, expected one that was started with libmemtrace.so"));
+    };
+    // As the process sees it: it may be in a container.
+    let seen = PathBuf::from(format!("/proc/{pid}/task/{thread}/root")).join(path.strip_prefix("/").unwrap_or(&path));
+    let at =
+        names::exported(&seen, name).ok_or_else(|| Error::read(what(), "its libmemtrace.so is of another version"))?;
+    Ok(start + at)
 }
 
 /// The first of a process's threads that has not ended.

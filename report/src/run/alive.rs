@@ -13,7 +13,7 @@ use memtrace_wire::layout::{End, ProcessHeader};
 use crate::sys::{self, Pid};
 
 /// How the recording is named in /proc/<pid>/maps, by memfd_create(2).
-const MAPPED_NAME: &str = "/memfd:memtrace (deleted)";
+pub const MAPPED_NAME: &str = "/memfd:memtrace (deleted)";
 /// How long a process is left alone that we cannot wait for.
 const PAUSE: Duration = Duration::from_millis(200);
 

@@ -1,4 +1,5 @@
-//! `memtrace run --crash`: a check at the death of each process by a signal.
+//! `memtrace run --crash`: a check at the death of each process by a signal. SIGKILL, and more than one thread: see
+//! `dying`.
 //!
 //! The launcher traces its target and what that starts. A signal that is about to kill a process stops it first; then
 //! its thread begins a check as for `memtrace leaks`, and dies as it would have without.
@@ -16,6 +17,8 @@ use std::time::{Duration, Instant};
 use memtrace_wire::layout::Cause;
 
 use super::alive::exists;
+use super::dying::{self, Dying};
+use super::memfd::Recording;
 use super::target::Target as Command;
 use super::wait::Ended;
 use crate::leaks::target::Target;
@@ -37,23 +40,25 @@ pub struct Watch {
     sent_again: HashMap<Pid, About>,
     /// Copies that are searched.
     copies: Vec<Pid>,
+    dying: Dying,
     /// Whether the target is stopped as a whole.
     pub is_stopped: bool,
 }
 
 impl Watch {
     /// Traces a target that has just been started. `Err`: what is in the way.
-    pub fn begin(target: Pid, command: &Command) -> Result<Watch, String> {
+    pub fn begin(target: Pid, command: &Command, recording: &Recording) -> Result<Watch, String> {
         if TRACERS.iter().any(|&name| command.name == name) {
             return Err(format!("{} traces programs itself", command.name.display()));
         }
-        match trace::follow(target) {
-            Ok(()) => Ok(Watch {
+        match trace::follow(target).and_then(|()| recording.file()) {
+            Ok(file) => Ok(Watch {
                 target,
                 tasks: HashSet::from([target]),
                 checked: HashSet::new(),
                 sent_again: HashMap::new(),
                 copies: Vec::new(),
+                dying: Dying::new(file),
                 is_stopped: false,
             }),
             Err(cause) => Err(format!("ptrace was refused: {}", crate::error::words(&cause))),
@@ -98,13 +103,37 @@ impl Watch {
                 self.is_stopped |= tid == self.target;
                 trace::listen(tid);
             }
-            Event::Exiting | Event::Other => {
+            Event::Other => {
                 self.is_stopped &= tid != self.target;
                 trace::go_on(tid, 0);
             }
             Event::Signal(signal) => self.signal(tid, signal),
+            Event::Exiting(status) => self.exiting(tid, status),
         }
         None
+    }
+
+    /// Until when threads may be held; `None`: none is.
+    pub fn patience(&self) -> Option<Instant> {
+        self.dying.any().then(|| Instant::now() + dying::HOLD)
+    }
+
+    /// No thread is held any longer.
+    pub fn give_up(&mut self) {
+        // What comes to its end later is not all of such a process.
+        self.checked.extend(self.dying.give_up());
+    }
+
+    /// A signal that was seen before has had its check.
+    fn exiting(&mut self, tid: Pid, status: i32) {
+        self.is_stopped &= tid != self.target;
+        let pid = process_of(tid);
+        if !libc::WIFSIGNALED(status) || self.checked.contains(&pid) {
+            return trace::go_on(tid, 0);
+        }
+        // Threads that were just being made when they were killed have not been told of, and stop all the same.
+        self.tasks.extend(dying::threads_of(pid));
+        self.dying.add(pid, tid);
     }
 
     fn signal(&mut self, tid: Pid, signal: i32) {
@@ -113,7 +142,9 @@ impl Watch {
             return trace::go_on(tid, signal);
         }
         let pid = process_of(tid);
-        if !kills(tid, signal) || !self.checked.insert(pid) {
+        // A thread of the process could not read the registers of others, which are traced by this process.
+        let is_alone = dying::threads_of(pid).filter(|&tid| exists(tid)).count() == 1;
+        if !kills(tid, signal) || !is_alone || !self.checked.insert(pid) {
             return trace::go_on(tid, signal);
         }
         let (Ok(about), true) = (About::read(tid), self.check(pid, tid)) else {

@@ -73,8 +73,9 @@ pub fn watched(mut watch: Watch, target: Pid, mut answers: Answers) -> Result<En
         if watch.is_stopped && !was_stopped {
             stop_with(target);
         }
-        if let Some(signal) = sys::next_signal(HELD, None) {
-            pass_on(target, &signal);
+        match sys::next_signal(HELD, watch.patience()) {
+            Some(signal) => pass_on(target, &signal),
+            None => watch.give_up(),
         }
         wait_for_copies(target);
     }

@@ -145,7 +145,7 @@ impl<'l> Watch<'l> {
                 trace::go_on(tid, 0);
             }
             Event::GroupStop => trace::listen(tid),
-            Event::Exiting => {
+            Event::Exiting(_) => {
                 if tid == self.main {
                     self.descriptors = descriptors(tid);
                 }

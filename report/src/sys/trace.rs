@@ -5,6 +5,8 @@ use std::mem::MaybeUninit;
 use std::ptr;
 use std::time::{Duration, Instant};
 
+use memtrace_wire::dead;
+
 use super::{Pid, checked};
 
 const SET_MASK: libc::c_uint = 0x420b;
@@ -163,8 +165,8 @@ pub enum Event {
     Signal(i32),
     /// A signal stops its process.
     GroupStop,
-    /// It is about to end; its memory and descriptors are still there.
-    Exiting,
+    /// It ends, with this status of wait(2); its memory, registers and descriptors are still there.
+    Exiting(i32),
     /// Something else for which it stands still.
     Other,
 }
@@ -173,12 +175,12 @@ pub enum Event {
 const MAKERS: i32 =
     libc::PTRACE_O_TRACEFORK | libc::PTRACE_O_TRACEVFORK | libc::PTRACE_O_TRACECLONE | libc::PTRACE_O_TRACEEXEC;
 
-/// Traces a task, and all that it makes.
+/// Traces a task, and all that it makes, up to the end of each.
 pub fn follow(tid: Pid) -> io::Result<()> {
-    request(libc::PTRACE_SEIZE, tid, 0, MAKERS as usize)
+    request(libc::PTRACE_SEIZE, tid, 0, (MAKERS | libc::PTRACE_O_TRACEEXIT) as usize)
 }
 
-/// The same, up to the end of each; and none outlives us.
+/// The same, and none outlives us.
 pub fn follow_to_the_end(tid: Pid) -> io::Result<()> {
     let options = MAKERS | libc::PTRACE_O_TRACEEXIT | libc::PTRACE_O_EXITKILL;
     request(libc::PTRACE_SEIZE, tid, 0, options as usize)
@@ -213,12 +215,40 @@ fn event(tid: Pid, status: i32) -> io::Result<Event> {
             request(libc::PTRACE_GETEVENTMSG, tid, 0, &raw mut made as usize)?;
             Event::Made(made as Pid)
         }
-        libc::PTRACE_EVENT_EXIT => Event::Exiting,
+        libc::PTRACE_EVENT_EXIT => {
+            let mut status: libc::c_ulong = 0;
+            request(libc::PTRACE_GETEVENTMSG, tid, 0, &raw mut status as usize)?;
+            Event::Exiting(status as i32)
+        }
         EVENT_STOP if [libc::SIGSTOP, libc::SIGTSTP, libc::SIGTTIN, libc::SIGTTOU].contains(&signal) => {
             Event::GroupStop
         }
         _ => Event::Other,
     })
+}
+
+/// What a traced thread that stands still holds.
+pub fn held(tid: Pid) -> io::Result<dead::Thread> {
+    let user = registers(tid)?;
+    let registers = [
+        user.r15,
+        user.r14,
+        user.r13,
+        user.r12,
+        user.rbp,
+        user.rbx,
+        user.r11,
+        user.r10,
+        user.r9,
+        user.r8,
+        user.rax,
+        user.rcx,
+        user.rdx,
+        user.rsi,
+        user.rdi,
+        user.orig_rax,
+    ];
+    Ok(dead::Thread { tid: tid as u64, sp: user.rsp, pc: user.rip, tls: user.fs_base, registers })
 }
 
 /// Lets a task go on, with a signal or 0.

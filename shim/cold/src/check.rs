@@ -19,6 +19,7 @@ mod roots;
 pub mod space;
 mod stacks;
 
+use core::ffi::CStr;
 use memtrace_hot::Hot;
 use memtrace_wire::layout::{Check, Hindrance, Holder, IGNORED, LOADER_BLOCKS, check_flags};
 use memtrace_wire::live::Spacing;
@@ -43,6 +44,8 @@ pub struct Task<'a> {
     pub rules: Rules,
     /// The threads.
     pub threads: &'a Threads,
+    /// The list of its mappings.
+    pub maps: &'a CStr,
     /// An address in the library.
     pub library: u64,
     /// Where it writes how it went.
@@ -62,7 +65,7 @@ const RETAINED_BYTES_MAX: u64 = 64 << 20;
 pub fn run(task: &Task<'_>, mut blocks: Blocks) -> Result<Sums, Hindrance> {
     memory::catch_faults();
     blocks.index().ok_or(Hindrance::Memory)?;
-    let mappings = Mappings::read().ok_or(Hindrance::Maps)?;
+    let mappings = Mappings::read(task.maps).ok_or(Hindrance::Maps)?;
     let announced = &task.hot.announced;
     let plan = Plan::new(&Own, &mappings, task.threads, announced, task.library).ok_or(Hindrance::Memory)?;
     let heaps = match task.hot.live.spacing() {

@@ -11,12 +11,13 @@
 //! ```
 
 use core::ffi::c_void;
+use memtrace_wire::dead::REGISTERS;
 use memtrace_wire::map::U32;
 use memtrace_wire::sys;
 
 use crate::check::space::Array;
 use crate::task;
-use crate::threads::{self, REGISTERS, Seen, Threads};
+use crate::threads::{self, Seen, Threads};
 
 /// What the two agree on.
 struct Agreed {

@@ -27,9 +27,12 @@ mod snapshot;
 mod task;
 mod threads;
 
+use core::ffi::CStr;
+
 use check::Rules;
 use helper::Told;
-use memtrace_hot::Hot;
+use memtrace_hot::{Hot, maps};
+use memtrace_wire::dead;
 use memtrace_wire::layout::{Cause, Passive};
 use memtrace_wire::settings::Settings;
 use memtrace_wire::sys;
@@ -64,7 +67,7 @@ impl Ending<'_> {
         let Settings { heuristics, tags, .. } = *self.settings;
         let rules = Rules { heuristics, low_bits: tags.low_bits, high_bits: tags.high_bits };
         let Ending { hot, own, tls, library, .. } = *self;
-        Request { hot, cause, rules, own, tls, library, into, is_apart: false, deadline_ns }
+        Request { hot, cause, rules, own, tls, maps: maps::OWN, library, into, is_apart: false, deadline_ns }
     }
 
     /// Checks for leaks, where that was not switched off. `into`: see `Request`.
@@ -91,6 +94,12 @@ pub fn check_apart(ending: &Ending<'_>, cause: Cause) -> u32 {
     let copy = snapshot::begin_apart(&request);
     file::restore_signals(mask);
     copy.map_or(0, |copy| copy as u32)
+}
+
+/// Checks in a process that has the memory of one that is gone, with the threads and the list of mappings of that one.
+pub fn check_dead(ending: &Ending<'_>, pid: u64, threads: &[dead::Thread], maps: &'static CStr) -> ! {
+    let request = Request { is_apart: true, maps, ..ending.request(Cause::Death, None, ending.deadline_ns()) };
+    snapshot::check_dead(&request, pid, threads)
 }
 
 /// Checks in a process that goes on: the blocks that are lost. `None`: nothing was classified.

@@ -9,11 +9,12 @@
 //! No wait of the target's sees the copy (`parent`). A shared recording is no part of a copy; its
 //! live table is read before the threads go on (`listing`).
 
-use core::ffi::c_void;
+use core::ffi::{CStr, c_void};
 use memtrace_hot::Hot;
 use memtrace_hot::lock::Guard;
 use memtrace_hot::own::{self, Use};
 use memtrace_hot::unwind::slow as unwind;
+use memtrace_wire::dead;
 use memtrace_wire::layout::{CHECKED, Cause, Check, Hindrance, Rung, check_flags};
 use memtrace_wire::map::{U32, U64};
 use memtrace_wire::sys;
@@ -39,6 +40,8 @@ pub struct Request {
     pub own: Own,
     /// Its thread pointer.
     pub tls: u64,
+    /// The list of its mappings.
+    pub maps: &'static CStr,
     /// An address in the library.
     pub library: u64,
     /// A file for the whole recording, with what was found, if the recording is private.
@@ -105,6 +108,22 @@ pub fn check(request: &Request) -> Outcome {
 /// what it finds into the shared recording or into a memory file of its own, and waits then to be killed if that is so.
 pub fn begin_apart(request: &Request) -> Result<isize, Hindrance> {
     begin(request).map(|(_, copy)| copy)
+}
+
+/// Checks in a process that has the memory of one that is gone, and ends it.
+pub fn check_dead(request: &Request, pid: u64, dead: &[dead::Thread]) -> ! {
+    let (Some(page), Some(threads)) = (share(), Threads::of_dead(request.hot, pid, dead)) else {
+        note(request.hot, request.cause, Hindrance::Memory);
+        task::end()
+    };
+    let answer = page.answer;
+    answer.check.cause.set(request.cause as u32);
+    answer.check.time_ns.set(sys::now_ns());
+    answer.check.threads.set(threads.count() as u32 - 1);
+    describe(&answer.check, &threads, true);
+    answer.released.publish(1);
+    let work = Work { request, threads: &threads, answer, stack: 0, live: Live::Copied };
+    in_copy(core::ptr::from_ref(&work).cast())
 }
 
 fn begin(request: &Request) -> Result<(Page, isize), Hindrance> {
@@ -221,6 +240,7 @@ extern "C" fn in_copy(work: *const c_void) -> ! {
         hot,
         rules: request.rules,
         threads,
+        maps: request.maps,
         library: request.library,
         check: &answer.check,
         is_apart: request.is_apart,

@@ -9,14 +9,13 @@ use memtrace_hot::maps::hexadecimal;
 use memtrace_hot::text::Buffer;
 use memtrace_hot::unwind::cfi::{self, RETURN, RSP};
 use memtrace_hot::unwind::slow as unwind;
+use memtrace_wire::dead::{self, REGISTERS};
 use memtrace_wire::sys;
 
 use crate::check::space::{List, Plain};
 
-/// Registers that may hold a pointer: the first of struct user_regs_struct (sys/user.h).
-pub const REGISTERS: usize = 16;
-/// By their place in that, their DWARF numbers (System V ABI, 3.6.2): r15 to r12, rbp, rbx, r11 to r8, rax, rcx, rdx,
-/// rsi, rdi.
+/// By their place in `Seen::registers`, their DWARF numbers (System V ABI, 3.6.2): r15 to r12, rbp, rbx, r11 to r8, rax,
+/// rcx, rdx, rsi, rdi.
 const DWARF_NUMBERS: [usize; 15] = [15, 14, 13, 12, 6, 3, 11, 10, 9, 8, 0, 2, 1, 4, 5];
 
 /// One thread.
@@ -86,8 +85,7 @@ impl Threads {
     /// The threads of the process. `None`: no memory, or the list cannot be read. `here`: a frame of the calling thread
     /// that outlives the check.
     pub fn list(hot: &Hot, own: &Own, tls: u64, here: unwind::Registers) -> Option<Self> {
-        let known = List::new(hot.slots.known().count() + 1)?;
-        hot.slots.known().for_each(|(tls, tid)| _ = known.push([tls, u64::from(tid)]));
+        let known = known(hot)?;
         let mut tids = List::<u64>::new(TASKS_MAX)?;
         tasks(&mut tids)?;
         let seen = List::new(tids.count() + 1)?;
@@ -114,6 +112,18 @@ impl Threads {
         }
         let base = seen.base();
         Some(Self { seen, base, here, known })
+    }
+
+    /// Those of a process that is gone, of which this one has the memory.
+    pub fn of_dead(hot: &Hot, pid: u64, threads: &[dead::Thread]) -> Option<Self> {
+        let known = known(hot)?;
+        let seen = List::new(threads.len() + 1)?;
+        for &dead::Thread { tid, sp, pc, tls, registers } in threads {
+            let is_main = tid == pid;
+            seen.push(Seen { tid: tid as u32, has_registers: 1, sp, pc, tls, is_main, is_gone: false, registers });
+        }
+        let base = seen.base();
+        Some(Self { seen, base, here: [0; cfi::REGISTERS], known })
     }
 
     /// Threads, the one that checks included.
@@ -162,6 +172,12 @@ impl Threads {
             }
         }
     }
+}
+
+fn known(hot: &Hot) -> Option<List<[u64; 2]>> {
+    let known = List::new(hot.slots.known().count() + 1)?;
+    hot.slots.known().for_each(|(tls, tid)| _ = known.push([tls, u64::from(tid)]));
+    Some(known)
 }
 
 /// Threads of one process that are looked at.

@@ -20,6 +20,7 @@
 extern crate std;
 
 pub mod checks;
+pub mod dead;
 pub mod kinds;
 pub mod layout;
 pub mod leaks;

@@ -9,10 +9,12 @@
 //!   + registers, announced memory, chunks of the heap that nobody knows
 //! ```
 
+use core::ffi::CStr;
 use memtrace_hot::announced::Announced;
 use memtrace_hot::maps;
 use memtrace_hot::own;
 use memtrace_hot::unwind::object::{LinkMap, describe, link_maps};
+use memtrace_wire::dead::REGISTERS;
 use memtrace_wire::layout::Holder;
 
 use super::heuristics::Code;
@@ -21,7 +23,7 @@ use super::memory::Memory;
 use super::ranges::Ranges;
 use super::space::List;
 use super::stacks;
-use crate::threads::{REGISTERS, Threads};
+use crate::threads::Threads;
 
 /// The mappings of the process, as far as they matter.
 pub struct Mappings {
@@ -47,21 +49,21 @@ pub const LIBC: u32 = 1;
 const MAPPINGS_MAX: usize = 1 << 24;
 /// Modules and their segments.
 const SEGMENTS_MAX: usize = 1 << 16;
-/// Bytes below the stack pointer that a function may use without moving it.
+/// Bytes below the stack pointer that a function may use without moving it (System V ABI, 3.2.2).
 pub const RED_ZONE: u64 = 128;
 
 impl Mappings {
-    /// Those of the process itself. `None`: the list cannot be read.
-    pub fn read() -> Option<Self> {
+    /// Those of a list of the process's. `None`: it cannot be read.
+    pub fn read(list: &CStr) -> Option<Self> {
         let mut count = 0;
-        maps::rows(maps::OWN, |_| {
+        maps::rows(list, |_| {
             count += 1;
             count < MAPPINGS_MAX
         });
         // These two come on top, and whatever was split by them.
         let mut all =
             Self { rows: Ranges::new(count + 16)?, files: Ranges::new(count + 16)?, heap: (0, 0), stack: (0, 0) };
-        let found = maps::rows(maps::OWN, |row| {
+        let found = maps::rows(list, |row| {
             let is_file = row.name.starts_with(b"/");
             if row.name == b"[heap]" {
                 all.heap = (row.start, row.end);
@@ -184,8 +186,8 @@ impl Plan {
             let tls = thread.tls & !0xfff;
             let top = if (low..high).contains(&tls) { tls } else { high };
             if (low..high).contains(&thread.sp) {
-                // The thread that checks is inside a call; another one may use the red zone (System V ABI, 3.2.2).
-                let red = if is_first { 0 } else { RED_ZONE };
+                // The thread that checks is inside a call; one that was stopped anywhere may use the red zone.
+                let red = if is_first && thread.pc == 0 { 0 } else { RED_ZONE };
                 self.cut.add(low, thread.sp - red, Holder::Block, 0);
                 self.named.add(thread.sp - red, top, Holder::Stack, thread.tid);
             } else {
