@@ -5,11 +5,14 @@
 
 use core::ffi::c_void;
 use memtrace_hot::Hot;
+use memtrace_hot::fault::Call;
 use memtrace_hot::mode::{ACTIVE, CAREFUL, SAMPLING};
 use memtrace_hot::thread::{Inside, Thread};
 use memtrace_hot::unwind::Entry;
 use memtrace_wire::layout::Op;
 use memtrace_wire::loss::Loss;
+use memtrace_wire::plan::Action;
+use memtrace_wire::sys;
 
 use crate::{real, start, tls};
 
@@ -62,8 +65,7 @@ fn allocate_slowly(entry: Entry, op: Op, bytes: usize, call: impl FnOnce() -> *m
     if passes(bytes) || !is_active() {
         return call();
     }
-    if HOT.fault.armed.get() != 0 && strikes(entry, op, bytes) {
-        real::set_errno(libc::ENOMEM);
+    if HOT.fault.armed.get() != 0 && strikes(Call { entry, op, bytes: bytes as u64, old: 0 }) {
         return core::ptr::null_mut();
     }
     let block = call();
@@ -87,8 +89,7 @@ pub fn reallocate(
     if !is_active() {
         return call();
     }
-    if asked != 0 && HOT.fault.armed.get() != 0 && strikes(entry, op, asked) {
-        real::set_errno(libc::ENOMEM);
+    if asked != 0 && HOT.fault.armed.get() != 0 && strikes(Call { entry, op, bytes: asked as u64, old: old as u64 }) {
         return core::ptr::null_mut();
     }
     let taken = release(entry, old);
@@ -240,9 +241,24 @@ fn failed(entry: Entry) {
     }
 }
 
-/// Whether MALLOC_FAIL_* fails this call; if so it is recorded already.
+/// Whether MALLOC_FAIL_* fails this call; if so it is recorded already, and all is done but giving NULL.
 #[cold]
-fn strikes(entry: Entry, op: Op, bytes: usize) -> bool {
+fn strikes(call: Call) -> bool {
     // A thread's first call comes here before it has a state.
-    !HOT.objects.is_loader(entry.caller()) && HOT.strikes(enter(entry), entry, op, bytes as u64)
+    if HOT.objects.is_loader(call.entry.caller()) || !HOT.strikes(enter(call.entry), call) {
+        return false;
+    }
+    let (pid, tid) = (sys::pid() as usize, sys::tid() as usize);
+    let send = |signal: i32| {
+        // SAFETY: a signal to this thread, which whoever set MALLOC_FAIL_ACTION expects.
+        unsafe { sys::call(libc::SYS_tgkill, pid, tid, signal as usize, 0) };
+    };
+    match HOT.fault.plan().action {
+        Action::Null => {}
+        Action::Trap => send(libc::SIGTRAP),
+        Action::Stop => send(libc::SIGSTOP),
+        Action::Abort => send(libc::SIGABRT),
+    }
+    real::set_errno(libc::ENOMEM);
+    true
 }

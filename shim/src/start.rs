@@ -15,6 +15,7 @@ use memtrace_wire::layout::{LAUNCHER_SETTINGS_AT, LAUNCHER_SETTINGS_BYTES, Passi
 use memtrace_wire::live::Spacing;
 use memtrace_wire::loss::Loss;
 use memtrace_wire::map::{Region, U32, U64};
+use memtrace_wire::plan::Plan;
 use memtrace_wire::settings;
 use memtrace_wire::sys;
 
@@ -100,13 +101,25 @@ fn start() -> bool {
         return false;
     }
     let settings = settings::parse(own_variables());
-    HOT.fault.set(settings.plan);
-    process.fault_armed.set(u64::from(settings.plan.fails()));
+    let plan = plan_of(&settings);
+    HOT.fault.set(plan);
+    process.fault_armed.set(u64::from(plan.fails()));
     HOT.sample.mean.set(settings.sample_bytes.into());
     HOT.sample.marked.set(u32::from(settings.sample_bytes != 0));
     HOT.budget.bytes_max.set(settings.memory_bytes_max);
     process.sample_bytes.set(settings.sample_bytes.into());
     true
+}
+
+/// What is to fail in this program.
+fn plan_of(settings: &settings::Settings<'static>) -> Plan<'static> {
+    let wanted = settings.plan.scope.exe;
+    if wanted.is_empty() || settings::glob(wanted, program()) { settings.plan } else { Plan::NONE }
+}
+
+/// The last part of the executable's path.
+fn program() -> &'static [u8] {
+    executable().rsplit(|&byte| byte == b'/').next().unwrap_or(b"")
 }
 
 /// Opens the recording and fills in what is known at once.
@@ -192,7 +205,7 @@ fn register() -> Option<&'static Thread> {
             return None;
         }
         HOT.store.lose(Loss::Inherited);
-        let armed = HOT.fault.inherit();
+        let armed = HOT.fault.inherit(plan_of(&settings::parse(own_variables())));
         // What memory had taken the place of is the parent's.
         let sample = if HOT.sample.marked.get() != 0 { HOT.sample.mean.get() } else { 0 };
         HOT.sample.mean.set(sample);
@@ -281,8 +294,7 @@ fn passive_reason() -> Passive {
         }
     }
     let wanted = settings::parse(strings(environment())).exe;
-    let name = executable().rsplit(|&byte| byte == b'/').next().unwrap_or(b"");
-    if !wanted.is_empty() && !settings::glob(wanted, name) {
+    if !wanted.is_empty() && !settings::glob(wanted, program()) {
         return Passive::Excluded;
     }
     Passive::No

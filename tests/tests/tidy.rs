@@ -89,6 +89,7 @@ const UNSAFE: &[&str] = &[
     "shim/hot/src/rows.rs",
     "shim/hot/src/side.rs",
     "shim/hot/src/store.rs",
+    "shim/hot/src/symbols.rs",
     "shim/hot/src/thread.rs",
     "shim/hot/src/witness.rs",
     "shim/cold/src/check/memory.rs",

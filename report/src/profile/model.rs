@@ -151,6 +151,9 @@ pub struct Summary {
     pub fault_fired: u64,
     /// MALLOC_FAIL_* asked for a failure.
     pub fault_armed: bool,
+    /// Allocation calls after the first that was made to fail, where MALLOC_FAIL_AFTERMATH forbids them.
+    #[serde(default)]
+    pub fault_after: u64,
     /// Memory that memtrace used itself.
     pub own_bytes: u64,
     /// One allocation in about so many bytes was recorded, and all numbers are estimates; 0: every one.

@@ -134,6 +134,7 @@ fn summary(process: &recording::Process, sites: &[Site], rows: &[Thread]) -> Sum
         fault_seen: header.fault_seen.get(),
         fault_fired: header.fault_fired.get(),
         fault_armed: header.fault_armed.get() != 0,
+        fault_after: header.fault_after.get(),
         own_bytes: header.own_bytes.get(),
         sample_bytes: header.sample_bytes.get(),
         memory_level: header.memory_level.get(),

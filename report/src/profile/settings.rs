@@ -57,6 +57,15 @@ fn expected(shape: Shape) -> &'static str {
         }
         Shape::Tags => "`low:N` up to 4, `high:N` up to 16, or both with a comma between",
         Shape::FailStacks => "names of points, of 16 hexadecimal digits, each perhaps with `#n` behind it",
+        Shape::Chance => "a number from 0 to 1 with up to nine decimals",
+        Shape::Sizes => "`N`, `N-M` or `N-`",
+        Shape::Ops => "functions that allocate, with commas between",
+        Shape::Names => "names with commas between",
+        Shape::Thread => "`main`, a name or a number",
+        Shape::Since => "`main`, `start`, `api`, `call:FN` or `marker:NAME`",
+        Shape::Until => "`call:FN`, `marker:NAME` or a number",
+        Shape::Action => "`null`, `trap`, `stop` or `abort`",
+        Shape::Aftermath => "`normal` or `forbid`",
         Shape::Children => "`no`, `same` or `all`",
     }
 }

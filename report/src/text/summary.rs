@@ -37,16 +37,26 @@ pub fn faults(process: &Process, request: &Request, to: &mut dyn Write) -> io::R
         let were = if process.summary.fault_seen == 1 { "was" } else { "were" };
         writeln!(to, "\n{} armed and never fired: {seen} {were} seen", armed(process))?;
     }
+    let after = process.summary.fault_after;
+    if after > 0 {
+        let were = if after == 1 { "was" } else { "were" };
+        writeln!(to, "\n{} {were} made after the first failure, expected none", count(after, "allocation"))?;
+    }
     Ok(())
 }
 
-/// The settings that ask for a failure, as they were written.
+/// The settings that say what is to fail, as they were written: of those that exclude each other, the one that holds.
 fn armed(process: &Process) -> String {
-    let names = ["MALLOC_FAIL_STACK", "MALLOC_FAIL_AT", "MALLOC_FAIL_AFTER"];
-    match names.iter().find_map(|&name| Some((name, process.settings.get(name)?))) {
-        Some((name, value)) => format!("{name}={}", Safe(value)),
-        None => "MALLOC_FAIL_AFTER".into(),
-    }
+    const EXCLUSIVE: [&str; 3] = ["MALLOC_FAIL_STACK", "MALLOC_FAIL_AT", "MALLOC_FAIL_AFTER"];
+    const OTHERS: [&str; 6] = ["COUNT", "SEED", "CHILDREN", "ACTION", "AFTERMATH", "POINTS"];
+    let holds = EXCLUSIVE.iter().find(|&&name| process.settings.contains_key(name));
+    let is_one = |name: &str| {
+        let rest = name.strip_prefix("MALLOC_FAIL_");
+        rest.is_some_and(|rest| !OTHERS.contains(&rest)) && (!EXCLUSIVE.contains(&name) || holds == Some(&name))
+    };
+    let given = process.settings.iter().filter(|(name, _)| is_one(name));
+    let words: Vec<String> = given.map(|(name, value)| format!("{name}={}", Safe(value))).collect();
+    if words.is_empty() { "MALLOC_FAIL_AFTER".into() } else { words.join(" ") }
 }
 
 /// One line for each setting that memtrace stumbled over.

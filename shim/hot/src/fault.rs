@@ -1,33 +1,71 @@
-//! MALLOC_FAIL_*: which allocation fails, decided and recorded before NULL is returned.
+//! MALLOC_FAIL_*: whether an allocation fails, decided and recorded before NULL is returned.
+//!
+//! ```text
+//!   call ──scope──▶ counts? ──index──▶ point ──choice──▶ fails? ──▶ record, then NULL
+//! ```
 
 use core::cell::UnsafeCell;
-use memtrace_wire::layout::Op;
+use memtrace_wire::layout::{BENIGN, Op, ProcessHeader};
 use memtrace_wire::loss::Loss;
 use memtrace_wire::map::{U32, U64};
-use memtrace_wire::settings::{Children, FAIL_STACKS_MAX, Plan};
+use memtrace_wire::plan::{Children, Plan};
+use memtrace_wire::scope::{Since, Until};
 
 use crate::Hot;
+use crate::choice::{Candidate, Choice};
 use crate::points::Seen;
-use crate::thread::Inside;
+use crate::scope::Gate;
+use crate::thread::{Body, Inside};
 use crate::unwind::Entry;
 
 /// The plan of this process and how far it has come.
 pub struct Fault {
-    /// 1: a plan is armed. What every hook reads.
+    /// 1: allocations have to be looked at. What every hook reads.
     pub armed: U32,
     /// Allocations in scope so far.
     seen: U64,
-    /// Place in `Plan::stacks` of the one that is looked for; their number: all have failed.
-    stack_at: U32,
-    /// Allocations of each of them, while it was looked for.
-    stack_seen: [U64; FAIL_STACKS_MAX],
-    /// Index of the last of them that failed.
-    stack_struck: U64,
-    plan: UnsafeCell<Plan>,
+    /// Whether the scope is open.
+    pub gate: Gate,
+    /// Which of them fail.
+    pub choice: Choice,
+    /// Name of the point that failed last.
+    pub last: U64,
+    /// Threads that have got a number.
+    threads: U64,
+    /// 1: the moment has come from which the plan holds.
+    in_force: U32,
+    plan: UnsafeCell<Plan<'static>>,
 }
 
-// SAFETY: the plan is written before `armed` is published, by the thread that starts the process, and then read only.
+// SAFETY: the plan is written before `armed` is published, by the thread that starts the process or begins anew in a
+// fork child, where others wait; otherwise it is read only.
 unsafe impl Sync for Fault {}
+
+/// What a thread keeps for itself.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Own {
+    /// In the order of first allocations.
+    pub number: u64,
+    /// Random numbers that it has drawn.
+    drawn: u64,
+    /// How often it asked that its allocations do not count.
+    pub paused: u32,
+    /// How often it said that its failures are no finding.
+    pub benign: u32,
+}
+
+/// An allocation that is about to be made.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Call {
+    /// Where the hook was entered.
+    pub entry: Entry,
+    /// The function.
+    pub op: Op,
+    /// Bytes asked for.
+    pub bytes: u64,
+    /// The block that a realloc moves; 0: none.
+    pub old: u64,
+}
 
 /// Failures with a record of their own: the table's size.
 const RECORDS_MAX: u64 = 64 * memtrace_wire::layout::FAULTS_PER_WINDOW;
@@ -38,69 +76,68 @@ impl Fault {
         Self {
             armed: U32::new(0),
             seen: U64::new(0),
-            stack_at: U32::new(0),
-            stack_seen: [const { U64::new(0) }; FAIL_STACKS_MAX],
-            stack_struck: U64::new(0),
+            gate: Gate::new(),
+            choice: Choice::new(),
+            last: U64::new(0),
+            threads: U64::new(0),
+            in_force: U32::new(0),
             plan: UnsafeCell::new(Plan::NONE),
         }
     }
 
-    /// Takes a plan; it comes into force with `arm`.
-    pub fn set(&self, plan: Plan) {
+    /// Takes a plan. One that begins with the process comes into force at once, others with `arm`.
+    pub fn set(&self, plan: Plan<'static>) {
         // SAFETY: `armed` is 0, so nobody reads.
         unsafe { *self.plan.get() = plan };
-    }
-
-    /// `main` is about to be entered: the scope begins.
-    pub fn arm(&self) {
-        if self.plan().watches() {
-            self.armed.publish(1);
+        self.gate.reset(&plan.scope);
+        if plan.scope.since == Since::Start {
+            self.arm();
         }
     }
 
-    /// In a fork child, after its tables began anew: what the plan says about children. True: failures go on there.
-    pub fn inherit(&self) -> bool {
-        match self.plan().children {
-            Children::No => self.armed.set(0),
+    /// `main` is about to be entered: the plan comes into force.
+    pub fn arm(&self) {
+        self.in_force.set(1);
+        self.choose();
+    }
+
+    /// Whether allocations have to be looked at may have changed.
+    fn choose(&self) {
+        let watches = self.plan().watches() && self.in_force.get() != 0;
+        self.armed.publish(u32::from(watches || self.choice.asked.is_armed()));
+    }
+
+    /// In a fork child, after its tables began anew: the same plan, with texts of its own, and what it says about
+    /// children. True: failures go on there.
+    pub fn inherit(&self, plan: Plan<'static>) -> bool {
+        // SAFETY: the other threads of a fork child wait until this one has begun anew.
+        unsafe { *self.plan.get() = plan };
+        self.threads.set(0);
+        match plan.children {
+            Children::No => {
+                self.in_force.set(0);
+                self.choice.asked.disarm();
+            }
             Children::Same => {}
             Children::All => {
                 self.seen.set(0);
-                self.stack_at.set(0);
-                self.stack_seen.iter().for_each(|seen| seen.set(0));
+                self.choice.reset();
+                self.gate.reset(&plan.scope);
             }
         }
-        self.armed.get() != 0 && self.plan().fails()
+        self.choose();
+        self.in_force.get() != 0 && plan.fails()
     }
 
-    fn plan(&self) -> &Plan {
-        // SAFETY: written once, before `arm`.
+    /// What is asked for.
+    pub fn plan(&self) -> &Plan<'static> {
+        // SAFETY: written before anybody reads: see `Sync`.
         unsafe { &*self.plan.get() }
     }
 
-    /// Whether a stack has to be known by its name.
-    fn looks_for_stack(&self) -> bool {
-        (self.stack_at.get() as usize) < self.plan().stack_count
-    }
-
-    /// Whether an allocation fails. `name`: of its point, where that was asked for.
-    fn chooses(&self, index: u64, name: u64) -> bool {
-        let plan = self.plan();
-        if plan.stack_count == 0 {
-            return plan.strikes(index);
-        }
-        let place = self.stack_at.acquire() as usize;
-        if place >= plan.stack_count {
-            let first = self.stack_struck.get();
-            return index > first && index - first < plan.times;
-        }
-        let (Some(wanted), Some(seen)) = (plan.stacks.get(place), self.stack_seen.get(place)) else { return false };
-        // One thread alone comes to the number that is waited for.
-        if name != wanted.name || seen.fetch_add(1) + 1 != wanted.occurrence {
-            return false;
-        }
-        self.stack_struck.set(index);
-        self.stack_at.publish(place as u32 + 1);
-        true
+    /// What a thread that has just begun keeps for itself.
+    pub fn next_thread(&self) -> Own {
+        Own { number: self.threads.fetch_add(1), drawn: 0, paused: 0, benign: 0 }
     }
 }
 
@@ -110,58 +147,107 @@ impl Default for Fault {
     }
 }
 
+impl Own {
+    /// The next of the random numbers that a seed and the thread's number give: splitmix64 (Steele, Lea, Flood 2014).
+    fn draw(&mut self, seed: u64) -> u64 {
+        self.drawn += 1;
+        let start = seed.wrapping_add(self.number << 32).wrapping_mul(0xd6e8_feb8_6659_fd93);
+        let state = start.wrapping_add(self.drawn.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+        let mixed = (state ^ state >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ mixed >> 31
+    }
+}
+
 impl Hot {
-    /// Counts an allocation in scope. True: it is to fail, and is recorded already. `inside`: `None` in a hook that
-    /// interrupted another one, and in a thread for which there was no memory.
-    pub fn strikes(&self, inside: Option<Inside<'_>>, entry: Entry, op: Op, bytes: u64) -> bool {
+    /// Whether an allocation is to fail; then it is recorded already. `inside`: `None` in a hook that interrupted
+    /// another one, and in a thread for which there was no memory.
+    pub fn strikes(&self, inside: Option<Inside<'_>>, call: Call) -> bool {
         let plan = self.fault.plan();
-        let index = self.fault.seen.fetch_add(1);
-        if let Some(process) = self.store.process() {
-            process.fault_seen.fetch_add(1);
+        let Some(process) = self.store.process() else { return false };
+        if plan.forbids && process.fault_fired.get() != 0 {
+            process.fault_after.fetch_add(1);
         }
-        let Some(inside) = inside else {
-            if plan.points || self.fault.looks_for_stack() {
-                self.store.lose(Loss::PointDropped);
-            }
-            let strikes = self.fault.chooses(index, 0);
-            if strikes {
-                self.record_fault(Seen { node: 0, op, index, bytes, slot: 0 }, 0);
-            }
-            return strikes;
-        };
+        let Some(inside) = inside else { return self.strikes_blindly(process, call) };
         let body = &mut *inside.body;
         // The first allocation below an operator new is made by that.
-        let (entry, op, bytes) = match body.pending {
-            Some(pending) if entry.sp <= pending.entry.sp => (pending.entry, pending.op, pending.bytes),
-            _ => (entry, op, bytes),
+        let call = match body.pending {
+            Some(pending) if call.entry.sp <= pending.entry.sp => {
+                Call { entry: pending.entry, op: pending.op, bytes: pending.bytes, ..call }
+            }
+            _ => call,
         };
-        let slot = body.slot;
-        let mut seen = || {
-            let (node, op) = self.origin(self.capture(body, entry, op).node(), op);
-            Seen { node, op, index, bytes, slot }
-        };
-        // Points have their names at hand, so they are listed too where a name is looked for.
-        let noted = (plan.points || self.fault.looks_for_stack()).then(|| {
-            let seen = seen();
-            (seen, self.note_point(seen))
-        });
-        if !self.fault.chooses(index, noted.map_or(0, |(_, name)| name)) {
+        let mut origin = None;
+        if body.fault.paused != 0 || !self.counts(body, &call, &mut origin) {
             return false;
         }
-        let (seen, name) = noted.unwrap_or_else(|| {
-            let seen = seen();
-            (seen, self.point_name(seen.node, seen.op))
+        let Some(index) = self.count(process) else { return false };
+        // Points have their names at hand, so they are listed too where a name is looked for.
+        let noted = (plan.points || self.fault.choice.looks_for_stack(plan)).then(|| {
+            let (node, op) = self.origin_of(body, &call, &mut origin);
+            self.note_point(Seen { node, op, index, bytes: call.bytes, slot: body.slot })
         });
+        let candidate = Candidate {
+            index,
+            name: noted.unwrap_or(0),
+            bytes: call.bytes,
+            live_bytes: if plan.live_bytes_max == u64::MAX { 0 } else { self.live_bytes_with(body, &call) },
+            random: if plan.chance == 0 { u64::MAX } else { body.fault.draw(plan.seed) },
+        };
+        if !self.fault.choice.chooses(plan, &candidate) {
+            return false;
+        }
+        let (node, op) = self.origin_of(body, &call, &mut origin);
+        let name = noted.unwrap_or_else(|| self.point_name(node, op));
         // The operator new above will call its handler or throw: what comes next is another allocation.
         body.pending = None;
-        self.record_fault(seen, name);
+        let flags = if body.fault.benign != 0 { BENIGN } else { 0 };
+        self.record_fault(process, Seen { node, op, index, bytes: call.bytes, slot: body.slot }, name, flags);
         true
     }
 
+    /// The same without a thread's state: neither stack nor thread are known.
+    fn strikes_blindly(&self, process: &ProcessHeader, call: Call) -> bool {
+        let plan = self.fault.plan();
+        let Call { op, bytes, .. } = call;
+        if !self.fault.gate.is_open_for_all(&plan.scope) || !plan.scope.takes(bytes, op) {
+            return false;
+        }
+        let Some(index) = self.count(process) else { return false };
+        if plan.points || self.fault.choice.looks_for_stack(plan) {
+            self.store.lose(Loss::PointDropped);
+        }
+        let candidate = Candidate { index, name: 0, bytes, live_bytes: 0, random: u64::MAX };
+        let strikes = self.fault.choice.chooses(plan, &candidate);
+        if strikes {
+            self.record_fault(process, Seen { node: 0, op, index, bytes, slot: 0 }, 0, 0);
+        }
+        strikes
+    }
+
+    /// The index of an allocation in scope. `None`: so many were to count, and no more.
+    fn count(&self, process: &ProcessHeader) -> Option<u64> {
+        let index = self.fault.seen.fetch_add(1);
+        if let Until::Count(count) = self.fault.plan().scope.until
+            && index >= count
+        {
+            return None;
+        }
+        process.fault_seen.fetch_add(1);
+        Some(index)
+    }
+
+    /// Live bytes of the process when an allocation is made; those that other threads have not handed over are missing.
+    fn live_bytes_with(&self, body: &Body, call: &Call) -> u64 {
+        let moved = if call.old == 0 { 0 } else { self.peek(call.old).map_or(0, |block| block.bytes) };
+        let live = body.process.live_bytes.get().wrapping_add(body.pending_bytes as u64).wrapping_sub(moved);
+        u64::try_from(live as i64).unwrap_or(0).saturating_add(call.bytes)
+    }
+
     /// Records a failure, before the target sees it.
-    fn record_fault(&self, seen: Seen, name: u64) {
-        let Some(process) = self.store.process() else { return };
+    fn record_fault(&self, process: &ProcessHeader, seen: Seen, name: u64, flags: u64) {
         let number = process.fault_fired.fetch_add(1);
+        self.fault.last.set(name);
         let record = if number < RECORDS_MAX { self.faults.make(&self.store, number) } else { None };
         let Some(record) = record else { return self.store.lose(Loss::FaultDropped) };
         record.index.set(seen.index);
@@ -170,7 +256,24 @@ impl Hot {
         record.node.set(seen.node);
         record.thread.set(seen.slot);
         record.name.set(name);
+        record.flags.set(flags);
         record.ready.publish(1);
         process.fault_count.fetch_max(number + 1);
+    }
+
+    /// The program asks for a failure: `after` allocations in scope succeed, and the next `count` fail; 0: all.
+    pub fn ask(&self, after: u64, count: u64) {
+        self.fault.choice.asked.arm(after, count);
+        self.fault.gate.api(&self.fault.plan().scope, true);
+        self.fault.choose();
+        self.choose_mode();
+    }
+
+    /// It takes that back.
+    pub fn ask_no_more(&self) {
+        self.fault.choice.asked.disarm();
+        self.fault.gate.api(&self.fault.plan().scope, false);
+        self.fault.choose();
+        self.choose_mode();
     }
 }

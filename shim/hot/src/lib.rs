@@ -18,7 +18,9 @@ pub mod announced;
 pub mod budget;
 pub mod cells;
 pub mod checks;
+pub mod choice;
 pub mod fault;
+pub mod function;
 pub mod index;
 pub mod live;
 pub mod lock;
@@ -31,9 +33,11 @@ pub mod points;
 pub mod record;
 pub mod rows;
 pub mod sample;
+pub mod scope;
 pub mod side;
 pub mod site;
 pub mod store;
+pub mod symbols;
 pub mod text;
 pub mod thread;
 pub mod trie;
@@ -109,6 +113,10 @@ pub struct Hot {
     pub site_index: index::Index,
     /// From (node, function) to point.
     pub point_index: index::Index,
+    /// From node to what it is to the scope of MALLOC_FAIL_*.
+    pub scope_index: index::Index,
+    /// Where the functions and modules lie that MALLOC_FAIL_* names.
+    pub symbols: symbols::Symbols,
     /// Rules by return address.
     pub rules: unwind::rules::Rules,
     /// The loader's view of addresses.
@@ -159,6 +167,8 @@ impl Hot {
             node_index: index::Index::new(),
             site_index: index::Index::new(),
             point_index: index::Index::new(),
+            scope_index: index::Index::new(),
+            symbols: symbols::Symbols::new(),
             rules: unwind::rules::Rules::new(),
             objects: unwind::object::Objects::new(),
             loaded: modules::Loaded::new(),
@@ -236,6 +246,8 @@ impl Hot {
         self.node_index.forget();
         self.site_index.forget();
         self.point_index.forget();
+        self.scope_index.forget();
+        self.symbols.forget();
         self.rules.forget();
         self.loaded.forget();
         self.slots.forget();

@@ -120,6 +120,7 @@ impl Hot {
             known.bias.set(map.bias);
             self.describe(map, object, module);
             known.key.set(self.key_of(module));
+            self.enter_symbols(map, object, module);
         }
         process.module_count.publish(count + 1);
     }
@@ -246,6 +247,7 @@ impl Hot {
         }
         self.retire(module.node_first.get(), module.start.get(), module.end.get());
         module.node_end.publish(process.node_count.get());
+        self.symbols.gone(module.start.get(), module.end.get());
         self.rules.clear();
         self.operator.forget();
         self.generation.raise();

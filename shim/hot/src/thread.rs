@@ -59,6 +59,8 @@ pub struct Body {
     pub random: u64,
     /// Mean distance of the samples that its sites are for.
     pub mean: u64,
+    /// What it keeps for MALLOC_FAIL_*.
+    pub fault: crate::fault::Own,
     /// Its counters.
     pub record: &'static layout::Thread,
     /// The process's.
@@ -306,6 +308,7 @@ impl Hot {
             (*thread).left.set(0);
             (&raw mut (*body).random).write(sys::now_ns() ^ u64::from(sys::tid()) << 40 ^ u64::from(slot) << 20);
             (&raw mut (*body).mean).write(0);
+            (&raw mut (*body).fault).write(self.fault.next_thread());
             (&raw mut (*body).ignoring).write(0);
             (*body).sites.ignores = false;
             (&raw mut (*body).record).write(record);

@@ -181,8 +181,10 @@ records! {
         pub suppressions: TextAt,
         /// Points in use.
         pub point_count: U64,
+        /// MALLOC_FAIL_AFTERMATH: allocation calls after the first that was made to fail.
+        pub fault_after: U64,
         /// Not used yet.
-        pub spare: [U64; 46],
+        pub spare: [U64; 45],
         /// What was lost, by `Loss`.
         pub losses: [U64; 40],
     }
@@ -326,8 +328,10 @@ records! {
         pub ready: U32,
         /// The name of its point (`point::Namer`); 0: it has none.
         pub name: U64,
+        /// `BENIGN`.
+        pub flags: U64,
         /// Not used yet.
-        pub spare: [U64; 3],
+        pub spare: [U64; 2],
     }
 
     /// A stack that allocated in the scope of MALLOC_FAIL_*, where the plan asks for points.
@@ -367,6 +371,8 @@ records! {
     }
 }
 
+/// `Fault::flags`: the program said that failures there are no finding.
+pub const BENIGN: u64 = 1;
 /// `Site::flags`: the dynamic loader's own blocks.
 pub const LOADER_BLOCKS: u32 = 1;
 /// `Site::flags`: the program asked that its blocks be ignored.

@@ -21,6 +21,7 @@ extern crate std;
 
 pub mod checks;
 pub mod dead;
+mod fail;
 pub mod kinds;
 pub mod layout;
 pub mod leaks;
@@ -31,6 +32,7 @@ pub mod plan;
 pub mod point;
 mod records;
 pub mod rows;
+pub mod scope;
 pub mod settings;
 pub mod sys;
 pub mod verdict;

@@ -40,6 +40,7 @@ losses! {
     MemorySampled = 17, "memory_sampled", "allocations met while only samples were recorded near MEMTRACE_MAX_MEMORY";
     MemoryCounted = 18, "memory_counted", "allocations counted only, at MEMTRACE_MAX_MEMORY";
     PointDropped = 19, "point_dropped", "stacks in the scope of MALLOC_FAIL_* that are not in the list of points";
+    SymbolsUnread = 20, "symbols_unread", "modules whose symbols could not be read for MALLOC_FAIL_*, so that no function of theirs was known";
 }
 
 const _: () = assert!(LOSSES.len() <= 40);

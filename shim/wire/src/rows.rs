@@ -27,6 +27,24 @@ pub enum Shape {
     FailAt,
     /// Names of points, each perhaps with `#` and a number from 1, separated by commas.
     FailStacks,
+    /// A decimal number from 0 to 1.
+    Chance,
+    /// `N`, `N-M` or `N-`: numbers of bytes.
+    Sizes,
+    /// Functions that allocate, with commas between them.
+    Ops,
+    /// Names with commas between them.
+    Names,
+    /// `main`, a name or a number.
+    Thread,
+    /// `main`, `start`, `api`, `call:FN` or `marker:NAME`.
+    Since,
+    /// `call:FN`, `marker:NAME` or a number.
+    Until,
+    /// `null`, `trap`, `stop` or `abort`.
+    Action,
+    /// `normal` or `forbid`.
+    Aftermath,
     /// `no`, `same` or `all`.
     Children,
     /// Kinds of leaks with commas between them, or `all`.
@@ -167,6 +185,76 @@ pub const ROWS: &[Row] = &[
         "The first allocation of a stack fails, which a point of the list names, or the n-th: `ID`, `ID#n`; `ID,ID`: \
          then the next is waited for, and what MALLOC_FAIL_COUNT says fails from the last on. Beats MALLOC_FAIL_AT.",
     ),
+    row("MALLOC_FAIL_EVERY", "", Shape::Count, "Each N-th allocation fails."),
+    row("MALLOC_FAIL_PROB", "0", Shape::Chance, "Chance of each allocation to fail, from 0 to 1: `0.001`."),
+    row(
+        "MALLOC_FAIL_SEED",
+        "0",
+        Shape::Count,
+        "Where the random numbers of MALLOC_FAIL_PROB begin: the same number, the same failures in each thread.",
+    ),
+    row(
+        "MALLOC_FAIL_BYTES",
+        "",
+        Shape::Bytes,
+        "Allocations fail that would take the sum of all bytes asked for beyond this number.",
+    ),
+    row(
+        "MALLOC_FAIL_LIVE",
+        "",
+        Shape::Bytes,
+        "Allocations fail that would take the live bytes of the process beyond this number.",
+    ),
+    row(
+        "MALLOC_FAIL_SIZE",
+        "",
+        Shape::Sizes,
+        "Count only allocations of so many bytes: `N`, `N-M`, or `N-` for all from N on.",
+    ),
+    row(
+        "MALLOC_FAIL_OPS",
+        "",
+        Shape::Ops,
+        "Count only these functions: `malloc`, `calloc`, `realloc`, `reallocarray`, `memalign`, `posix_memalign`, `aligned_alloc`, `valloc`, `pvalloc`, `new`, `new[]`, with commas between.",
+    ),
+    row(
+        "MALLOC_FAIL_CALLER",
+        "",
+        Shape::Names,
+        "Count only what these functions ask for themselves: names with commas between, `*` and `?` match; of C++ `f` or `Class::f`.",
+    ),
+    row("MALLOC_FAIL_IN", "", Shape::Names, "Count only allocations with one of these functions on their stack."),
+    row(
+        "MALLOC_FAIL_MODULE",
+        "",
+        Shape::Names,
+        "Count only allocations with code of one of these modules on their stack: names of files, `*` and `?` match.",
+    ),
+    row("MALLOC_FAIL_NOT", "", Shape::Names, "Count no allocations with one of these functions on their stack."),
+    row(
+        "MALLOC_FAIL_THREAD",
+        "",
+        Shape::Thread,
+        "Count only this thread's allocations: `main`, a name (`*` and `?` match), or its number in the order of first allocations.",
+    ),
+    row(
+        "MALLOC_FAIL_SINCE",
+        "main",
+        Shape::Since,
+        "Count from then on: `main`; `start`, of the process; `call:FN`, an allocation with this function on its stack; `marker:NAME` and `api`, which the program gives by memtrace.h.",
+    ),
+    row(
+        "MALLOC_FAIL_UNTIL",
+        "",
+        Shape::Until,
+        "Count until then: `call:FN`, `marker:NAME`, or a number of allocations.",
+    ),
+    row(
+        "MALLOC_FAIL_EXE",
+        "",
+        Shape::Glob,
+        "Fail only in programs with this name (`*` and `?` match), whoever starts them.",
+    ),
     row(
         "MALLOC_FAIL_CHILDREN",
         "no",
@@ -174,10 +262,22 @@ pub const ROWS: &[Row] = &[
         "Failures in fork children: `no`, `same` goes on counting, `all` counts from 0.",
     ),
     row(
+        "MALLOC_FAIL_ACTION",
+        "null",
+        Shape::Action,
+        "What a failure does before it gives NULL: `null` nothing, `trap` SIGTRAP, `stop` SIGSTOP to the process, so that a debugger can come, `abort` SIGABRT.",
+    ),
+    row(
+        "MALLOC_FAIL_AFTERMATH",
+        "normal",
+        Shape::Aftermath,
+        "`forbid`: count all allocations that are made after the first failure, and report their number.",
+    ),
+    row(
         "MALLOC_FAIL_POINTS",
         "0",
         Shape::Switch,
-        "List every stack that allocates from `main` on in the recording, by a name that holds for every run.",
+        "List every stack that counts in the recording, by a name that holds for every run.",
     ),
 ];
 

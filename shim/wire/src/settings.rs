@@ -3,10 +3,10 @@
 //! Settings are read from the environment of the process's start. A value that is not understood gives one
 //! warning in the report, and the default holds.
 
+use crate::fail::Fail;
 use crate::leaks::{self, Kinds, Tags};
-use crate::plan::{Fail, count, fail_after, fail_at, fail_stacks};
+use crate::plan::Plan;
 
-pub use crate::plan::{Children, FAIL_RANGES_MAX, FAIL_STACKS_MAX, Plan, Wanted};
 pub use crate::rows::{ROWS, Row, Shape, is_setting};
 
 /// The settings of one process. Texts point into memory that lives as long as the process.
@@ -45,7 +45,7 @@ pub struct Settings<'a> {
     /// MEMTRACE_MAX_MEMORY; 0: no limit.
     pub memory_bytes_max: u64,
     /// The MALLOC_FAIL_* rows together.
-    pub plan: Plan,
+    pub plan: Plan<'a>,
     /// Rows whose value was not understood, as a bit set over `ROWS`.
     pub wrong: u64,
     /// Rows that have no effect beside `decides`, as `wrong`.
@@ -78,7 +78,7 @@ pub fn parse<'a>(variables: impl Iterator<Item = &'a [u8]> + Clone) -> Settings<
         beaten: 0,
         decides: "",
     };
-    let mut fail = Fail { after: None, count: None, at: None, stacks: None, children: Children::No, points: false };
+    let mut fail = Fail::new();
     for (place, row) in ROWS.iter().enumerate() {
         let Some(value) = variables.clone().find_map(|variable| value_of(variable, row.name)) else { continue };
         if value.is_empty() {
@@ -104,7 +104,7 @@ pub fn value_of<'a>(variable: &'a [u8], name: &str) -> Option<&'a [u8]> {
     variable.strip_prefix(name.as_bytes())?.strip_prefix(b"=")
 }
 
-fn set<'a>(settings: &mut Settings<'a>, fail: &mut Fail, row: &Row, value: &'a [u8]) -> Option<()> {
+fn set<'a>(settings: &mut Settings<'a>, fail: &mut Fail<'a>, row: &Row, value: &'a [u8]) -> Option<()> {
     match row.name {
         "MEMTRACE_QUIET" => settings.quiet = switch(value)?,
         "MEMTRACE_SUMMARY" => settings.summary = switch(value)?,
@@ -122,25 +122,12 @@ fn set<'a>(settings: &mut Settings<'a>, fail: &mut Fail, row: &Row, value: &'a [
         "MEMTRACE_TAGGED" => settings.tags = Tags::parse(value)?,
         "MEMTRACE_SAMPLE" => settings.sample_bytes = u32::try_from(bytes(value)?).ok()?,
         "MEMTRACE_MAX_MEMORY" => settings.memory_bytes_max = bytes(value)?,
-        "MALLOC_FAIL_AFTER" => fail.after = fail_after(value)?,
-        "MALLOC_FAIL_COUNT" => fail.count = Some(count(value)?),
-        "MALLOC_FAIL_AT" => fail.at = Some(fail_at(value)?),
-        "MALLOC_FAIL_STACK" => fail.stacks = Some(fail_stacks(value)?),
-        "MALLOC_FAIL_CHILDREN" => {
-            fail.children = match value {
-                b"no" => Children::No,
-                b"same" => Children::Same,
-                b"all" => Children::All,
-                _ => return None,
-            }
-        }
-        "MALLOC_FAIL_POINTS" => fail.points = switch(value)?,
-        _ => return None,
+        name => fail.set(name, value)?,
     }
     Some(())
 }
 
-fn switch(value: &[u8]) -> Option<bool> {
+pub(crate) fn switch(value: &[u8]) -> Option<bool> {
     match value {
         b"1" => Some(true),
         b"0" => Some(false),
@@ -168,7 +155,7 @@ pub fn hexadecimal(text: &[u8]) -> Option<u64> {
 }
 
 /// A number of bytes, with K, M or G for the binary multiples.
-fn bytes(value: &[u8]) -> Option<u64> {
+pub(crate) fn bytes(value: &[u8]) -> Option<u64> {
     let (digits, unit) = match value.split_last()? {
         (b'K' | b'k', digits) => (digits, 1 << 10),
         (b'M' | b'm', digits) => (digits, 1 << 20),
@@ -220,6 +207,7 @@ pub fn glob(pattern: &[u8], name: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::plan::Wanted;
     use std::vec::Vec;
 
     fn read<'a>(variables: &'a [&'a str]) -> Settings<'a> {
@@ -281,8 +269,8 @@ mod tests {
         assert_eq!((settings.decides, settings.beaten.count_ones()), ("MALLOC_FAIL_STACK", 2));
         for wrong in ["ff", "00000000000000fg", "00000000000000ff#0", "00000000000000ff#", "00000000000000ff,"] {
             let text = std::format!("MALLOC_FAIL_STACK={wrong}").leak();
-            let settings = read(&[&*text]).plan;
-            assert_eq!(settings, Plan::NONE, "{wrong}");
+            let variables = [&*text];
+            assert_eq!(read(&variables).plan, Plan::NONE, "{wrong}");
         }
     }
 

@@ -56,6 +56,13 @@ pub fn map_shared(fd: i32, offset: u64, bytes: usize) -> *mut u8 {
     address(unsafe { call6(libc::SYS_mmap, 0, bytes, rights, libc::MAP_SHARED as usize, fd as usize, offset as usize) })
 }
 
+/// `bytes` of an open file from its start, to be read; null if refused.
+pub fn map_file(fd: i32, bytes: usize) -> *mut u8 {
+    let (rights, private) = (libc::PROT_READ as usize, libc::MAP_PRIVATE as usize);
+    // SAFETY: asks for new memory anywhere.
+    address(unsafe { call6(libc::SYS_mmap, 0, bytes, rights, private, fd as usize, 0) })
+}
+
 fn address(result: isize) -> *mut u8 {
     if (-4095..0).contains(&result) { core::ptr::null_mut() } else { result as *mut u8 }
 }
@@ -197,12 +204,21 @@ pub fn read_link(path: &core::ffi::CStr, into: &mut [u8]) -> isize {
 
 /// Device, inode and mode of an open file.
 pub fn identity(fd: i32) -> Option<(u64, u64, u32)> {
+    status(fd).map(|stat| (stat.st_dev, stat.st_ino, stat.st_mode))
+}
+
+/// Length of an open file in bytes.
+pub fn length(fd: i32) -> Option<usize> {
+    status(fd).and_then(|stat| usize::try_from(stat.st_size).ok())
+}
+
+fn status(fd: i32) -> Option<libc::stat> {
     let mut stat = core::mem::MaybeUninit::<libc::stat>::zeroed();
     // SAFETY: the kernel writes one stat.
     let result = unsafe { call(libc::SYS_fstat, fd as usize, stat.as_mut_ptr() as usize, 0, 0) };
     // SAFETY: zeroed at first, so every field is a valid integer.
-    let stat = unsafe { stat.assume_init_ref() };
-    (result == 0).then_some((stat.st_dev, stat.st_ino, stat.st_mode))
+    let stat = unsafe { stat.assume_init() };
+    (result == 0).then_some(stat)
 }
 
 /// sched_yield(2).

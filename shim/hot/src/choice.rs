@@ -1,0 +1,214 @@
+//! Which of the allocations in scope fails: by its number, its stack, a rate, a limit on bytes, or because the program
+//! itself asked for it.
+
+use memtrace_wire::map::{U32, U64};
+use memtrace_wire::plan::{CHANCE_PARTS, FAIL_STACKS_MAX, Plan};
+
+/// How far a plan has come.
+pub struct Choice {
+    /// Place in `Plan::stacks` of the one that is looked for; their number: all have failed.
+    stack_at: U32,
+    /// Allocations of each of them, while it was looked for.
+    stack_seen: [U64; FAIL_STACKS_MAX],
+    /// Index of the last of them that failed.
+    stack_struck: U64,
+    /// Allocations that failed by a rate or a limit on bytes.
+    rate_count: U64,
+    /// Bytes asked for by those that did not fail.
+    bytes: U64,
+    /// What the program asked for.
+    pub asked: Asked,
+}
+
+/// A failure that the program itself has armed.
+pub struct Asked {
+    /// 1: it is armed.
+    armed: U32,
+    after: U64,
+    count: U64,
+    /// Allocations in scope since then.
+    pub seen: U64,
+    /// Of these, those that failed.
+    pub fired: U64,
+}
+
+/// An allocation that may fail.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Candidate {
+    /// Its index among those in scope.
+    pub index: u64,
+    /// Name of its point, where that was asked for.
+    pub name: u64,
+    /// Bytes asked for.
+    pub bytes: u64,
+    /// Live bytes of the process with it, where they are limited.
+    pub live_bytes: u64,
+    /// A random number of its own, where chance decides.
+    pub random: u64,
+}
+
+impl Choice {
+    /// At the beginning.
+    pub const fn new() -> Self {
+        Self {
+            stack_at: U32::new(0),
+            stack_seen: [const { U64::new(0) }; FAIL_STACKS_MAX],
+            stack_struck: U64::new(0),
+            rate_count: U64::new(0),
+            bytes: U64::new(0),
+            asked: Asked {
+                armed: U32::new(0),
+                after: U64::new(0),
+                count: U64::new(0),
+                seen: U64::new(0),
+                fired: U64::new(0),
+            },
+        }
+    }
+
+    /// At the beginning again.
+    pub fn reset(&self) {
+        self.stack_at.set(0);
+        self.stack_seen.iter().for_each(|seen| seen.set(0));
+        self.rate_count.set(0);
+        self.bytes.set(0);
+    }
+
+    /// Whether a stack has to be known by its name.
+    pub fn looks_for_stack(&self, plan: &Plan<'_>) -> bool {
+        (self.stack_at.get() as usize) < plan.stack_count
+    }
+
+    /// Whether an allocation fails.
+    pub fn chooses(&self, plan: &Plan<'_>, candidate: &Candidate) -> bool {
+        let by_number = match plan.stack_count {
+            0 => plan.strikes(candidate.index),
+            _ => self.has_stack(plan, candidate),
+        };
+        let is_asked = self.asked.strikes();
+        by_number || is_asked || plan.has_rates() && self.has_rate(plan, candidate)
+    }
+
+    fn has_stack(&self, plan: &Plan<'_>, candidate: &Candidate) -> bool {
+        let place = self.stack_at.acquire() as usize;
+        if place >= plan.stack_count {
+            let first = self.stack_struck.get();
+            return candidate.index > first && candidate.index - first < plan.times;
+        }
+        let (Some(wanted), Some(seen)) = (plan.stacks.get(place), self.stack_seen.get(place)) else { return false };
+        // One thread alone comes to the number that is waited for.
+        if candidate.name != wanted.name || seen.fetch_add(1) + 1 != wanted.occurrence {
+            return false;
+        }
+        self.stack_struck.set(candidate.index);
+        self.stack_at.publish(place as u32 + 1);
+        true
+    }
+
+    fn has_rate(&self, plan: &Plan<'_>, candidate: &Candidate) -> bool {
+        let bytes = self.bytes.fetch_add(candidate.bytes).saturating_add(candidate.bytes);
+        let number = candidate.index.wrapping_add(1);
+        // The upper half of the random number, as a part of CHANCE_PARTS.
+        let throw = ((candidate.random >> 32) * CHANCE_PARTS) >> 32;
+        let strikes = plan.every != 0 && number.checked_rem(plan.every) == Some(0)
+            || throw < plan.chance
+            || bytes > plan.bytes_max
+            || candidate.live_bytes > plan.live_bytes_max;
+        let strikes = strikes && self.rate_count.fetch_add(1) < plan.times_max;
+        if strikes {
+            self.bytes.fetch_sub(candidate.bytes);
+        }
+        strikes
+    }
+}
+
+impl Default for Choice {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Asked {
+    /// So many in scope succeed from now on, and the next `count` fail; 0: all.
+    pub fn arm(&self, after: u64, count: u64) {
+        self.armed.publish(0);
+        self.after.set(after);
+        self.count.set(count);
+        self.seen.set(0);
+        self.fired.set(0);
+        self.armed.publish(1);
+    }
+
+    /// None fails by it any more; the counts stay.
+    pub fn disarm(&self) {
+        self.armed.publish(0);
+    }
+
+    /// Whether it is armed.
+    pub fn is_armed(&self) -> bool {
+        self.armed.acquire() != 0
+    }
+
+    fn strikes(&self) -> bool {
+        if !self.is_armed() {
+            return false;
+        }
+        let number = self.seen.fetch_add(1);
+        let (after, count) = (self.after.get(), self.count.get());
+        let strikes = number.checked_sub(after).is_some_and(|past| count == 0 || past < count);
+        if strikes {
+            self.fired.fetch_add(1);
+        }
+        strikes
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::vec::Vec;
+
+    fn struck(plan: &Plan<'_>, sizes: &[u64]) -> Vec<usize> {
+        let choice = Choice::new();
+        let chosen = |place: &usize| {
+            let (index, bytes) = (*place as u64, sizes[*place]);
+            let random = (index + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+            choice.chooses(plan, &Candidate { index, name: bytes, bytes, live_bytes: bytes, random })
+        };
+        (0..sizes.len()).filter(chosen).collect()
+    }
+
+    #[test]
+    fn each_nth_fails_up_to_a_number() {
+        assert_eq!(struck(&Plan { every: 3, ..Plan::NONE }, &[1; 10]), [2, 5, 8]);
+        assert_eq!(struck(&Plan { every: 3, times_max: 2, ..Plan::NONE }, &[1; 10]), [2, 5]);
+    }
+
+    #[test]
+    fn a_limit_on_bytes_is_never_passed_and_what_failed_does_not_count() {
+        assert_eq!(struck(&Plan { bytes_max: 100, ..Plan::NONE }, &[60, 50, 40, 1, 0]), [1, 3]);
+        assert_eq!(struck(&Plan { live_bytes_max: 50, ..Plan::NONE }, &[60, 50, 51]), [0, 2]);
+        assert_eq!(struck(&Plan { bytes_max: 0, ..Plan::NONE }, &[u64::MAX, 0, 1]), [0, 2]);
+    }
+
+    #[test]
+    fn a_chance_strikes_about_so_often() {
+        let at = |chance| struck(&Plan { chance, ..Plan::NONE }, &[1; 10_000]).len();
+        assert_eq!((at(0), at(CHANCE_PARTS)), (0, 10_000));
+        assert!((2_300..2_700).contains(&at(CHANCE_PARTS / 4)), "{}", at(CHANCE_PARTS / 4));
+    }
+
+    #[test]
+    fn what_the_program_asks_for_counts_from_then_on() {
+        let choice = Choice::new();
+        let next = || choice.chooses(&Plan::NONE, &Candidate { index: 9, name: 0, bytes: 1, live_bytes: 1, random: 0 });
+        assert!(!next());
+        choice.asked.arm(1, 2);
+        assert_eq!([next(), next(), next(), next()], [false, true, true, false]);
+        assert_eq!((choice.asked.seen.get(), choice.asked.fired.get()), (4, 2));
+        choice.asked.arm(0, 0);
+        assert!(next() && next());
+        choice.asked.disarm();
+        assert!(!next() && choice.asked.fired.get() == 2);
+    }
+}
