@@ -17,6 +17,7 @@
 mod announce;
 mod elf;
 mod end;
+mod faults;
 mod hooks;
 mod inside;
 mod loader;
