@@ -14,6 +14,7 @@ use crate::error::Error;
 use crate::leaks::{LeaksArgs, parse_time};
 use crate::report::ReportArgs;
 use crate::sweep::args::SweepArgs;
+use crate::sweep::repro::ReproArgs;
 use crate::views::leaks::parse_kinds;
 
 /// Finds leaks in programs that nobody recompiled.
@@ -49,6 +50,8 @@ pub enum Task {
     /// Each stack that allocates from `main` on fails once, then from there on for ever; then the stacks that only a first
     /// failure has opened. Status 1: something came to an outcome of --fail-on.
     Sweep(Box<SweepArgs>),
+    /// Repeat a finding of a sweep: the program runs here, and the same call fails
+    Repro(ReproArgs),
     /// What the shim starts at the end of a target that has no launcher
     #[command(name = "__end", hide = true)]
     End {

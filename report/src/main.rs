@@ -57,6 +57,7 @@ fn task() -> Result<ExitCode, Error> {
         Typed::Task(Task::Report(arguments)) => report::command(&arguments),
         Typed::Task(Task::Leaks(arguments)) => leaks::command(&arguments),
         Typed::Task(Task::Sweep(arguments)) => sweep::command(&arguments),
+        Typed::Task(Task::Repro(arguments)) => sweep::repro::command(&arguments),
         Typed::Task(Task::End { recording_fd, report_fd, answer_fd }) => {
             Ok(end::command(recording_fd, report_fd, answer_fd))
         }

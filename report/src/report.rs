@@ -159,7 +159,7 @@ pub fn command(args: &ReportArgs) -> Result<ExitCode, Error> {
 }
 
 /// Prints on stdout what `write` writes.
-fn print(write: impl FnOnce(Style, &mut dyn Write) -> io::Result<()>) -> Result<ExitCode, Error> {
+pub fn print(write: impl FnOnce(Style, &mut dyn Write) -> io::Result<()>) -> Result<ExitCode, Error> {
     let stdout = io::stdout().lock();
     let style = Style { is_coloured: is_coloured(stdout.is_terminal(), |name| std::env::var(name).ok()) };
     let mut to = BufWriter::new(stdout);

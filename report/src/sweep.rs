@@ -22,6 +22,7 @@ mod one;
 pub mod outcome;
 pub mod policy;
 mod progress;
+pub mod repro;
 mod result;
 #[cfg(test)]
 pub mod sample;
@@ -39,6 +40,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use crate::error::{CLEAN, Error, FOUND};
+use crate::report;
 use crate::run::environment;
 use crate::run::target::Target;
 use crate::sys;
@@ -50,6 +52,7 @@ use journal::Journal;
 use memtrace_wire::settings;
 use model::{End, Mode};
 use one::Subject;
+use policy::{Day, Policy};
 use progress::Progress;
 use signatures::Signatures;
 use worker::Workers;
@@ -73,6 +76,9 @@ pub fn command(args: &SweepArgs) -> Result<ExitCode, Error> {
     let begin = Instant::now();
     let mut notes = Vec::new();
     let subject = subject(args, &mut notes)?;
+    let file = file_of(&args.output, &subject.target);
+    result::check_place(&file)?;
+    let policy = args.policy.as_deref().map(Policy::read).transpose()?;
     let directory = Directory::create()?;
     let jobs = args.jobs.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from)).clamp(1, 256);
     let mut session = Session {
@@ -92,15 +98,24 @@ pub fn command(args: &SweepArgs) -> Result<ExitCode, Error> {
     let lost = baseline.lost.iter().map(|(&(id, kind), &blocks)| (id, kind, blocks)).collect();
     let points = baseline.points.iter().map(|point| point.id).collect();
     session.workers.tell_all(&Order::Known { points, lost })?;
-    let mut course = Course::new(baseline, Signatures::with(Vec::new()), args.order == 2);
+    let mut course = Course::new(
+        baseline,
+        Signatures::with(policy.as_ref().map(Policy::signatures).unwrap_or_default()),
+        args.order == 2,
+    );
     let modes: Vec<Mode> =
         args.modes.iter().map(|mode| if mode == "once" { Mode::Once } else { Mode::Forever }).collect();
     session.choose(&mut course, &modes)?;
     session.sweep(&mut course, timeout)?;
-    let sweep = session.result(course, &subject, timeout, notes)?;
+    let mut sweep = session.result(course, &subject, timeout, notes)?;
     drop(session.workers);
     drop(directory);
-    result::write(args, &subject, &sweep)?;
+    if let Some(policy) = &policy {
+        let notes = policy.apply(&mut sweep, Day::today());
+        sweep.notes.extend(notes);
+    }
+    result::write(&file, &sweep)?;
+    report::print(|style, to| text::report(&sweep, style, to))?;
     if let Some(signal) = session.interrupted {
         return Ok(ExitCode::from(128 + signal as u8));
     }
@@ -207,7 +222,7 @@ impl Session<'_> {
                 Ok(baseline) => runs = baseline.all,
                 Err(all) if count < BASELINES_MAX => runs = all,
                 Err(all) => {
-                    let ends = all.iter().map(|run| result::end_in_words(run.end)).collect::<Vec<_>>().join(", ");
+                    let ends = all.iter().map(|run| text::end_of(run.end)).collect::<Vec<_>>().join(", ");
                     return Err(Error::Unsteady { ends });
                 }
             }
@@ -244,7 +259,7 @@ impl Session<'_> {
     /// Puts the points in line that the arguments choose.
     fn choose(&mut self, course: &mut Course, modes: &[Mode]) -> Result<(), Error> {
         let args = self.args;
-        let since = args.since.as_deref().map(result::read).transpose()?;
+        let since = args.since.as_deref().map(file::read).transpose()?;
         if since.is_some() || !args.within.is_empty() {
             course.stacks.resolve();
         }

@@ -66,6 +66,9 @@ pub struct SweepArgs {
     /// Outcomes that make the status 1, with commas between: names, or `crash`, `corruption`, `hang`, `all`, `none`
     #[arg(long, value_name = "OUTCOMES", value_parser = parse_outcomes, default_value = "corruption,crash,hang,silent-wrong,leak")]
     pub fail_on: Outcomes,
+    /// A policy (TOML): findings that are accepted, and more ways in which programs end themselves
+    #[arg(long, value_name = "FILE")]
+    pub policy: Option<PathBuf>,
     /// The program and its arguments
     #[arg(value_name = "CMD", required = true, trailing_var_arg = true, allow_hyphen_values = true)]
     pub command: Vec<OsString>,

@@ -1,6 +1,9 @@
 //! The result of a sweep: put together, written, and read again by a later one.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::fs::{self, File};
+use std::io::{self, BufWriter, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use super::args::SweepArgs;
@@ -124,40 +127,33 @@ pub fn repeat(args: &SweepArgs, subject: &Subject, task: &Task, id: &str) -> Rep
     }
 }
 
-/// How a process ended.
-pub fn end_in_words(end: End) -> String {
-    match end {
-        End::Exited(status) => format!("status {status}"),
-        End::Killed(signal) => format!("signal {signal}"),
-        End::TimedOut => "no end".to_owned(),
-    }
+/// Writes the result, whole or not at all: another file becomes the one of this name.
+pub fn write(path: &Path, sweep: &Sweep) -> Result<(), Error> {
+    let beside = path.with_extension(format!("json.{}", std::process::id()));
+    let failed = |cause| Error::CannotWrite { path: path.to_path_buf(), cause };
+    let file = File::options().write(true).create_new(true).mode(0o600).open(&beside).map_err(failed)?;
+    let mut to = BufWriter::new(file);
+    let written = super::file::write(sweep, &mut to).and_then(|()| to.flush());
+    written.and_then(|()| fs::rename(&beside, path)).map_err(|cause| {
+        let _ = fs::remove_file(&beside);
+        failed(cause)
+    })
 }
 
-/// Reads a result.
-pub fn read(path: &Path) -> Result<Sweep, Error> {
-    let what = || format!("`{}`", path.display());
-    let bytes = std::fs::read(path).map_err(|cause| Error::CannotOpen { path: path.to_path_buf(), cause })?;
-    let sweep: Sweep = serde_json::from_slice(&bytes).map_err(|cause| Error::read(what(), cause))?;
-    if sweep.version > VERSION {
-        return Err(Error::Version { what: what(), found: sweep.version.into(), reads: VERSION.into() });
+/// Refuses a place that holds something else than a result, before anything is run.
+pub fn check_place(path: &Path) -> Result<(), Error> {
+    let failed = |cause| Error::CannotWrite { path: path.to_path_buf(), cause };
+    match fs::metadata(path) {
+        Err(cause) if cause.kind() == io::ErrorKind::NotFound => {
+            let directory = path.parent().filter(|path| !path.as_os_str().is_empty()).unwrap_or(Path::new("."));
+            fs::metadata(directory).map(|_| ()).map_err(failed)
+        }
+        Err(cause) => Err(failed(cause)),
+        Ok(about) if !about.is_file() => Err(failed(io::ErrorKind::AlreadyExists.into())),
+        Ok(_) => super::file::read(path)
+            .map(|_| ())
+            .map_err(|_| failed(io::Error::new(io::ErrorKind::AlreadyExists, "it is there, and no result of a sweep"))),
     }
-    Ok(sweep)
-}
-
-/// Writes the result, and says what it holds.
-pub fn write(args: &SweepArgs, subject: &Subject, sweep: &Sweep) -> Result<(), Error> {
-    let path = super::file_of(&args.output, &subject.target);
-    let text = serde_json::to_vec_pretty(sweep).unwrap_or_default();
-    std::fs::write(&path, text).map_err(|cause| Error::CannotWrite { path: path.clone(), cause })?;
-    for finding in &sweep.findings {
-        println!(
-            "{} [{}] {}/{} {}",
-            finding.title, finding.id, finding.repeated, finding.repetitions, finding.repeat.plain
-        );
-    }
-    println!("{:?}", sweep.outcomes);
-    println!("{:?}", sweep.coverage);
-    Ok(())
 }
 
 /// An earlier result: what it has need not be swept again.

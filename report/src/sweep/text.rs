@@ -17,7 +17,7 @@ use std::io::{self, Write};
 
 use super::model::{End, Finding, Frame, Sweep};
 use super::outcome::Outcome;
-use crate::run::quoted;
+use crate::run::word;
 use crate::text::{Call, Safe, Style, count, mark, signal, thousands};
 
 /// Frames that are shown of a stack.
@@ -42,7 +42,7 @@ pub fn report(sweep: &Sweep, style: Style, to: &mut dyn Write) -> io::Result<()>
 }
 
 fn head(sweep: &Sweep, to: &mut dyn Write) -> io::Result<()> {
-    let command: Vec<String> = sweep.command.iter().map(|argument| quoted(argument)).collect();
+    let command: Vec<String> = sweep.command.iter().map(|argument| word(argument)).collect();
     writeln!(to, "memtrace: sweep of {}", Safe(&command.join(" ")))?;
     let points = count(sweep.points.len() as u64, "stack");
     writeln!(to, "  {points} that allocate, {} with a failure", count(sweep.runs.len() as u64, "run"))?;
