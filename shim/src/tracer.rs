@@ -101,6 +101,10 @@ extern "C" fn check_for_command(held: &Held, cause: u32) -> i64 {
 }
 
 extern "C" fn stack_for_command(held: &Held) -> i64 {
+    // A fork child that has not called any hook yet begins anew here.
+    if !start::is_own_process() && !sys::is_sealed() {
+        start::thread();
+    }
     match end::own_process() {
         Some(_) => HOT.stack_of_stopped(held).into(),
         None => -1,

@@ -38,7 +38,6 @@ fn the_heads_are_true() {
 }
 
 #[test]
-#[ignore = "needs memtrace sweep"]
 fn the_sweep_finds_what_the_heads_say() {
     all(sweep);
 }
@@ -65,7 +64,6 @@ fn the_defects_of_the_reviewed_c_program_are_there_and_not_in_its_twin() {
 }
 
 #[test]
-#[ignore = "needs memtrace sweep"]
 fn the_sweep_finds_the_defects_of_the_reviewed_c_program_and_none_in_its_twin() {
     for_each_build(&["safe_malloc", "safe_malloc_fixed"], |place, program, defects| {
         let swept = engine::sweep(place, program, &[], "");

@@ -43,21 +43,68 @@ pub struct Baseline {
 /// A text that may vary.
 struct Compared {
     text: Text,
-    /// Numbers in it vary.
-    is_masked: bool,
-    /// More than that varies.
-    is_free: bool,
+    /// It is always the same.
+    is_fixed: bool,
+    /// What each line is to be; nothing: the number of lines varies, or there are too many.
+    lines: Vec<Line>,
+}
+
+/// What a line is to be.
+enum Line {
+    /// The same.
+    Fixed(u32),
+    /// The same but for its numbers.
+    Masked(u32),
+    /// Anything.
+    Free,
 }
 
 impl Compared {
     fn of(texts: &[&Text]) -> Option<Compared> {
         let (first, others) = texts.split_first()?;
-        let all = |is_masked| others.iter().all(|other| same(first, other, is_masked));
-        Some(Compared { text: (*first).clone(), is_masked: !all(false), is_free: !all(true) })
+        let is_fixed = others.iter().all(|other| same(first, other));
+        let is_steady = others.iter().all(|other| other.lines.len() == first.lines.len());
+        let line = |(place, &(whole, masked)): (usize, &(u32, u32))| {
+            let all = |is_so: &dyn Fn(&(u32, u32)) -> bool| {
+                others.iter().all(|other| other.lines.get(place).is_some_and(is_so))
+            };
+            if all(&|other| other.0 == whole) {
+                Line::Fixed(whole)
+            } else if all(&|other| other.1 == masked) {
+                Line::Masked(masked)
+            } else {
+                Line::Free
+            }
+        };
+        let lines = if is_steady { first.lines.iter().enumerate().map(line).collect() } else { Vec::new() };
+        Some(Compared { text: (*first).clone(), is_fixed, lines })
     }
 
     fn is_like(&self, text: &Text) -> bool {
-        self.is_free || same(&self.text, text, self.is_masked)
+        if self.is_fixed || self.lines.is_empty() {
+            return !self.is_fixed || same(&self.text, text);
+        }
+        let is_line = |(line, found): (&Line, &(u32, u32))| match line {
+            Line::Fixed(whole) => found.0 == *whole,
+            Line::Masked(masked) => found.1 == *masked,
+            Line::Free => true,
+        };
+        self.lines.len() == text.lines.len() && self.lines.iter().zip(&text.lines).all(is_line)
+    }
+
+    /// What of it varies, in words.
+    fn varies(&self) -> Option<&'static str> {
+        if self.is_fixed {
+            return None;
+        }
+        let is_free = self.lines.is_empty();
+        Some(if is_free {
+            "all"
+        } else if self.lines.iter().any(|line| matches!(line, Line::Free)) {
+            "some lines"
+        } else {
+            "some numbers"
+        })
     }
 }
 
@@ -95,9 +142,9 @@ impl Baseline {
         let counts: Vec<_> = runs.iter().map(ids).collect();
         let mut varies = Vec::new();
         let mut vary = |is_so: bool, what: &str| varies.extend(is_so.then(|| what.to_owned()));
-        vary(output.is_free, "stdout");
-        vary(output.is_masked && !output.is_free, "numbers in stdout");
-        vary(errors.is_masked, "stderr");
+        for (text, name) in [(&output, "stdout"), (&errors, "stderr")] {
+            vary(text.varies().is_some(), &format!("{} of {name}", text.varies().unwrap_or_default()));
+        }
         vary(files_vary, "names of files");
         vary(files.values().any(Option::is_none), "files");
         vary(runs.windows(2).any(|pair| pair[0].descriptors != pair[1].descriptors), "descriptors");
@@ -136,13 +183,8 @@ impl Baseline {
 
     /// Whether stderr holds what it does not hold without a failure.
     pub fn has_message(&self, run: &Facts) -> bool {
-        if !self.errors.is_masked {
-            return !self.errors.is_like(&run.errors)
-                && masked_lines(&run.errors.tail)
-                    .iter()
-                    .any(|line| !line.trim().is_empty() && !self.said.contains(line));
-        }
-        masked_lines(&run.errors.tail).iter().any(|line| !line.trim().is_empty() && !self.said.contains(line))
+        let is_new = |line: &String| !line.trim().is_empty() && !self.said.contains(line);
+        !(self.errors.is_fixed && self.errors.is_like(&run.errors)) && masked_lines(&run.errors.tail).iter().any(is_new)
     }
 
     /// Files that are not there without a failure.

@@ -29,8 +29,8 @@ pub struct Facts {
     pub is_recorded: bool,
     /// It ended by a failed assertion.
     pub is_assertion: bool,
-    /// It called abort.
-    pub is_abort: bool,
+    /// Its main returned.
+    pub is_return: bool,
     /// Whether the live blocks of the end were classified.
     pub is_classified: bool,
     /// Allocations in scope.
@@ -64,8 +64,8 @@ pub struct Text {
     pub bytes: u64,
     /// Hash of all of it.
     pub hash: u64,
-    /// Hash of all of it with each number taken for 0.
-    pub masked: u64,
+    /// Of each line, if there are not too many: a hash, and one with each number taken for 0.
+    pub lines: Vec<(u32, u32)>,
     /// Its last part, as text.
     pub tail: String,
 }

@@ -6,7 +6,7 @@ use memtrace_wire::layout::Op;
 use memtrace_wire::point::{frame_key, module_key};
 
 use super::course::{Course, Run, Task};
-use super::facts::{Facts, Lost};
+use super::facts::{self, Facts, Lost};
 use super::judge;
 use super::model::{Crash, Failed, Finding, Leak, Mode, Repeat};
 use super::outcome::{Level, Outcome};
@@ -37,15 +37,10 @@ impl Key {
 /// The findings of a run.
 pub fn keys(course: &Course, run: &Run) -> Vec<Key> {
     let Some((facts, stacks)) = &run.facts else { return Vec::new() };
-    keys_of(course, &run.outcomes, facts, stacks)
-}
-
-/// The same for outcomes and facts; `stacks`: the numbers of its stacks in the course.
-pub fn keys_of(course: &Course, outcomes: &[Outcome], facts: &Facts, stacks: &[u32]) -> Vec<Key> {
-    let place = Places { course, facts, stacks };
+    let place = Places { course, facts, stacks, mode: run.task.mode };
     let failed = place.failed_stack().and_then(|stack| course.stacks.caller(stack)).unwrap_or_default();
     let mut keys = Vec::new();
-    for &outcome in outcomes.iter().filter(|outcome| outcome.level() != Level::Fair) {
+    for &outcome in run.outcomes.iter().filter(|outcome| outcome.level() != Level::Fair) {
         let places: Vec<String> = match outcome {
             Outcome::Leak => place.lost().into_iter().map(|lost| place.name(lost.stack)).collect(),
             Outcome::FileLeft => course.baseline.files_left(facts).iter().map(|_| String::new()).take(1).collect(),
@@ -67,6 +62,7 @@ struct Places<'c> {
     course: &'c Course,
     facts: &'c Facts,
     stacks: &'c [u32],
+    mode: Mode,
 }
 
 impl Places<'_> {
@@ -83,7 +79,13 @@ impl Places<'_> {
     }
 
     fn failed_stack(&self) -> Option<u32> {
-        self.number(self.facts.failed.last()?.stack?)
+        self.number(self.failed()?.stack?)
+    }
+
+    /// The call that a finding is about: the one that was asked for; of a pair the second.
+    fn failed(&self) -> Option<&facts::Failed> {
+        let failed = &self.facts.failed;
+        if self.mode == Mode::Pair { failed.last() } else { failed.first() }
     }
 
     fn thread(&self) -> Option<u32> {
@@ -130,9 +132,9 @@ pub fn groups(course: &Course) -> Vec<Group> {
 pub fn finding(course: &Course, group: &Group, repeat: impl Fn(&Task, &str) -> Repeat) -> Option<Finding> {
     let run = course.runs.get(*group.runs.first()?)?;
     let (facts, stacks) = run.facts.as_ref()?;
-    let place = Places { course, facts, stacks };
+    let place = Places { course, facts, stacks, mode: run.task.mode };
     let key = &group.key;
-    let failed = facts.failed.last().map(|failed| Failed {
+    let failed = place.failed().map(|failed| Failed {
         op: op(failed.op),
         bytes: failed.bytes,
         caller: place.failed_stack().and_then(|stack| course.stacks.caller(stack)),

@@ -69,8 +69,8 @@ pub fn outcomes(baseline: &Baseline, signatures: &Signatures, run: &Facts) -> Ve
     if !baseline.files_left(run).is_empty() {
         outcomes.push(Outcome::FileLeft);
     }
-    // A program that gives up leaves its descriptors to the kernel.
-    if run.end == baseline.end && !baseline.descriptors_left(run).is_empty() {
+    // A program that calls exit leaves its descriptors to the kernel.
+    if (run.is_return || run.end == baseline.end) && !baseline.descriptors_left(run).is_empty() {
         outcomes.push(Outcome::FdLeft);
     }
     outcomes.sort_unstable();

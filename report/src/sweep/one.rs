@@ -191,7 +191,7 @@ pub fn shown(argument: &OsString) -> String {
     String::from_utf8_lossy(&argument.clone().into_vec()).into_owned()
 }
 
-/// Whether two texts are the same, as far as they are to be compared.
-pub fn same(one: &Text, other: &Text, is_masked: bool) -> bool {
-    if is_masked { one.masked == other.masked } else { (one.bytes, one.hash) == (other.bytes, other.hash) }
+/// Whether two texts are the same.
+pub fn same(one: &Text, other: &Text) -> bool {
+    (one.bytes, one.hash) == (other.bytes, other.hash)
 }

@@ -120,15 +120,17 @@ impl Stacks {
         places.filter_map(|&place| self.named.frames.get(place as usize))
     }
 
-    /// The function that a stack is told by: the first outside the libraries that serve all; else the innermost.
+    /// The function that a stack is told by: the first outside the libraries that serve all, and none that only hands
+    /// the request on; else the innermost.
     pub fn caller(&self, stack: u32) -> Option<String> {
         let is_servant = |frame: &&Frame| {
             let module = frame.module.as_deref().unwrap_or_default();
             let base = module.rsplit('/').next().unwrap_or(module);
             SERVANTS.iter().any(|servant| base.starts_with(servant))
         };
-        let own = self.frames(stack).find(|frame| !is_servant(frame));
-        own.or_else(|| self.frames(stack).next()).map(label)
+        let own = || self.frames(stack).filter(|frame| !is_servant(frame));
+        let user = own().find(|frame| !frame.function.as_deref().is_some_and(is_wrapper));
+        user.or_else(|| own().next()).or_else(|| self.frames(stack).next()).map(label)
     }
 
     /// A hash over the function that was called and the names of the functions on its stack.
@@ -139,6 +141,15 @@ impl Stacks {
         }
         namer.name()
     }
+}
+
+/// Whether a function of this name is a program's own malloc: `xmalloc`, `safe_calloc`, `CRYPTO_realloc`, `mem_alloc`,
+/// `std::allocator<T>::allocate`.
+fn is_wrapper(name: &str) -> bool {
+    let name = name.split('(').next().unwrap_or(name).to_ascii_lowercase();
+    let last = name.rsplit("::").next().unwrap_or(&name);
+    let ends = ["alloc", "calloc", "realloc", "malloc", "allocarray", "mem_acquire", "allocate", "alloc0", "memalign"];
+    ends.iter().any(|end| last.ends_with(end)) || last.starts_with("operator new") || name.contains("allocator")
 }
 
 /// A frame in a word: its function, or where it is.

@@ -164,7 +164,9 @@ impl<'l> Watch<'l> {
         let Ok(about) = About::read(tid) else { return trace::go_on(tid, signal) };
         let is_fatal = kills(tid, signal);
         let pid = process_of(tid);
-        if !(is_fatal || about.is_fault()) || !self.crashed.insert(pid) {
+        // An abort is one too, whoever handles it.
+        let is_crash = is_fatal || about.is_fault() || signal == libc::SIGABRT && about.code() <= 0;
+        if !is_crash || !self.crashed.insert(pid) {
             return trace::go_on(tid, signal);
         }
         let place = Stopped::standing(tid).map(|thread| thread.place());

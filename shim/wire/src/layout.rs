@@ -181,10 +181,12 @@ records! {
         pub suppressions: TextAt,
         /// Points in use.
         pub point_count: U64,
+        /// 1: no function was called that ends the process: main returned, or its last thread did.
+        pub returned: U64,
         /// MALLOC_FAIL_AFTERMATH: allocation calls after the first that was made to fail.
         pub fault_after: U64,
         /// Not used yet.
-        pub spare: [U64; 45],
+        pub spare: [U64; 44],
         /// What was lost, by `Loss`.
         pub losses: [U64; 40],
     }

@@ -43,7 +43,7 @@ pub struct Finding {
 pub fn sweep(place: &Place, program: &Path, variables: &[(String, String)], input: &str) -> Swept {
     let path = place.join("sweep.json");
     let mut job = place.job(How::Native, &pair().command).patience(PATIENCE).input(input);
-    job = job.arg("sweep").arg("--json").arg(&path);
+    job = job.arg("sweep").arg("-o").arg(&path);
     job = job.args(["--budget", "60s", "--jobs", "2", "--timeout", "2s", "--"]).arg(program);
     for (name, value) in variables {
         job = job.env(name, value);
