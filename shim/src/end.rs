@@ -47,10 +47,7 @@ pub fn register() {
 }
 
 extern "C" fn at_exit(_: *mut c_void) {
-    // A handler without any of the hooks before: main has returned, or the last thread has left.
-    if let Some(process) = own_process().filter(|process| process.end.get() == End::None as u32) {
-        process.returned.set(1);
-    }
+    // A handler without any of the hooks before: the last thread has left.
     begins(End::Exit, 0);
     finish();
 }

@@ -382,5 +382,8 @@ extern "C" fn arrived() -> usize {
 }
 
 extern "C" fn returned(status: c_int) {
+    if let Some(process) = end::own_process() {
+        process.returned.set(1);
+    }
     end::begins(End::Exit, status);
 }

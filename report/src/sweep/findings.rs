@@ -1,6 +1,6 @@
 //! Findings: runs that came to the same bad end for the same reason, told by the shortest way to it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use memtrace_wire::layout::Op;
 use memtrace_wire::point::{frame_key, module_key};
@@ -38,7 +38,12 @@ impl Key {
 pub fn keys(course: &Course, run: &Run) -> Vec<Key> {
     let Some((facts, stacks)) = &run.facts else { return Vec::new() };
     let place = Places { course, facts, stacks, mode: run.task.mode };
-    let failed = place.failed_stack().and_then(|stack| course.stacks.caller(stack)).unwrap_or_default();
+    let caller = |stack: Option<u32>| stack.and_then(|stack| course.stacks.caller(stack)).unwrap_or_default();
+    let mut failed = caller(place.failed_stack());
+    if run.task.mode == Mode::Pair {
+        let first = run.task.points.first().and_then(|&id| course.point(id));
+        failed = format!("{failed} after {}", caller(first.map(|point| point.stack)));
+    }
     let mut keys = Vec::new();
     for &outcome in run.outcomes.iter().filter(|outcome| outcome.level() != Level::Fair) {
         let places: Vec<String> = match outcome {
@@ -111,9 +116,17 @@ pub struct Group {
 /// All groups, the worst first. Names are resolved.
 pub fn groups(course: &Course) -> Vec<Group> {
     let mut groups: BTreeMap<Key, Vec<usize>> = BTreeMap::new();
+    // What one failure comes to is no news of a second.
+    let mut alone: HashSet<(u64, Outcome, String)> = HashSet::new();
+    let first = |run: &Run| run.task.points.first().copied().unwrap_or(0);
+    for run in course.runs.iter().filter(|run| run.task.mode == Mode::Once) {
+        alone.extend(keys(course, run).into_iter().map(|key| (first(run), key.outcome, key.place)));
+    }
     for (place, run) in course.runs.iter().enumerate() {
         for key in keys(course, run) {
-            groups.entry(key).or_default().push(place);
+            if run.task.mode != Mode::Pair || !alone.contains(&(first(run), key.outcome, key.place.clone())) {
+                groups.entry(key).or_default().push(place);
+            }
         }
     }
     let length = |place: &usize| {

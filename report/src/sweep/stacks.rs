@@ -148,7 +148,7 @@ impl Stacks {
 fn is_wrapper(name: &str) -> bool {
     let name = name.split('(').next().unwrap_or(name).to_ascii_lowercase();
     let last = name.rsplit("::").next().unwrap_or(&name);
-    let ends = ["alloc", "calloc", "realloc", "malloc", "allocarray", "mem_acquire", "allocate", "alloc0", "memalign"];
+    let ends = ["alloc", "calloc", "realloc", "malloc", "allocarray", "mem_acquire", "alloc0", "memalign"];
     ends.iter().any(|end| last.ends_with(end)) || last.starts_with("operator new") || name.contains("allocator")
 }
 

@@ -181,7 +181,7 @@ records! {
         pub suppressions: TextAt,
         /// Points in use.
         pub point_count: U64,
-        /// 1: no function was called that ends the process: main returned, or its last thread did.
+        /// 1: main has returned.
         pub returned: U64,
         /// MALLOC_FAIL_AFTERMATH: allocation calls after the first that was made to fail.
         pub fault_after: U64,
