@@ -100,10 +100,14 @@ impl Symbols {
         Some(())
     }
 
-    /// A module went.
+    /// A module went; the lock of `Loaded` is held.
     pub fn gone(&self, start: u64, end: u64) {
         let inside = self.ranges().filter(|range| (start..end).contains(&range.start.get()));
         inside.for_each(|range| range.end.set(0));
+        // A plug-in that comes and goes takes the same places each time.
+        let is_used = |place: &u32| self.at(*place as usize).is_some_and(|range| range.end.get() != 0);
+        let last = (0..self.count.get()).rev().find(is_used);
+        self.count.publish(last.map_or(0, |last| last + 1));
     }
 }
 
