@@ -174,6 +174,7 @@ impl Hot {
 
     /// A module's part in the names of points. The vdso is the kernel's, and memtrace's own frames are no part of a
     /// stack's identity.
+    #[inline(never)]
     fn key_of(&self, module: &memtrace_wire::layout::Module) -> u64 {
         if module.flags.get() & (module_flags::VDSO | module_flags::SHIM) != 0 {
             return 0;
@@ -184,7 +185,17 @@ impl Hot {
         }
         match id.get(..module.build_id_bytes.get() as usize) {
             Some(id) if !id.is_empty() => module_key(id, b""),
-            _ => module_key(b"", self.text::<4096>(&module.path).as_bytes()),
+            _ => {
+                // The last part of the path alone: hooks run on small stacks.
+                let mut name = Buffer::<256>::new();
+                for byte in self.text_bytes(&module.path) {
+                    match byte {
+                        b'/' => name.clear(),
+                        _ => name.push(&[byte]),
+                    }
+                }
+                module_key(b"", name.as_bytes())
+            }
         }
     }
 

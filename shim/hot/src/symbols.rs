@@ -2,6 +2,7 @@
 //!
 //! A module's file is mapped for as long as its symbol table is read, so that a stack is judged by comparing addresses.
 
+use core::cell::UnsafeCell;
 use core::sync::atomic::{AtomicPtr, Ordering};
 use memtrace_wire::layout::Module;
 use memtrace_wire::loss::Loss;
@@ -49,12 +50,17 @@ pub struct Symbols {
     table: AtomicPtr<u8>,
     /// Ranges in use; changed by whoever holds the lock of `Loaded`.
     count: U32,
+    /// Room for the path of a module, for the same: hooks run on small stacks.
+    path: UnsafeCell<Path>,
 }
+
+// SAFETY: the path is used by whoever holds the lock of `Loaded` only.
+unsafe impl Sync for Symbols {}
 
 impl Symbols {
     /// Without memory.
     pub const fn new() -> Self {
-        Self { table: AtomicPtr::new(core::ptr::null_mut()), count: U32::new(0) }
+        Self { table: AtomicPtr::new(core::ptr::null_mut()), count: U32::new(0), path: UnsafeCell::new(Path::new()) }
     }
 
     /// Forgets all, in a fork child.
@@ -119,19 +125,23 @@ impl Default for Symbols {
 
 impl Hot {
     /// Enters what the scope names of a module that was just seen; the lock of `Loaded` is held.
+    #[inline(never)]
     pub fn enter_symbols(&self, map: &LinkMap, object: &Object, module: &Module) {
         let scope = &self.fault.plan().scope;
         if !scope.has_names() {
             return;
         }
-        let path: Path = self.text(&module.path);
+        // SAFETY: the lock of `Loaded` is held, so nobody else uses it.
+        let path = unsafe { &mut *self.symbols.path.get() };
+        path.clear();
+        self.text_bytes(&module.path).for_each(|byte| path.push(&[byte]));
         let mut has_room = true;
         if has_module(scope.modules, path.as_bytes()) {
             has_room &= self.symbols.add(object.start, object.end, part::MODULE).is_some();
         }
         let has_functions = *scope != (Scope { modules: scope.modules, ..Scope::ALL });
         let is_read = !has_functions
-            || with_file(&path, |file| {
+            || with_file(path, |file| {
                 // Another file may have taken the place of the one that was loaded.
                 // SAFETY: the module's first page begins with its header, and stays as long as it is loaded.
                 let loaded = unsafe { *(map.header_page(object.start) as *const [u8; HEADER_BYTES]) };

@@ -159,13 +159,18 @@ impl Hot {
     /// Copies text back out of the recording.
     pub fn text<const N: usize>(&self, from: &TextAt) -> Buffer<N> {
         let mut text = Buffer::new();
-        let (start, length) = (from.at.get(), from.bytes.get());
-        for place in 0..length {
-            let at = start.wrapping_add(place);
-            let Some(quad) = self.text.get(u64::from(at / 4)) else { break };
-            text.push(&[(quad.get() >> (at % 4 * 8)) as u8]);
-        }
+        self.text_bytes(from).for_each(|byte| text.push(&[byte]));
         text
+    }
+
+    /// The same, byte by byte.
+    pub fn text_bytes(&self, from: &TextAt) -> impl Iterator<Item = u8> + '_ {
+        let (start, length) = (from.at.get(), from.bytes.get());
+        (0..length).map_while(move |place| {
+            let at = start.wrapping_add(place);
+            let quad = self.text.get(u64::from(at / 4))?;
+            Some((quad.get() >> (at % 4 * 8)) as u8)
+        })
     }
 }
 

@@ -24,16 +24,16 @@ impl Count {
 pub(crate) struct Fail<'a> {
     after: Option<(u64, Option<Count>)>,
     count: Option<Count>,
-    at: Option<Plan<'static>>,
-    stacks: Option<Plan<'static>>,
-    /// All that does not depend on other rows.
+    has_at: bool,
+    has_stacks: bool,
+    /// All that does not depend on other rows; ranges and stacks as if the others were not there.
     rest: Plan<'a>,
 }
 
 impl<'a> Fail<'a> {
     /// None given.
     pub(crate) const fn new() -> Self {
-        Fail { after: None, count: None, at: None, stacks: None, rest: Plan::NONE }
+        Fail { after: None, count: None, has_at: false, has_stacks: false, rest: Plan::NONE }
     }
 
     /// Takes a row's value. `None`: it is not understood, or the row is not one of these.
@@ -42,8 +42,14 @@ impl<'a> Fail<'a> {
         match name {
             "MALLOC_FAIL_AFTER" => self.after = after(value)?,
             "MALLOC_FAIL_COUNT" => self.count = Some(count(value)?),
-            "MALLOC_FAIL_AT" => self.at = Some(at(value)?),
-            "MALLOC_FAIL_STACK" => self.stacks = Some(stacks(value)?),
+            "MALLOC_FAIL_AT" => {
+                self.rest.range_count = at(value, &mut self.rest.ranges)?;
+                self.has_at = true;
+            }
+            "MALLOC_FAIL_STACK" => {
+                self.rest.stack_count = stacks(value, &mut self.rest.stacks)?;
+                self.has_stacks = true;
+            }
             "MALLOC_FAIL_EVERY" => self.rest.every = number(value).filter(|&every| every != 0)?,
             "MALLOC_FAIL_PROB" => self.rest.chance = chance(value)?,
             "MALLOC_FAIL_SEED" => self.rest.seed = number(value)?,
@@ -92,8 +98,8 @@ impl<'a> Fail<'a> {
     /// The rows that were given and of which the first alone decides what fails.
     pub(crate) fn exclusive(&self) -> impl Iterator<Item = &'static str> {
         let given = [
-            ("MALLOC_FAIL_STACK", self.stacks.is_some()),
-            ("MALLOC_FAIL_AT", self.at.is_some()),
+            ("MALLOC_FAIL_STACK", self.has_stacks),
+            ("MALLOC_FAIL_AT", self.has_at),
             ("MALLOC_FAIL_AFTER", self.after.is_some()),
         ];
         given.into_iter().filter_map(|(name, is_given)| is_given.then_some(name))
@@ -104,13 +110,11 @@ impl<'a> Fail<'a> {
         let mut plan = self.rest;
         plan.times_max = self.count.map_or(u64::MAX, Count::times);
         let own = self.after.and_then(|(_, own)| own);
-        let is_after = self.stacks.is_none() && self.at.is_none();
+        let is_after = !self.has_stacks && !self.has_at;
         plan.times = own.filter(|_| is_after).or(self.count).map_or(1, Count::times);
-        if let Some(stacks) = &self.stacks {
-            (plan.stacks, plan.stack_count) = (stacks.stacks, stacks.stack_count);
-        } else if let Some(at) = &self.at {
-            (plan.ranges, plan.range_count) = (at.ranges, at.range_count);
-        } else if let Some((after, _)) = self.after {
+        if self.has_stacks {
+            plan.range_count = 0;
+        } else if let (Some((after, _)), false) = (self.after, self.has_at) {
             let _ = plan.push(after, after.saturating_add(plan.times - 1));
         } else if self.is_scope_alone() {
             let _ = plan.push(0, plan.times - 1);
@@ -147,8 +151,9 @@ fn after(value: &[u8]) -> Option<Option<(u64, Option<Count>)>> {
     Some(Some((after, own)))
 }
 
-fn at(value: &[u8]) -> Option<Plan<'static>> {
-    let mut plan = Plan::NONE;
+/// First and last index of each range; their number.
+fn at(value: &[u8], ranges: &mut [(u64, u64)]) -> Option<usize> {
+    let mut count = 0;
     for part in value.split(|&byte| byte == b',') {
         let mut ends = part.splitn(2, |&byte| byte == b'-');
         let first = number(ends.next()?)?;
@@ -159,21 +164,23 @@ fn at(value: &[u8]) -> Option<Plan<'static>> {
         if last < first {
             return None;
         }
-        plan.push(first.checked_sub(1)?, last - 1)?;
+        *ranges.get_mut(count)? = (first.checked_sub(1)?, last - 1);
+        count += 1;
     }
-    Some(plan)
+    Some(count)
 }
 
-fn stacks(value: &[u8]) -> Option<Plan<'static>> {
-    let mut plan = Plan::NONE;
+/// What is looked for, one after the other; their number.
+fn stacks(value: &[u8], stacks: &mut [Wanted]) -> Option<usize> {
+    let mut count = 0;
     for part in value.split(|&byte| byte == b',') {
         let mut halves = part.splitn(2, |&byte| byte == b'#');
         let name = halves.next().filter(|name| name.len() == 16).and_then(hexadecimal)?;
         let occurrence = halves.next().map_or(Some(1), number).filter(|&occurrence| occurrence != 0)?;
-        *plan.stacks.get_mut(plan.stack_count)? = Wanted { name, occurrence };
-        plan.stack_count += 1;
+        *stacks.get_mut(count)? = Wanted { name, occurrence };
+        count += 1;
     }
-    Some(plan)
+    Some(count)
 }
 
 /// A decimal number from 0 to 1, in `CHANCE_PARTS`.
