@@ -40,6 +40,9 @@ impl Input {
             return Err(Error::read(format!("`{name}`"), "neither a profile, a sweep nor a recording of memtrace"));
         }
         let bytes = json::rest(start, file, path)?;
+        if bytes.starts_with(sweep::lines::START) {
+            return Ok(Input::Sweep(Box::new(sweep::lines::read(&bytes, &format!("sweep `{name}`"))?)));
+        }
         let what = format!("profile `{name}`");
         let head = Head::of(&bytes, &what, profile::FORMAT.noun)?;
         if head.format == sweep::model::FORMAT {
@@ -70,6 +73,9 @@ mod tests {
         let mut json = Vec::new();
         sweep::file::write(&sweep::sample::sweep(), &mut json).unwrap();
         assert!(matches!(read(&json), Ok(Input::Sweep(sweep)) if sweep.runs.len() == 5));
+        let mut lines = Vec::new();
+        sweep::lines::write(&sweep::sample::sweep(), &mut lines).unwrap();
+        assert!(matches!(read(&lines), Ok(Input::Sweep(sweep)) if sweep.runs.len() == 5));
         let profile = br#" {"format":"memtrace-profile","version":1,"tool":{"name":"memtrace","version":"0"},
             "processes_lost":0,"processes":[]}"#;
         assert!(matches!(read(profile), Ok(Input::Profile(_))));

@@ -75,12 +75,22 @@ pub fn is_json(start: &[u8]) -> bool {
     start.iter().find(|byte| !byte.is_ascii_whitespace()).is_none_or(|&byte| byte == b'{')
 }
 
+/// What one line of JSON holds.
+pub fn line<T: DeserializeOwned>(text: &[u8]) -> Option<T> {
+    serde_json::from_slice(text).ok()
+}
+
 /// Writes one line of JSON.
 pub fn write(value: &impl Serialize, to: impl Write) -> io::Result<()> {
     let mut to = BufWriter::new(to);
-    serde_json::to_writer(&mut to, value)?;
-    to.write_all(b"\n")?;
+    append(value, &mut to)?;
     to.flush()
+}
+
+/// Writes one line of JSON of many.
+pub fn append(value: &impl Serialize, mut to: impl Write) -> io::Result<()> {
+    serde_json::to_writer(&mut to, value)?;
+    to.write_all(b"\n")
 }
 
 /// The reason alone, without a text of the file that it may quote at any length.

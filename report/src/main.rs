@@ -6,6 +6,7 @@
 //!   memtrace leaks   leaks ─▶ copy of a running target ─▶ recording
 //!   memtrace report  report ─▶ profile ◀────────┘ recording ─▶ names ─▶ profile
 //!                       └─▶ views ─▶ text, JSON, XML, rules that suppress
+//!   memtrace sweep   sweep ─▶ runs with failures ─▶ sweep ─▶ text, formats
 //! ```
 
 #![cfg_attr(not(test), no_main)]
@@ -13,6 +14,7 @@
 mod cli;
 mod end;
 mod error;
+mod formats;
 mod input;
 mod json;
 mod leaks;

@@ -74,6 +74,13 @@ impl Profile {
         Ok(build::profile(recording, options, &Places::system()))
     }
 
+    /// The same without processes.
+    pub fn head(&self) -> Profile {
+        let (format, tool, suppressions) = (self.format.clone(), self.tool.clone(), self.suppressions.clone());
+        let (version, processes_lost) = (self.version, self.processes_lost);
+        Profile { format, version, tool, processes_lost, suppressions, processes: Vec::new() }
+    }
+
     /// Writes one line of JSON.
     pub fn write_json(&self, to: impl Write) -> io::Result<()> {
         json::write(self, to)

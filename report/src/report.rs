@@ -1,7 +1,7 @@
 //! `memtrace report`: a profile, a recording or a sweep, read again.
 
 use std::collections::BTreeSet;
-use std::io::{self, BufWriter, IsTerminal, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -9,11 +9,13 @@ use clap::builder::{PossibleValuesParser, TypedValueParser, ValueParser};
 use memtrace_wire::leaks::Kinds;
 
 use crate::error::Error;
+use crate::formats::{self, Format, Out};
 use crate::input::Input;
 use crate::profile::{self, Profile, Suppress};
 use crate::rules::{self, Syntax};
 use crate::sweep;
 use crate::sweep::model::Sweep;
+use crate::sweep::outcome::Level;
 use crate::sweep::policy::{Day, Policy};
 use crate::text::{self, Request, Style};
 use crate::views::tree::Direction;
@@ -72,6 +74,10 @@ pub struct ReportArgs {
         value_parser = syntax(), conflicts_with_all = ["by", "format", "top_down", "bottom_up", "sort", "why"]
     )]
     suppress: Option<Syntax>,
+    /// Write the report to PATH, `-` for stdout, as `text`, `json`, `jsonl` (JSON lines), `junit`, `sarif` (2.1.0) or `github`
+    /// (annotations); of a profile as `text` or `json`. A file that is there is replaced; may be given several times
+    #[arg(long, value_name = "FORMAT:PATH", value_parser = formats::parser(), conflicts_with = "format")]
+    out: Vec<Out>,
     /// Policy for the findings of a sweep (TOML): rules `allow`, `known` and `ignore`, each with its reason.
     #[arg(long, value_name = "FILE")]
     policy: Option<PathBuf>,
@@ -126,10 +132,46 @@ pub fn command(args: &ReportArgs) -> Result<ExitCode, Error> {
     if args.format == "valgrind-xml" {
         check_for_xml(&profile, &args.file)?;
     }
-    let choice = Choice {
+    let tree = match (args.top_down, args.bottom_up) {
+        (true, _) => Some(Direction::TopDown),
+        (false, true) => Some(Direction::BottomUp),
+        (false, false) => None,
+    };
+    let render = |word: &str, style: Style, to: &mut dyn Write| {
+        let choice = choice(args, word);
+        match (word, args.by) {
+            ("json", By::Stack) => {
+                let processes = profile.processes.iter().map(|process| views::restricted(process, &choice)).collect();
+                Profile { processes, ..profile.head() }.write_json(to)
+            }
+            ("json", _) => profile::write_rows(&profile, &choice, to),
+            ("valgrind-xml", _) => xml::write(&profile, args.show, &choice, to).map(|_| ()),
+            _ => match args.suppress {
+                Some(syntax) => rules::write(&profile, syntax, args.show, &choice, to),
+                None if args.why.is_some() => text::why(&profile, &choice, to),
+                None => text::report(&profile, &Request { choice, show: args.show, tree, style }, to),
+            },
+        }
+    };
+    if let Some(out) = args.out.iter().find(|out| ![Format::Text, Format::Json].contains(&out.format)) {
+        let (word, file) = (out.format.word(), args.file.display());
+        let found = format!("`{file}` is a profile, which is written as `text` or `json`, not as `{word}`");
+        return Err(Error::Usage { found });
+    }
+    formats::write(
+        &args.out,
+        |format, to| render(format.word(), Style::default(), to),
+        |to| render(&args.format, Style::of_stdout(), to),
+    )?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// What of a profile is shown in a format.
+fn choice(args: &ReportArgs, word: &str) -> Choice {
+    Choice {
         sort: args.sort,
         by: args.by,
-        top: match (args.top, args.format.as_str()) {
+        top: match (args.top, word) {
             (Some(Top::All), _) | (None, "json" | "valgrind-xml") => None,
             (None, _) if args.suppress.is_some() => None,
             (Some(Top::Rows(rows)), _) => Some(rows),
@@ -137,38 +179,6 @@ pub fn command(args: &ReportArgs) -> Result<ExitCode, Error> {
         },
         filter: args.why.clone().or_else(|| args.filter.clone()),
         min_bytes: args.min_bytes,
-    };
-    let tree = match (args.top_down, args.bottom_up) {
-        (true, _) => Some(Direction::TopDown),
-        (false, true) => Some(Direction::BottomUp),
-        (false, false) => None,
-    };
-    print(|style, to| match (args.format.as_str(), args.by) {
-        ("json", By::Stack) => {
-            profile.processes = profile.processes.iter().map(|process| views::restricted(process, &choice)).collect();
-            profile.write_json(to)
-        }
-        ("json", _) => profile::write_rows(&profile, &choice, to),
-        ("valgrind-xml", _) => xml::write(&profile, args.show, &choice, to).map(|_| ()),
-        _ => match args.suppress {
-            Some(syntax) => rules::write(&profile, syntax, args.show, &choice, to),
-            None if args.why.is_some() => text::why(&profile, &choice, to),
-            None => text::report(&profile, &Request { choice, show: args.show, tree, style }, to),
-        },
-    })
-}
-
-/// Prints on stdout what `write` writes.
-pub fn print(write: impl FnOnce(Style, &mut dyn Write) -> io::Result<()>) -> Result<ExitCode, Error> {
-    let stdout = io::stdout().lock();
-    let style = Style { is_coloured: is_coloured(stdout.is_terminal(), |name| std::env::var(name).ok()) };
-    let mut to = BufWriter::new(stdout);
-    let written = write(style, &mut to);
-    match written.and_then(|()| to.flush()) {
-        // Whoever reads has seen enough.
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(ExitCode::SUCCESS),
-        Err(cause) => Err(Error::CannotWrite { path: "stdout".into(), cause }),
-        Ok(()) => Ok(ExitCode::SUCCESS),
     }
 }
 
@@ -197,10 +207,11 @@ fn report_sweep(mut sweep: Sweep, args: &ReportArgs) -> Result<ExitCode, Error> 
         let notes = Policy::read(policy)?.apply(&mut sweep, Day::today());
         sweep.notes.extend(notes);
     }
-    print(|style, to| match args.format.as_str() {
-        "json" => sweep::file::write(&sweep, to),
-        _ => sweep::text::report(&sweep, style, to),
-    })
+    match args.format.as_str() {
+        "json" => formats::write(&args.out, |_, _| Ok(()), |to| sweep::file::write(&sweep, to))?,
+        _ => sweep::out::write(&sweep, &args.out, |outcome| outcome.level() == Level::Bad)?,
+    }
+    Ok(ExitCode::SUCCESS)
 }
 
 /// A document holds one process, and only leaks.
@@ -216,33 +227,5 @@ fn check_for_xml(profile: &Profile, file: &Path) -> Result<(), Error> {
         None => {
             Err(Error::read(format!("`{}`", file.display()), "no leaks were looked for at the end of this process"))
         }
-    }
-}
-
-/// By convention: NO_COLOR beats all, then CLICOLOR_FORCE, then whether it is a terminal that has colours.
-fn is_coloured(is_terminal: bool, variable: impl Fn(&str) -> Option<String>) -> bool {
-    let is_set = |name| variable(name).is_some_and(|value| !value.is_empty());
-    let is_on = |name| variable(name).is_some_and(|value| !value.is_empty() && value != "0");
-    let is_off = variable("CLICOLOR").is_some_and(|value| value == "0");
-    let is_dumb = variable("TERM").is_none_or(|value| value == "dumb");
-    !is_set("NO_COLOR") && (is_on("CLICOLOR_FORCE") || is_terminal && !is_off && !is_dumb)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn colour_follows_the_conventions() {
-        let coloured = |is_terminal, set: &[(&str, &str)]| {
-            is_coloured(is_terminal, |name| {
-                let all = set.iter().chain(&[("TERM", "xterm")]);
-                all.into_iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_string())
-            })
-        };
-        assert!(coloured(true, &[]) && !coloured(false, &[]));
-        assert!(coloured(false, &[("CLICOLOR_FORCE", "1")]) && !coloured(false, &[("CLICOLOR_FORCE", "0")]));
-        assert!(!coloured(true, &[("NO_COLOR", "1"), ("CLICOLOR_FORCE", "1")]) && coloured(true, &[("NO_COLOR", "")]));
-        assert!(!coloured(true, &[("CLICOLOR", "0")]) && !coloured(true, &[("TERM", "dumb")]));
     }
 }

@@ -12,13 +12,17 @@ mod baseline;
 mod check;
 mod collect;
 mod course;
+mod coverage;
 mod facts;
 pub mod file;
 mod findings;
+pub mod items;
 mod journal;
 mod judge;
+pub mod lines;
 pub mod model;
 mod one;
+pub mod out;
 pub mod outcome;
 pub mod policy;
 mod progress;
@@ -40,7 +44,6 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use crate::error::{CLEAN, Error, FOUND};
-use crate::report;
 use crate::run::environment;
 use crate::run::target::Target;
 use crate::sys;
@@ -115,7 +118,7 @@ pub fn command(args: &SweepArgs) -> Result<ExitCode, Error> {
         sweep.notes.extend(notes);
     }
     result::write(&file, &sweep)?;
-    report::print(|style, to| text::report(&sweep, style, to))?;
+    out::write(&sweep, &[], |outcome| args.fail_on.0.contains(&outcome))?;
     if let Some(signal) = session.interrupted {
         return Ok(ExitCode::from(128 + signal as u8));
     }

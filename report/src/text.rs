@@ -18,6 +18,7 @@ mod number;
 mod processes;
 mod rows;
 mod signal;
+mod style;
 mod summary;
 mod why;
 
@@ -37,21 +38,8 @@ pub use frame::{Call, Lines, mark};
 pub use leaks::{head, lost, words};
 pub use number::{bytes, bytes_in, count, parse_bytes, thousands};
 pub use signal::signal;
+pub use style::Style;
 pub use why::{way, why};
-
-/// How text is set.
-#[derive(Clone, Copy, Default, Debug)]
-pub struct Style {
-    /// With escape sequences for colour.
-    pub is_coloured: bool,
-}
-
-impl Style {
-    /// The numbers that one looks for.
-    pub fn strong(self) -> (&'static str, &'static str) {
-        if self.is_coloured { ("\x1b[1m", "\x1b[0m") } else { ("", "") }
-    }
-}
 
 /// What to print of a profile.
 #[derive(Clone, Default)]

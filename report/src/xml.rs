@@ -102,8 +102,8 @@ fn write_frame(process: &Process, frame: &Frame, to: &mut dyn Write) -> io::Resu
     writeln!(to, "    </frame>")
 }
 
-/// Text between two tags.
-struct Escaped<'t>(&'t str);
+/// Text between two tags, or between double quotes if it has neither tabs nor ends of lines.
+pub struct Escaped<'t>(pub &'t str);
 
 impl Display for Escaped<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
@@ -112,6 +112,7 @@ impl Display for Escaped<'_> {
                 '&' => f.write_str("&amp;")?,
                 '<' => f.write_str("&lt;")?,
                 '>' => f.write_str("&gt;")?,
+                '"' => f.write_str("&quot;")?,
                 // What XML 1.0 has no way to write, and what its readers may change.
                 '\t' | '\n' => f.write_char(letter)?,
                 '\u{fffe}' | '\u{ffff}' => f.write_char('\u{fffd}')?,

@@ -27,7 +27,16 @@ const ARROWS: &[(&str, &[&str])] = &[
 const OWNERS: &[(&str, &[&str])] = &[
     ("addr2line", &["report/src/names/lines.rs"]),
     ("backtrace", &[]),
-    ("clap", &["report/src/cli.rs", "report/src/leaks.rs", "report/src/report.rs", "tests/bench/src/cli.rs"]),
+    (
+        "clap",
+        &[
+            "report/src/cli.rs",
+            "report/src/formats.rs",
+            "report/src/leaks.rs",
+            "report/src/report.rs",
+            "tests/bench/src/cli.rs",
+        ],
+    ),
     ("clap_mangen", &["report/src/man.rs"]),
     ("cpp_demangle", &["report/src/names/demangle.rs"]),
     ("ctor", &["shim/src/lib.rs"]),
@@ -37,6 +46,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     (
         "jsonschema",
         &[
+            "report/src/formats/sarif.rs",
             "report/src/profile/tests.rs",
             "report/src/sweep/file.rs",
             "tests/tests/endings.rs",
@@ -47,7 +57,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("object", &["report/src/names/elf.rs", "tests/tests/binary.rs"]),
     ("parking_lot", &["report/src/names.rs"]),
     ("proptest", &["report/src/names/demangle.rs"]),
-    ("roxmltree", &["report/src/xml.rs"]),
+    ("roxmltree", &["report/src/formats/junit.rs", "report/src/xml.rs"]),
     ("rustc_demangle", &["report/src/names/demangle.rs"]),
     ("ruzstd", &["report/src/names/content.rs"]),
     (
@@ -57,6 +67,7 @@ const OWNERS: &[(&str, &[&str])] = &[
             "report/src/profile/leaks.rs",
             "report/src/profile/model.rs",
             "report/src/profile/rows.rs",
+            "report/src/sweep/lines.rs",
             "report/src/sweep/model.rs",
             "report/src/sweep/outcome.rs",
             "report/src/sweep/policy/parse.rs",
@@ -65,6 +76,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     (
         "serde_json",
         &[
+            "report/src/formats/sarif.rs",
             "report/src/json.rs",
             "report/src/profile/tests.rs",
             "report/src/sweep/file.rs",

@@ -53,10 +53,25 @@ pub struct Sweep {
     pub coverage: Coverage,
     /// What a reader should know: sentences.
     pub notes: Vec<String>,
+    /// The parts that it was merged from, one for each partition.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub parts: Vec<Part>,
+}
+
+/// A sweep that another was merged from.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug, Default, Serialize, Deserialize)]
+pub struct Part {
+    /// `Sweep::partition`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub partition: Option<String>,
+    /// `Coverage::not_run`.
+    pub not_run: u64,
+    /// `Coverage::interrupted`.
+    pub interrupted: bool,
 }
 
 /// The program without failures.
-#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug, Default, Serialize, Deserialize)]
 pub struct Baseline {
     /// Runs.
     pub runs: u32,
@@ -73,7 +88,7 @@ pub struct Baseline {
 }
 
 /// How a process ended.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum End {
     /// With this status.
@@ -91,7 +106,7 @@ impl Default for End {
 }
 
 /// A frame.
-#[derive(Clone, PartialEq, Eq, Hash, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, Serialize, Deserialize)]
 pub struct Frame {
     /// Demangled name, if it is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -114,7 +129,7 @@ pub struct Frame {
 }
 
 /// A stack that allocates.
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
 pub struct Point {
     /// 16 hexadecimal digits: the same in every run of the same files. `MALLOC_FAIL_STACK` takes it.
     pub id: String,
@@ -150,7 +165,7 @@ pub enum Mode {
 }
 
 /// One run.
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
 pub struct Run {
     /// Ids of the points that were to fail, in order.
     pub points: Vec<String>,
@@ -158,6 +173,9 @@ pub struct Run {
     pub mode: Mode,
     /// What came of it: the worst.
     pub outcome: Outcome,
+    /// What else came of it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub also: Vec<Outcome>,
     /// How it ended.
     pub end: End,
     /// Ids of findings that it belongs to.
@@ -166,7 +184,7 @@ pub struct Run {
 }
 
 /// Something that is wrong.
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
 pub struct Finding {
     /// 12 hexadecimal digits, the same after a rebuild: a hash of outcome, place and failed caller.
     pub id: String,
@@ -210,7 +228,7 @@ pub struct Finding {
 }
 
 /// A call that was made to fail.
-#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug, Default, Serialize, Deserialize)]
 pub struct Failed {
     /// `malloc`.
     pub op: String,
@@ -224,7 +242,7 @@ pub struct Failed {
 }
 
 /// Where it crashed, aborted or hung.
-#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug, Default, Serialize, Deserialize)]
 pub struct Crash {
     /// Signal; 0 for a hang.
     pub signal: i32,
@@ -247,7 +265,7 @@ pub struct Crash {
 }
 
 /// Blocks of one stack that are lost.
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
 pub struct Leak {
     /// `definite`, `indirect` or `possible`.
     pub kind: String,
@@ -263,7 +281,7 @@ pub struct Leak {
 }
 
 /// Commands that repeat a finding.
-#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug, Default, Serialize, Deserialize)]
 pub struct Repeat {
     /// By memtrace: `memtrace repro FILE ID`.
     pub memtrace: String,
@@ -274,7 +292,7 @@ pub struct Repeat {
 }
 
 /// A rule of the policy that takes a finding out of what fails.
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
 pub struct Accepted {
     /// `allow`, `known` or `ignore`.
     pub rule: String,

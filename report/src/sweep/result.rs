@@ -28,6 +28,7 @@ pub fn build(
         points: run.task.points.iter().map(hex).collect(),
         mode: run.task.mode,
         outcome: run.outcomes.first().copied().unwrap_or(super::outcome::Outcome::NotReached),
+        also: run.outcomes.iter().skip(1).copied().collect(),
         end: run.end,
         findings: keys(&course, run).iter().map(super::findings::Key::id).collect(),
     });
@@ -64,6 +65,7 @@ pub fn build(
         outcomes,
         coverage,
         notes,
+        parts: Vec::new(),
     }
 }
 

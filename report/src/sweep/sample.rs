@@ -1,8 +1,8 @@
 //! A small sweep for tests: something of everything, and nothing twice.
 
 use super::model::{
-    Accepted, Baseline, Coverage, Crash, End, FORMAT, Failed, Finding, Frame, Leak, Mode, Point, Repeat, Run, Sweep,
-    VERSION,
+    Accepted, Baseline, Coverage, Crash, End, FORMAT, Failed, Finding, Frame, Leak, Mode, Part, Point, Repeat, Run,
+    Sweep, VERSION,
 };
 use super::outcome::Outcome;
 
@@ -41,7 +41,7 @@ fn point(id: &str, op: &str, bytes: u64, stack: u32, first: u64) -> Point {
 
 fn run(points: &[&str], mode: Mode, outcome: Outcome, end: End, findings: &[&str]) -> Run {
     let owned = |ids: &[&str]| ids.iter().map(|id| (*id).to_owned()).collect();
-    Run { points: owned(points), mode, outcome, end, findings: owned(findings) }
+    Run { points: owned(points), mode, outcome, also: Vec::new(), end, findings: owned(findings) }
 }
 
 /// A finding of one point, without crash or leak.
@@ -133,15 +133,16 @@ pub fn sweep() -> Sweep {
             failed("calloc", 64, "copy", 1),
         )
     };
-    let runs = vec![
+    let mut runs = vec![
         run(&[READ], Mode::Once, Outcome::CleanError, End::Exited(1), &[]),
         run(&[READ], Mode::Forever, Outcome::NullDereference, End::Killed(libc::SIGSEGV), &["0000000000f1"]),
         run(&[COPY], Mode::Once, Outcome::Leak, End::Exited(1), &["0000000000f2"]),
         run(&[COPY], Mode::Forever, Outcome::NullDereference, End::Killed(libc::SIGSEGV), &["0000000000f1"]),
         run(&[READ, COMPLAIN], Mode::Pair, Outcome::HangDeadlocked, End::TimedOut, &["0000000000f3"]),
     ];
+    runs[2].also = vec![Outcome::CleanError];
     let outcomes =
-        [(Outcome::NullDereference, 2), (Outcome::Leak, 1), (Outcome::HangDeadlocked, 1), (Outcome::CleanError, 1)];
+        [(Outcome::NullDereference, 2), (Outcome::Leak, 1), (Outcome::HangDeadlocked, 1), (Outcome::CleanError, 2)];
     Sweep {
         format: FORMAT.into(),
         version: VERSION,
@@ -176,5 +177,6 @@ pub fn sweep() -> Sweep {
         outcomes: outcomes.into(),
         coverage: Coverage { points: 3, failed: 3, functions: 3, functions_failed: 3, not_run: 1, interrupted: true },
         notes: vec!["the time was up".into()],
+        parts: vec![Part { partition: Some("slice:1/4".into()), not_run: 1, interrupted: true }],
     }
 }

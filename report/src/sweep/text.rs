@@ -135,6 +135,11 @@ fn summary(sweep: &Sweep, to: &mut dyn Write) -> io::Result<()> {
     )
 }
 
+/// One finding, as it stands in the report.
+pub fn finding(sweep: &Sweep, finding: &Finding, to: &mut dyn Write) -> io::Result<()> {
+    finding::print(sweep, finding, Style::default(), to)
+}
+
 /// How a process ended.
 pub fn end_of(end: End) -> String {
     match end {

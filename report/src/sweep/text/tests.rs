@@ -22,7 +22,7 @@ outcome           runs
 null-dereference     2  memory at an address near 0 was used
 hang-deadlocked      1  the program waited and did not end
 leak                 1  blocks are lost that are not lost without the failure
-clean-error          1  the program said that something failed, and ended with an error
+clean-error          2  the program said that something failed, and ended with an error
 
 null-dereference in parse, after malloc in read_all failed [0000000000f1]
   memory at an address near 0 was used
