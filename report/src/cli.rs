@@ -14,6 +14,7 @@ use crate::error::Error;
 use crate::leaks::{LeaksArgs, parse_time};
 use crate::report::ReportArgs;
 use crate::sweep::args::SweepArgs;
+use crate::sweep::merge::MergeArgs;
 use crate::sweep::repro::ReproArgs;
 use crate::views::leaks::parse_kinds;
 
@@ -52,6 +53,11 @@ pub enum Task {
     Sweep(Box<SweepArgs>),
     /// Repeat a finding of a sweep: the program runs here, and the same call fails
     Repro(ReproArgs),
+    /// Merge sweeps of parts of one program into one
+    ///
+    /// In any order, and a part may be there twice: each run counts once. Status 1: there are findings of crash, corruption,
+    /// hang, silent wrong output or leak that no policy accepts.
+    Merge(MergeArgs),
     /// What the shim starts at the end of a target that has no launcher
     #[command(name = "__end", hide = true)]
     End {

@@ -7,6 +7,7 @@
 //!   memtrace report  report ─▶ profile ◀────────┘ recording ─▶ names ─▶ profile
 //!                       └─▶ views ─▶ text, JSON, XML, rules that suppress
 //!   memtrace sweep   sweep ─▶ runs with failures ─▶ sweep ─▶ text, formats
+//!   memtrace merge   sweeps of parts ─▶ sweep
 //! ```
 
 #![cfg_attr(not(test), no_main)]
@@ -60,6 +61,7 @@ fn task() -> Result<ExitCode, Error> {
         Typed::Task(Task::Leaks(arguments)) => leaks::command(&arguments),
         Typed::Task(Task::Sweep(arguments)) => sweep::command(&arguments),
         Typed::Task(Task::Repro(arguments)) => sweep::repro::command(&arguments),
+        Typed::Task(Task::Merge(arguments)) => sweep::merge::command(&arguments),
         Typed::Task(Task::End { recording_fd, report_fd, answer_fd }) => {
             Ok(end::command(recording_fd, report_fd, answer_fd))
         }

@@ -132,3 +132,35 @@ fn a_policy_accepts_findings() {
     assert_eq!(status, Some(2));
     assert!(message.contains("policy `policy.toml`: line 2: found `alow`, expected `allow`"), "{message}");
 }
+
+#[test]
+fn parts_are_merged_in_any_order_and_the_status_says_what_they_found() {
+    let place = Place::new();
+    let of_run = |line: &&str| !line.starts_with("{\"run\"") && !line.starts_with("{\"finding\"");
+    let quiet: Vec<&str> = SWEEP.lines().filter(of_run).collect();
+    place.write("quiet.jsonl", &(quiet.join("\n").replace("slice:1/4", "slice:2/4") + "\n"));
+    let merged = |files: &[&str], status: i32| {
+        let output = place.memtrace(&[&["merge", "--out", "json:-"], files].concat());
+        assert_eq!(output.status.code(), Some(status), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let both = merged(&["app.jsonl", "quiet.jsonl"], 1);
+    assert!(both.contains("\"partition\":\"slice:1/4, slice:2/4\""), "{both}");
+    assert_eq!(merged(&["quiet.jsonl", "app.jsonl", "app.jsonl"], 1), both);
+    place.write("both.json", &both);
+    assert_eq!(merged(&["both.json", "quiet.jsonl"], 1), both);
+    merged(&["quiet.jsonl"], 0);
+}
+
+#[test]
+fn sweeps_of_other_commands_are_not_merged() {
+    let place = Place::new();
+    place.write("other.jsonl", &SWEEP.replacen("data file", "other", 1));
+    let (status, message) = place.refused(&["merge", "app.jsonl", "other.jsonl"]);
+    let expected = "memtrace: cannot read `other.jsonl`: a sweep of `./app other` (app), expected one of \
+                    `./app 'data file'` (app) as in the first file";
+    assert_eq!((status, message.as_str()), (Some(2), expected));
+    place.write("broken.jsonl", &SWEEP.replacen("\"stack\"", "\"stuck\"", 1));
+    let (status, message) = place.refused(&["merge", "app.jsonl", "broken.jsonl"]);
+    assert!(status == Some(2) && message.contains("something else than a sweep has there"), "{message}");
+}

@@ -34,6 +34,7 @@ const OWNERS: &[(&str, &[&str])] = &[
             "report/src/formats.rs",
             "report/src/leaks.rs",
             "report/src/report.rs",
+            "report/src/sweep/merge.rs",
             "tests/bench/src/cli.rs",
         ],
     ),
