@@ -5,10 +5,10 @@ use std::path::PathBuf;
 
 use super::model::{Crash, Finding, Frame, Mode, Sweep};
 use super::outcome::{Level as Weight, Outcome};
-use super::stacks::label;
+use super::stacks::caller;
 use super::text;
 use crate::formats::model::{Case, Item, Level, Location, Report, Rule, Step};
-use crate::run::quoted;
+use crate::run::word;
 use crate::text::{Call, bytes, bytes_in, signal};
 use crate::views::base_name;
 
@@ -26,7 +26,7 @@ pub fn report(sweep: &Sweep, fails: impl Fn(Outcome) -> bool, root: PathBuf) -> 
     let rule = |outcome: Outcome| Rule { id: outcome.name(), text: outcome.text(), level: level(outcome) };
     let rules = outcomes.into_iter().map(rule).collect();
     let items = sweep.findings.iter().map(|finding| item(sweep, finding, level(finding.outcome), &root)).collect();
-    let command: Vec<String> = sweep.command.iter().map(|argument| quoted(argument)).collect();
+    let command: Vec<String> = sweep.command.iter().map(|argument| word(argument)).collect();
     Report { suite: command.join(" "), root, rules, items, cases: cases(sweep), notes: sweep.notes.clone() }
 }
 
@@ -41,10 +41,10 @@ fn cases(sweep: &Sweep) -> Vec<Case> {
     let tried: HashSet<&str> = sweep.runs.iter().flat_map(|run| &run.points).map(String::as_str).collect();
     let case = |point: &super::model::Point| {
         let id = point.id.as_str();
-        let caller = frames(sweep, point.stack).next().map(label).unwrap_or_default();
+        let function = caller(frames(sweep, point.stack)).unwrap_or_default();
         let skipped = if tried.contains(id) { None } else { Some("no run was made in which it fails") };
         let items = items.remove(id).unwrap_or_default();
-        Case { group: base_name(&sweep.program).to_owned(), name: format!("{caller} {id}"), items, skipped }
+        Case { group: base_name(&sweep.program).to_owned(), name: format!("{function} {id}"), items, skipped }
     };
     sweep.points.iter().map(case).collect()
 }

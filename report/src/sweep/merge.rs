@@ -22,7 +22,7 @@ use super::{coverage, file, out};
 use crate::error::{CLEAN, Error, FOUND};
 use crate::formats::Out;
 use crate::input::Input;
-use crate::run::quoted;
+use crate::run::word;
 use crate::views::base_name;
 
 /// What `memtrace merge` takes.
@@ -69,7 +69,7 @@ fn is_same(one: &Sweep, other: &Sweep) -> bool {
 }
 
 fn in_words(sweep: &Sweep) -> String {
-    let command: Vec<String> = sweep.command.iter().map(|argument| quoted(argument)).collect();
+    let command: Vec<String> = sweep.command.iter().map(|argument| word(argument)).collect();
     format!("`{}` ({})", crate::text::Safe(&command.join(" ")), crate::text::Safe(base_name(&sweep.program)))
 }
 

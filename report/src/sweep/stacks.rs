@@ -120,17 +120,9 @@ impl Stacks {
         places.filter_map(|&place| self.named.frames.get(place as usize))
     }
 
-    /// The function that a stack is told by: the first outside the libraries that serve all, and none that only hands
-    /// the request on; else the innermost.
+    /// The function that a stack is told by.
     pub fn caller(&self, stack: u32) -> Option<String> {
-        let is_servant = |frame: &&Frame| {
-            let module = frame.module.as_deref().unwrap_or_default();
-            let base = module.rsplit('/').next().unwrap_or(module);
-            SERVANTS.iter().any(|servant| base.starts_with(servant))
-        };
-        let own = || self.frames(stack).filter(|frame| !is_servant(frame));
-        let user = own().find(|frame| !frame.function.as_deref().is_some_and(is_wrapper));
-        user.or_else(|| own().next()).or_else(|| self.frames(stack).next()).map(label)
+        caller(self.frames(stack))
     }
 
     /// A hash over the function that was called and the names of the functions on its stack.
@@ -150,6 +142,24 @@ fn is_wrapper(name: &str) -> bool {
     let last = name.rsplit("::").next().unwrap_or(&name);
     let ends = ["alloc", "calloc", "realloc", "malloc", "allocarray", "mem_acquire", "alloc0", "memalign"];
     ends.iter().any(|end| last.ends_with(end)) || last.starts_with("operator new") || name.contains("allocator")
+}
+
+/// The function that a stack is told by: the first outside the libraries that serve all, and none that only hands the
+/// request on; else the innermost.
+pub fn caller<'f>(frames: impl Iterator<Item = &'f Frame>) -> Option<String> {
+    let (mut innermost, mut wrapper) = (None, None);
+    for frame in frames {
+        let module = frame.module.as_deref().unwrap_or_default();
+        let base = module.rsplit('/').next().unwrap_or(module);
+        if SERVANTS.iter().any(|servant| base.starts_with(servant)) {
+            innermost = innermost.or(Some(frame));
+        } else if frame.function.as_deref().is_some_and(is_wrapper) {
+            wrapper = wrapper.or(Some(frame));
+        } else {
+            return Some(label(frame));
+        }
+    }
+    wrapper.or(innermost).map(label)
 }
 
 /// A frame in a word: its function, or where it is.
