@@ -90,6 +90,14 @@ pub fn check(outs: &[Out]) -> Result<(), Error> {
     Ok(())
 }
 
+/// Who may read and write a report: whom the umask lets.
+const FOR_ALL: u32 = 0o666;
+
+/// Writes a file, whole or not at all.
+pub fn file(path: &Path, mode: u32, report: &mut dyn FnMut(&mut dyn Write) -> io::Result<()>) -> Result<(), Error> {
+    whole::write(path, mode, report).map_err(|cause| Error::CannotWrite { path: path.to_path_buf(), cause })
+}
+
 /// Writes every report that is asked for. What stdout gets comes last, so that the files are there when a reader has
 /// seen enough; it is the text for people, unless another report goes there.
 pub fn write(
@@ -99,8 +107,7 @@ pub fn write(
 ) -> Result<(), Error> {
     check(outs)?;
     for out in outs.iter().filter(|out| !out.is_stdout()) {
-        whole::write(&out.path, &mut |to| report(out.format, to))
-            .map_err(|cause| Error::CannotWrite { path: out.path.clone(), cause })?;
+        file(&out.path, FOR_ALL, &mut |to| report(out.format, to))?;
     }
     let mut to = io::BufWriter::new(io::stdout().lock());
     let written = match outs.iter().find(|out| out.is_stdout()) {

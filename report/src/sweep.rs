@@ -46,6 +46,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use crate::error::{CLEAN, Error, FOUND};
+use crate::formats;
 use crate::run::environment;
 use crate::run::target::Target;
 use crate::sys;
@@ -83,6 +84,7 @@ pub fn command(args: &SweepArgs) -> Result<ExitCode, Error> {
     let subject = subject(args, &mut notes)?;
     let file = file_of(&args.output, &subject.target);
     result::check_place(&file)?;
+    formats::check(&args.out)?;
     let policy = args.policy.as_deref().map(Policy::read).transpose()?;
     let directory = Directory::create()?;
     let jobs = args.jobs.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from)).clamp(1, 256);
@@ -120,16 +122,14 @@ pub fn command(args: &SweepArgs) -> Result<ExitCode, Error> {
         sweep.notes.extend(notes);
     }
     result::write(&file, &sweep)?;
-    out::write(&sweep, &[], |outcome| args.fail_on.0.contains(&outcome))?;
+    out::write(&sweep, &args.out, |outcome| args.fail_on.0.contains(&outcome))?;
     if let Some(signal) = session.interrupted {
         return Ok(ExitCode::from(128 + signal as u8));
     }
     if sweep.runs.iter().all(|run| run.outcome == outcome::Outcome::NotReached) {
         return Err(Error::NothingInjected { command: sweep.command.join(" ") });
     }
-    let fails = |finding: &model::Finding| {
-        args.fail_on.0.contains(&finding.outcome) && finding.accepted.is_none() && finding.repeated > 0
-    };
+    let fails = |finding: &model::Finding| finding.fails(|outcome| args.fail_on.0.contains(&outcome));
     Ok(ExitCode::from(if sweep.findings.iter().any(fails) { FOUND } else { CLEAN }))
 }
 

@@ -20,7 +20,8 @@ pub fn write(report: &Report, to: &mut dyn Write) -> io::Result<()> {
     for item in items.iter().take(shown) {
         write!(to, "::{}", command(item.level))?;
         let mut separator = ' ';
-        if let Some(place) = &item.location {
+        // A file that is not in the checkout has no line to stand at.
+        if let Some(place) = item.location.as_ref().filter(|place| place.is_own) {
             write!(to, " file={}", Property(&Safe(&place.path).to_string()))?;
             if let Some(line) = place.line {
                 write!(to, ",line={line}")?;
@@ -100,6 +101,13 @@ mod tests {
 ::warning title=poor::poor in read
 ";
         assert_eq!(written(&report()), text);
+    }
+
+    #[test]
+    fn a_file_outside_the_checkout_is_not_named() {
+        let mut report = report();
+        report.items[0].location = Some(Location { path: "/usr/src/a.c".into(), is_own: false, line: Some(1) });
+        assert!(written(&report).starts_with("::error title=bad::bad in parse"));
     }
 
     #[test]

@@ -103,8 +103,13 @@ impl Location {
         let line = call.line.filter(|&line| line > 0);
         let own = match path.strip_prefix(root) {
             Ok(below) => Some(below),
-            // The compiler was given a relative path, and nothing says from where.
-            Err(_) => (path.is_relative() && !path.starts_with("..")).then_some(path.as_path()),
+            // The compiler was given a relative path, and nothing says from where. Files of the system's libraries have
+            // such names too.
+            Err(_) if path.is_relative() && !path.starts_with("..") => {
+                let is_ours = call.module.is_some_and(|module| Path::new(module).starts_with(root));
+                (is_ours || root.join(&path).is_file()).then_some(path.as_path())
+            }
+            Err(_) => None,
         };
         let (path, is_own) = (own.unwrap_or(&path), own.is_some());
         Some(Location { path: path.to_string_lossy().into_owned(), is_own, line })
@@ -163,10 +168,21 @@ mod tests {
         assert_eq!(place("/src/app/build/../lib/./a.c"), ("lib/a.c".into(), true));
         assert_eq!(place("/src/apple/a.c"), ("/src/apple/a.c".into(), false));
         assert_eq!(place("/src/app/../../../etc/passwd"), ("/etc/passwd".into(), false));
-        assert_eq!(place("lib/a.c"), ("lib/a.c".into(), true));
         assert_eq!(place("../a.c"), ("../a.c".into(), false));
         assert_eq!(place("./x/../../a.c"), ("../a.c".into(), false));
         assert_eq!(Location::of(&Call::default(), Path::new("/")), None);
+    }
+
+    #[test]
+    fn a_relative_path_is_the_projects_if_its_module_is_or_if_it_is_there() {
+        let own = |file, module, root: &str| {
+            let call = Call { file: Some(file), module, ..Call::default() };
+            Location::of(&call, Path::new(root)).unwrap().is_own
+        };
+        assert!(own("lib/a.c", Some("/src/app/build/app"), "/src/app"));
+        assert!(!own("intl/l10nflist.c", Some("/lib/libc.so.6"), "/src/app"));
+        assert!(own("src/main.rs", Some("/lib/x.so"), env!("CARGO_MANIFEST_DIR")));
+        assert!(!own("../a.c", Some("/src/app/app"), "/src/app"));
     }
 
     #[test]

@@ -15,8 +15,8 @@ use std::path::{Path, PathBuf};
 /// Names tried for the file beside.
 const ATTEMPTS_MAX: u32 = 100;
 
-/// Writes a file.
-pub fn write(path: &Path, report: &mut dyn FnMut(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
+/// Writes a file. `mode`: who may read and write it, as far as the umask lets them.
+pub fn write(path: &Path, mode: u32, report: &mut dyn FnMut(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
     // What a link leads to is replaced, not the link.
     let place = fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf());
     match fs::metadata(&place) {
@@ -27,7 +27,7 @@ pub fn write(path: &Path, report: &mut dyn FnMut(&mut dyn Write) -> io::Result<(
         }
         _ => {}
     }
-    let (file, beside) = create_beside(&place)?;
+    let (file, beside) = create_beside(&place, mode)?;
     let written = fill(file, report).and_then(|()| fs::rename(&beside, &place));
     if written.is_err() {
         let _ = fs::remove_file(&beside);
@@ -41,13 +41,13 @@ fn fill(file: File, report: &mut dyn FnMut(&mut dyn Write) -> io::Result<()>) ->
     to.flush()
 }
 
-fn create_beside(place: &Path) -> io::Result<(File, PathBuf)> {
+fn create_beside(place: &Path, mode: u32) -> io::Result<(File, PathBuf)> {
     let name = place.file_name().ok_or(io::ErrorKind::InvalidInput)?.to_string_lossy();
     // Short, so that the longest names have room for it.
     let stem: String = name.chars().take(40).collect();
     for attempt in 0..ATTEMPTS_MAX {
         let beside = place.with_file_name(format!(".{stem}.{}.{attempt}", std::process::id()));
-        match OpenOptions::new().write(true).create_new(true).open(&beside) {
+        match OpenOptions::new().write(true).create_new(true).mode(mode).open(&beside) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
             Err(error) => return Err(error),
             Ok(file) => return Ok((file, beside)),
@@ -59,7 +59,7 @@ fn create_beside(place: &Path) -> io::Result<(File, PathBuf)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::os::unix::fs::symlink;
+    use std::os::unix::fs::{MetadataExt, symlink};
 
     fn folder(name: &str) -> PathBuf {
         let folder = std::env::temp_dir().join(format!("memtrace-whole-{}-{name}", std::process::id()));
@@ -72,15 +72,15 @@ mod tests {
     fn a_file_is_replaced_whole_or_stays_as_it_was() {
         let folder = folder("replaced");
         let path = folder.join("out.json");
-        write(&path, &mut |to| to.write_all(b"first")).unwrap();
-        let failed = write(&path, &mut |to| {
+        write(&path, 0o666, &mut |to| to.write_all(b"first")).unwrap();
+        let failed = write(&path, 0o666, &mut |to| {
             to.write_all(&[b'x'; 1 << 20])?;
             assert_eq!(fs::read(folder.join("out.json")).unwrap(), b"first");
             Err(io::ErrorKind::StorageFull.into())
         });
         assert_eq!(failed.unwrap_err().kind(), io::ErrorKind::StorageFull);
         assert_eq!(fs::read(&path).unwrap(), b"first");
-        write(&path, &mut |to| to.write_all(b"second")).unwrap();
+        write(&path, 0o666, &mut |to| to.write_all(b"second")).unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"second");
         assert_eq!(fs::read_dir(&folder).unwrap().count(), 1, "nothing stays beside it");
         fs::remove_dir_all(folder).unwrap();
@@ -92,7 +92,7 @@ mod tests {
         let (link, target) = (folder.join("link"), folder.join("target"));
         fs::write(&target, "old").unwrap();
         symlink(&target, &link).unwrap();
-        write(&link, &mut |to| to.write_all(b"new")).unwrap();
+        write(&link, 0o666, &mut |to| to.write_all(b"new")).unwrap();
         assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
         assert_eq!(fs::read(&target).unwrap(), b"new");
         fs::remove_dir_all(folder).unwrap();
@@ -100,12 +100,13 @@ mod tests {
 
     #[test]
     fn devices_are_written_to_and_folders_are_an_error() {
-        write(Path::new("/dev/null"), &mut |to| to.write_all(b"gone")).unwrap();
+        write(Path::new("/dev/null"), 0o666, &mut |to| to.write_all(b"gone")).unwrap();
         let folder = folder("odd");
-        assert_eq!(write(&folder, &mut |_| Ok(())).unwrap_err().kind(), io::ErrorKind::IsADirectory);
-        assert_eq!(write(&folder.join("no/x"), &mut |_| Ok(())).unwrap_err().kind(), io::ErrorKind::NotFound);
+        assert_eq!(write(&folder, 0o666, &mut |_| Ok(())).unwrap_err().kind(), io::ErrorKind::IsADirectory);
+        assert_eq!(write(&folder.join("no/x"), 0o666, &mut |_| Ok(())).unwrap_err().kind(), io::ErrorKind::NotFound);
         let long = folder.join("n".repeat(255));
-        write(&long, &mut |to| to.write_all(b"x")).unwrap();
+        write(&long, 0o600, &mut |to| to.write_all(b"x")).unwrap();
+        assert_eq!(fs::metadata(&long).unwrap().mode() & 0o777, 0o600);
         fs::remove_dir_all(folder).unwrap();
     }
 }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::outcome::{Level, Outcome};
+use crate::formats::Out;
 use crate::leaks::parse_time;
 
 /// What `memtrace sweep` takes.
@@ -66,6 +67,11 @@ pub struct SweepArgs {
     /// Outcomes that make the status 1, with commas between: names, or `crash`, `corruption`, `hang`, `all`, `none`
     #[arg(long, value_name = "OUTCOMES", value_parser = parse_outcomes, default_value = "corruption,crash,hang,silent-wrong,leak")]
     pub fail_on: Outcomes,
+    /// Write a report to PATH too, `-` for stdout, as `text`, `json`, `jsonl` (JSON lines), `junit`, `sarif` (2.1.0) or
+    /// `github` (annotations). A file that is there is replaced; may be given several times. The text goes to stdout
+    /// unless another does
+    #[arg(long, value_name = "FORMAT:PATH", value_parser = crate::formats::parser())]
+    pub out: Vec<Out>,
     /// A policy (TOML): findings that are accepted, and more ways in which programs end themselves
     #[arg(long, value_name = "FILE")]
     pub policy: Option<PathBuf>,

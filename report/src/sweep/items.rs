@@ -25,7 +25,12 @@ pub fn report(sweep: &Sweep, fails: impl Fn(Outcome) -> bool, root: PathBuf) -> 
     let outcomes: BTreeSet<Outcome> = sweep.findings.iter().map(|finding| finding.outcome).collect();
     let rule = |outcome: Outcome| Rule { id: outcome.name(), text: outcome.text(), level: level(outcome) };
     let rules = outcomes.into_iter().map(rule).collect();
-    let items = sweep.findings.iter().map(|finding| item(sweep, finding, level(finding.outcome), &root)).collect();
+    // What was not seen again is no reason to fail.
+    let level_of = |finding: &Finding| match level(finding.outcome) {
+        Level::Error if finding.repeated == 0 => Level::Warning,
+        level => level,
+    };
+    let items = sweep.findings.iter().map(|finding| item(sweep, finding, level_of(finding), &root)).collect();
     let command: Vec<String> = sweep.command.iter().map(|argument| word(argument)).collect();
     Report { suite: command.join(" "), root, rules, items, cases: cases(sweep), notes: sweep.notes.clone() }
 }
@@ -175,6 +180,8 @@ mod tests {
         assert_eq!(cases, expected);
         assert_eq!(report.cases[0].skipped, None);
         assert!(report.cases[2].skipped.is_some());
+        sweep.findings[0].repeated = 0;
+        assert_eq!(reported(&sweep).items[0].level, Level::Warning);
         let lenient = super::report(&sweep, |_| false, "/".into());
         assert!(lenient.items.iter().all(|item| item.level == Level::Warning));
     }

@@ -59,7 +59,7 @@ pub fn command(args: &MergeArgs) -> Result<ExitCode, Error> {
     }
     let Some(sweep) = merge(sweeps) else { return Err(Error::Usage { found: "no file to merge".to_owned() }) };
     out::write(&sweep, &args.out, |outcome| outcome.level() == Level::Bad)?;
-    let fails = |finding: &Finding| finding.outcome.level() == Level::Bad && finding.accepted.is_none();
+    let fails = |finding: &Finding| finding.fails(|outcome| outcome.level() == Level::Bad);
     Ok(ExitCode::from(if sweep.findings.iter().any(fails) { FOUND } else { CLEAN }))
 }
 

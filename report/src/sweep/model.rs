@@ -228,6 +228,13 @@ pub struct Finding {
     pub accepted: Option<Accepted>,
 }
 
+impl Finding {
+    /// Whether a job fails for it: its outcome is one of those, it was seen again, and nothing accepts it.
+    pub fn fails(&self, is_chosen: impl Fn(Outcome) -> bool) -> bool {
+        is_chosen(self.outcome) && self.accepted.is_none() && self.repeated > 0
+    }
+}
+
 /// A call that was made to fail.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug, Default, Serialize, Deserialize)]
 pub struct Failed {

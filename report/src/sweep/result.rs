@@ -1,18 +1,18 @@
 //! The result of a sweep: put together, written, and read again by a later one.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::fs::{self, File};
-use std::io::{self, BufWriter, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::fs;
+use std::io;
 use std::path::Path;
 
 use super::args::SweepArgs;
 use super::course::{Course, Point, Task};
 use super::findings::{hex, keys, op};
-use super::model::{self, Baseline, Coverage, End, FORMAT, Finding, Repeat, Run, Sweep, VERSION};
+use super::model::{self, Baseline, Coverage, FORMAT, Finding, Repeat, Run, Sweep, VERSION};
 use super::one::{Subject, shown};
 use super::stacks::Stacks;
 use crate::error::Error;
+use crate::formats;
 use crate::run::{quoted, word};
 
 /// The whole result.
@@ -129,17 +129,9 @@ pub fn repeat(args: &SweepArgs, subject: &Subject, task: &Task, id: &str) -> Rep
     }
 }
 
-/// Writes the result, whole or not at all: another file becomes the one of this name.
+/// Writes the result, whole or not at all.
 pub fn write(path: &Path, sweep: &Sweep) -> Result<(), Error> {
-    let beside = path.with_extension(format!("json.{}", std::process::id()));
-    let failed = |cause| Error::CannotWrite { path: path.to_path_buf(), cause };
-    let file = File::options().write(true).create_new(true).mode(0o600).open(&beside).map_err(failed)?;
-    let mut to = BufWriter::new(file);
-    let written = super::file::write(sweep, &mut to).and_then(|()| to.flush());
-    written.and_then(|()| fs::rename(&beside, path)).map_err(|cause| {
-        let _ = fs::remove_file(&beside);
-        failed(cause)
-    })
+    formats::file(path, 0o600, &mut |to| super::file::write(sweep, to))
 }
 
 /// Refuses a place that holds something else than a result, before anything is run.
