@@ -113,13 +113,13 @@ fn start() -> bool {
 
 /// What is to fail in this program.
 fn plan_of(settings: &settings::Settings<'static>) -> Plan<'static> {
-    let wanted = settings.plan.scope.exe;
-    if wanted.is_empty() || settings::glob(wanted, program()) { settings.plan } else { Plan::NONE }
+    if is_program(settings.plan.scope.exe) { settings.plan } else { Plan::NONE }
 }
 
-/// The last part of the executable's path.
-fn program() -> &'static [u8] {
-    executable().rsplit(|&byte| byte == b'/').next().unwrap_or(b"")
+/// Whether a pattern is that of this program's name, or there is none.
+fn is_program(pattern: &[u8]) -> bool {
+    let name = executable().rsplit(|&byte| byte == b'/').next().unwrap_or(b"");
+    pattern.is_empty() || settings::glob(pattern, name)
 }
 
 /// Opens the recording and fills in what is known at once.
@@ -167,6 +167,11 @@ fn alive() -> Option<&'static U64> {
 /// Whether this process is the one that opened the recording, and no fork of it.
 pub fn is_own_process() -> bool {
     alive().is_some_and(|alive| alive.acquire() == OWN)
+}
+
+/// Whether this process is a fork of one that had opened a recording, and nobody has begun anew.
+pub fn is_wiped() -> bool {
+    alive().is_some_and(|alive| alive.acquire() == 0)
 }
 
 /// Everything is in place.
@@ -293,11 +298,7 @@ fn passive_reason() -> Passive {
             return Passive::Sanitizer;
         }
     }
-    let wanted = settings::parse(strings(environment())).exe;
-    if !wanted.is_empty() && !settings::glob(wanted, program()) {
-        return Passive::Excluded;
-    }
-    Passive::No
+    if is_program(settings::parse(strings(environment())).exe) { Passive::No } else { Passive::Excluded }
 }
 
 fn is_glibc() -> bool {

@@ -101,8 +101,8 @@ extern "C" fn check_for_command(held: &Held, cause: u32) -> i64 {
 }
 
 extern "C" fn stack_for_command(held: &Held) -> i64 {
-    // A fork child that has not called any hook yet begins anew here.
-    if !start::is_own_process() && !sys::is_sealed() {
+    // A fork child that has not called any hook yet begins anew here; one that is just doing so is left alone.
+    if start::is_wiped() && !sys::is_sealed() {
         start::thread();
     }
     match end::own_process() {

@@ -245,7 +245,7 @@ impl Hot {
     }
 
     /// Records a failure, before the target sees it.
-    fn record_fault(&self, process: &ProcessHeader, seen: Seen, name: u64, flags: u64) {
+    pub(crate) fn record_fault(&self, process: &ProcessHeader, seen: Seen, name: u64, flags: u64) {
         let number = process.fault_fired.fetch_add(1);
         self.fault.last.set(name);
         let record = if number < RECORDS_MAX { self.faults.make(&self.store, number) } else { None };

@@ -9,6 +9,7 @@ use core::sync::atomic::{AtomicUsize, Ordering};
 use memtrace_wire::layout::frame;
 
 use crate::Hot;
+use crate::points::Seen;
 use crate::thread::Body;
 use crate::unwind::{Entry, FRAMES_MAX};
 
@@ -124,6 +125,9 @@ impl Hot {
 
     /// Keeps a stack that differs as a fault record, so that the report shows it.
     fn show(&self, node: u32) {
-        self.record_fault(u64::MAX, 0, memtrace_wire::layout::Op::Unknown, node, 0);
+        let seen = Seen { node, op: memtrace_wire::layout::Op::Unknown, index: u64::MAX, bytes: 0, slot: 0 };
+        if let Some(process) = self.store.process() {
+            self.record_fault(process, seen, 0, 0);
+        }
     }
 }
