@@ -8,7 +8,9 @@ use serde_json::Value;
 
 /// All processes of a profile.
 pub fn read_profile(path: &Path) -> Vec<Process> {
-    list(&read_json(path), "processes").iter().cloned().map(Process::new).collect()
+    let mut profile = read_json(path);
+    let Value::Array(processes) = profile["processes"].take() else { panic!("no list `processes`") };
+    processes.into_iter().map(Process::new).collect()
 }
 
 /// What a file of JSON says.

@@ -8,6 +8,8 @@
 mod engine;
 #[path = "sweep/reviewed.rs"]
 mod reviewed;
+#[path = "sweep/target.rs"]
+mod target;
 #[path = "sweep/truth.rs"]
 mod truth;
 #[path = "sweep/witness.rs"]
@@ -16,22 +18,18 @@ mod witness;
 use std::path::{Path, PathBuf};
 
 use memtrace_tests::{Place, pair, side_by_side, workspace};
-use reviewed::{Defect, Finding, Reviewed};
-use truth::{Outcomes, Truth, from_outside, outcome};
-use witness::{Target, outcomes};
-
-/// More allocations than those of the programs.
-const INDEX_MAX: u32 = 40;
+use target::Target;
+use truth::{Outcomes, Truth, outcome};
+use witness::{Points, Seen, outcomes};
 
 #[test]
 fn the_heads_are_true() {
-    all(|place, program, truth| match truth.status {
+    all(|target, truth| match truth.status {
         Some(_) => Vec::new(),
         None => {
             let truth = truth.seen_from_outside();
-            let (variables, input) = (truth.variables.as_slice(), truth.input.as_str());
-            let target = Target { place, program, variables, input, indices: 0..INDEX_MAX };
-            let found = outcomes(&witness::sweep(&target, |seen| truth.judge(&outcomes(seen)).is_empty()));
+            let is_enough = |seen: &[Seen]| truth.judge(&outcomes(seen)).is_empty();
+            let found = outcomes(&witness::sweep(target, &Points::ALL, is_enough));
             said(truth.judge(&found), &found)
         }
     });
@@ -53,44 +51,8 @@ fn every_outcome_has_its_program() {
     assert_eq!(truth::BAD.into_iter().find(|name| !has_all(name)), None, "a mode is missing");
 }
 
-#[test]
-fn the_defects_of_the_reviewed_c_program_are_there_and_not_in_its_twin() {
-    for_each_build(&["safe_malloc", "safe_malloc_fixed"], |place, program, defects| {
-        let target = Target { place, program, variables: &[], input: "", indices: 0..INDEX_MAX };
-        let finding = |seen: &witness::Seen| (seen.mode.to_owned(), seen.outcome.clone(), seen.failed.clone());
-        let findings: Vec<Finding> = witness::sweep(&target, |_| true).iter().map(finding).collect();
-        reviewed::judge(defects, &findings, |outcome| from_outside(outcome).to_owned())
-    });
-}
-
-#[test]
-fn the_sweep_finds_the_defects_of_the_reviewed_c_program_and_none_in_its_twin() {
-    for_each_build(&["safe_malloc", "safe_malloc_fixed"], |place, program, defects| {
-        let swept = engine::sweep(place, program, &[], "");
-        let Some(result) = swept.result else { return vec![format!("no result: {}", swept.ended.stderr)] };
-        let finding = |finding: engine::Finding| (finding.mode, finding.outcome, finding.texts);
-        let findings: Vec<Finding> = result.findings.into_iter().map(finding).collect();
-        reviewed::judge(defects, &findings, str::to_owned)
-    });
-}
-
-/// Looks at every build of these directories of `examples/`, and fails with all that is wrong.
-fn for_each_build(names: &[&str], look: impl Fn(&Place, &Path, &[Defect]) -> Vec<String> + Sync) {
-    pair();
-    let wrong = side_by_side(names, |name| {
-        let program = Reviewed::read(name);
-        let builds = program.builds.iter().flat_map(|(build, defects)| {
-            let place = Place::new();
-            let wrong = look(&place, &program.compile(&place, build), defects);
-            wrong.into_iter().map(move |found| format!("{name} {build}: {found}\n"))
-        });
-        builds.collect()
-    });
-    assert!(wrong.is_empty(), "\n{}", wrong.concat());
-}
-
 /// Looks at every build of every program, and fails with all that is wrong.
-fn all(look: impl Fn(&Place, &Path, &Truth) -> Vec<String> + Sync) {
+fn all(look: impl Fn(&Target<'_>, &Truth) -> Vec<String> + Sync) {
     let chosen = std::env::var("MEMTRACE_TEST_SWEEP").unwrap_or_default();
     let mut files = programs();
     files.retain(|file| name(file).contains(&chosen));
@@ -105,8 +67,10 @@ fn all(look: impl Fn(&Place, &Path, &Truth) -> Vec<String> + Sync) {
             let place = Place::new();
             let mut flags = vec!["-O0", "-fno-builtin"];
             flags.extend(truth.flags.iter().map(String::as_str));
-            let program = place.compile(file, "program", &flags);
-            look(&place, &program, &truth).into_iter().map(move |found| format!("{} {form}: {found}\n", name(file)))
+            let mut target = Target::new(&place, place.compile(file, "program", &flags));
+            target.variables.clone_from(&truth.variables);
+            target.input.clone_from(&truth.input);
+            look(&target, &truth).into_iter().map(move |found| format!("{} {form}: {found}\n", name(file)))
         });
         builds.collect()
     });
@@ -132,8 +96,8 @@ fn said(wrong: Vec<String>, found: &Outcomes) -> Vec<String> {
 }
 
 /// What `memtrace sweep` finds in a program, against its truth.
-fn sweep(place: &Place, program: &Path, truth: &Truth) -> Vec<String> {
-    let swept = engine::sweep(place, program, &truth.variables, &truth.input);
+fn sweep(target: &Target<'_>, truth: &Truth) -> Vec<String> {
+    let swept = engine::sweep(target, &[]);
     let said_so = format!("{}\n{}", swept.ended.status, swept.ended.stderr);
     if let Some(status) = truth.status {
         let is_right = swept.ended.code() == Some(status) && swept.ended.stderr.contains(&truth.says);

@@ -3,8 +3,9 @@
 use std::path::Path;
 use std::time::Duration;
 
-use memtrace_tests::{Ended, How, Place, pair, read_json, texts};
+use memtrace_tests::{Ended, How, pair, read_json, texts};
 
+use crate::target::Target;
 use crate::truth::{ANY, Outcomes, outcome};
 
 /// More than the budget of a sweep.
@@ -39,13 +40,14 @@ pub struct Finding {
     pub texts: Vec<String>,
 }
 
-/// Sweeps a program with a small budget.
-pub fn sweep(place: &Place, program: &Path, variables: &[(String, String)], input: &str) -> Swept {
-    let path = place.join("sweep.json");
-    let mut job = place.job(How::Native, &pair().command).patience(PATIENCE).input(input);
+/// Sweeps with a small budget.
+pub fn sweep(target: &Target<'_>, options: &[&str]) -> Swept {
+    let path = target.place.join("sweep.json");
+    let mut job = target.place.job(How::Native, &pair().command).patience(PATIENCE).input(target.input.clone());
     job = job.arg("sweep").arg("-o").arg(&path);
-    job = job.args(["--budget", "60s", "--jobs", "2", "--timeout", "2s", "--"]).arg(program);
-    for (name, value) in variables {
+    job = job.args(["--budget", "60s", "--jobs", "2", "--timeout", "2s"]).args(options);
+    job = job.arg("--").arg(&target.program).args(&target.arguments);
+    for (name, value) in &target.variables {
         job = job.env(name, value);
     }
     let ended = job.run();

@@ -11,11 +11,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
-use std::path::Path;
 use std::time::Duration;
 
-use memtrace_tests::{Ended, How, Place};
+use memtrace_tests::{Ended, How};
 
+use crate::target::Target;
 use crate::truth::{Outcomes, outcome};
 
 /// Seconds, as timeout(1) takes them: more than a run needs; a hang costs them.
@@ -40,24 +40,30 @@ struct Baseline {
 }
 
 /// One run.
-struct Run {
-    ended: Ended,
+pub struct Run {
+    pub ended: Ended,
     /// Stacks of the first two failed allocations.
     failed: Vec<String>,
     /// Of the first failed allocations, without an order.
     functions: Vec<String>,
+    /// Of the first one.
+    modules: Vec<String>,
     files: BTreeMap<String, Vec<u8>>,
 }
 
-/// What is swept.
+/// Which allocations are made to fail.
 #[derive(Debug)]
-pub struct Target<'t> {
-    pub place: &'t Place,
-    pub program: &'t Path,
-    pub variables: &'t [(String, String)],
-    pub input: &'t str,
-    /// Allocations that are made to fail.
+pub struct Points {
     pub indices: Range<u32>,
+    /// One at a time, not for ever and not in pairs.
+    pub only_once: bool,
+    /// Only calls with a frame in a module whose path ends so.
+    pub module: &'static str,
+}
+
+impl Points {
+    /// More than the small programs have.
+    pub const ALL: Points = Points { indices: 0..40, only_once: false, module: "" };
 }
 
 /// What one run showed.
@@ -70,11 +76,11 @@ pub struct Seen {
 }
 
 /// What all runs showed. A program that is another one in each run is swept until they are enough, or often.
-pub fn sweep(target: &Target<'_>, is_enough: impl Fn(&[Seen]) -> bool) -> Vec<Seen> {
-    let baseline = Baseline::new(&target.run(&[]), &target.run(&[]));
+pub fn sweep(target: &Target<'_>, points: &Points, is_enough: impl Fn(&[Seen]) -> bool) -> Vec<Seen> {
+    let baseline = Baseline::new(&run(target, &[]), &run(target, &[]));
     let mut seen = Vec::new();
     for _ in 0..ROUNDS_MAX {
-        target.round(&baseline, &mut seen);
+        round(target, points, &baseline, &mut seen);
         if is_enough(&seen) {
             break;
         }
@@ -87,63 +93,74 @@ pub fn outcomes(seen: &[Seen]) -> Outcomes {
     seen.iter().map(|seen| outcome(seen.mode, &seen.outcome)).collect()
 }
 
-impl Target<'_> {
-    fn round(&self, baseline: &Baseline, seen: &mut Vec<Seen>) {
-        let mut first_order = BTreeMap::new();
-        for index in self.indices.clone() {
-            let run = self.once(&[index]);
-            let Some(stack) = run.failed.first().cloned() else { break };
-            if first_order.contains_key(&stack) {
-                continue;
+fn round(target: &Target<'_>, points: &Points, baseline: &Baseline, seen: &mut Vec<Seen>) {
+    let mut first_order = BTreeMap::new();
+    for index in points.indices.clone() {
+        let run = once(target, &[index]);
+        let Some(stack) = run.failed.first().cloned() else { break };
+        if first_order.contains_key(&stack) || !run.modules.iter().any(|path| path.ends_with(points.module)) {
+            continue;
+        }
+        first_order.insert(stack, index);
+        seen.push(baseline.see("once", &run));
+        if points.only_once {
+            continue;
+        }
+        let after = format!("{index},inf");
+        seen.push(baseline.see("forever", &self::run(target, &[("MALLOC_FAIL_AFTER", &after)])));
+    }
+    for index in first_order.values().filter(|_| !points.only_once) {
+        let mut opened = BTreeSet::new();
+        for second in index + 1..points.indices.end {
+            let run = once(target, &[*index, second]);
+            let Some(stack) = run.failed.get(1).cloned() else { break };
+            if !first_order.contains_key(&stack) && opened.insert(stack) {
+                seen.push(baseline.see("pair", &run));
             }
-            first_order.insert(stack, index);
-            seen.push(baseline.see("once", &run));
-            let after = format!("{index},inf");
-            seen.push(baseline.see("forever", &self.run(&[("MALLOC_FAIL_AFTER", &after)])));
-        }
-        for index in first_order.values() {
-            let mut opened = BTreeSet::new();
-            for second in index + 1..self.indices.end {
-                let run = self.once(&[*index, second]);
-                let Some(stack) = run.failed.get(1).cloned() else { break };
-                if !first_order.contains_key(&stack) && opened.insert(stack) {
-                    seen.push(baseline.see("pair", &run));
-                }
-            }
         }
     }
+}
 
-    /// Exactly these fail, counted from 0.
-    fn once(&self, indices: &[u32]) -> Run {
-        let indices: Vec<String> = indices.iter().map(|index| (index + 1).to_string()).collect();
-        self.run(&[("MALLOC_FAIL_AT", &indices.join(","))])
-    }
+/// Exactly these fail, counted from 0.
+fn once(target: &Target<'_>, indices: &[u32]) -> Run {
+    let indices: Vec<String> = indices.iter().map(|index| (index + 1).to_string()).collect();
+    run(target, &[("MALLOC_FAIL_AT", &indices.join(","))])
+}
 
-    fn run(&self, settings: &[(&str, &str)]) -> Run {
-        // A directory of its own for its temporary files.
-        let directory = self.place.join(&format!("tmp-{}", self.place.unused_name()));
-        std::fs::create_dir(&directory).expect("the place can be written to");
-        // The launcher outlives a hang, and has the failed calls.
-        let mut job = self.place.job(How::Run, "timeout").args(["--foreground", PATIENCE]).arg(self.program);
-        job = job.env("MEMTRACE_EXE", "program").input(self.input).env("TMPDIR", &directory);
-        for (name, value) in self.variables {
-            job = job.env(name, value);
-        }
-        for (name, value) in settings {
-            job = job.env(name, value);
-        }
-        let ended = job.record();
-        let faults = ended.processes.iter().flat_map(|process| &process.faults);
-        let failed = faults.take(2).map(|fault| folded(&fault.op, &fault.functions(), &lines(fault))).collect();
-        let entries = std::fs::read_dir(&directory).expect("it was just made").flatten();
-        let files = entries.map(|entry| {
-            let name = entry.file_name().to_string_lossy().into_owned();
-            (name, std::fs::read(entry.path()).unwrap_or_default())
-        });
-        let first = ended.processes.iter().flat_map(|process| &process.faults).take(FAILED_MAX);
-        let functions = first.flat_map(|fault| fault.functions()).map(str::to_owned).collect();
-        Run { failed, functions, files: files.collect(), ended }
+/// One run with these settings.
+pub fn run(target: &Target<'_>, settings: &[(&str, &str)]) -> Run {
+    // A directory of its own for its temporary files.
+    let directory = target.place.join(&format!("tmp-{}", target.place.unused_name()));
+    std::fs::create_dir(&directory).expect("the place can be written to");
+    let program = target.program.canonicalize().expect("it is there");
+    let name = program.file_name().expect("it is a file");
+    // The launcher outlives a hang, and has the failed calls.
+    let mut job = target
+        .place
+        .job(How::Run, "timeout")
+        .args(["--foreground", PATIENCE])
+        .arg(&target.program)
+        .args(&target.arguments);
+    job = job.env("MEMTRACE_EXE", name).input(target.input.clone()).env("TMPDIR", &directory);
+    for (name, value) in &target.variables {
+        job = job.env(name, value);
     }
+    for (name, value) in settings {
+        job = job.env(name, value);
+    }
+    let ended = job.record();
+    let faults = ended.processes.iter().flat_map(|process| &process.faults);
+    let failed = faults.take(2).map(|fault| folded(&fault.op, &fault.functions(), &lines(fault))).collect();
+    let entries = std::fs::read_dir(&directory).expect("it was just made").flatten();
+    let files = entries.map(|entry| {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        (name, std::fs::read(entry.path()).unwrap_or_default())
+    });
+    let first = ended.processes.iter().flat_map(|process| &process.faults).take(FAILED_MAX);
+    let functions = first.flat_map(|fault| fault.functions()).map(str::to_owned).collect();
+    let first = ended.processes.iter().find_map(|process| process.faults.first());
+    let modules = first.iter().flat_map(|fault| fault.frames.iter()).map(|frame| frame.module.clone()).collect();
+    Run { failed, functions, modules, files: files.collect(), ended }
 }
 
 fn lines(fault: &memtrace_tests::Fault) -> Vec<u64> {
