@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::ffi::OsString;
 use std::fs::{File, OpenOptions};
-use std::io::{self, BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -12,6 +12,7 @@ use super::course::{Course, Task};
 use super::facts::Facts;
 use super::one::shown;
 use crate::error::Error;
+use crate::json;
 
 /// The file, open for more runs.
 pub struct Journal {
@@ -46,8 +47,8 @@ impl Journal {
                 break;
             }
             is_cut = text.last() != Some(&b'\n');
-            match serde_json::from_slice(&text) {
-                Ok(Line::Sweep { command: of, .. }) if !is_begun => {
+            match json::line(&text) {
+                Some(Line::Sweep { command: of, .. }) if !is_begun => {
                     if of != command {
                         let found =
                             format!("the runs of `{}`, expected those of `{}`", of.join(" "), command.join(" "));
@@ -55,12 +56,12 @@ impl Journal {
                     }
                     is_begun = true;
                 }
-                Ok(Line::Run { task, facts }) if is_begun => {
+                Some(Line::Run { task, facts }) if is_begun => {
                     done.insert(task.clone());
                     course.take(task, *facts);
                 }
                 // A sweep that was killed leaves half a line.
-                Err(_) if is_cut => {}
+                None if is_cut => {}
                 _ => {
                     return Err(Error::read(what(), "a line that is no run of a sweep, expected a file of `--resume`"));
                 }
@@ -69,7 +70,8 @@ impl Journal {
         course.leave_out(&done);
         let mut journal = Journal { path: path.to_path_buf(), file };
         if is_cut {
-            journal.write(b"\n")?;
+            let ended = journal.file.write_all(b"\n");
+            ended.map_err(cannot_open)?;
         }
         if !is_begun {
             let baseline_points = course.points.iter().map(|point| point.id).collect();
@@ -84,12 +86,6 @@ impl Journal {
     }
 
     fn line(&mut self, line: &Line) -> Result<(), Error> {
-        let mut text = serde_json::to_vec(line).unwrap_or_default();
-        text.push(b'\n');
-        self.write(&text)
-    }
-
-    fn write(&mut self, bytes: &[u8]) -> Result<(), Error> {
-        self.file.write_all(bytes).map_err(|cause: io::Error| Error::CannotWrite { path: self.path.clone(), cause })
+        json::write(line, &mut self.file).map_err(|cause| Error::CannotWrite { path: self.path.clone(), cause })
     }
 }

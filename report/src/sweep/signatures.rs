@@ -9,8 +9,6 @@ use super::outcome::Outcome;
 pub struct Signature {
     /// What it means.
     pub outcome: Outcome,
-    /// Who ends so.
-    pub who: String,
     /// A part of stderr: `*` stands for any text.
     pub stderr: String,
     /// The status it comes with; nothing: any end.
@@ -22,7 +20,7 @@ pub struct Signatures {
     rows: Vec<Signature>,
 }
 
-/// Outcome, who, part of stderr.
+/// Outcome, who says so, part of stderr.
 const BUILT_IN: &[(Outcome, &str, &str)] = &[
     (Outcome::HeapCorruption, "glibc", "double free or corruption"),
     (Outcome::HeapCorruption, "glibc", "free(): "),
@@ -64,12 +62,8 @@ const BUILT_IN: &[(Outcome, &str, &str)] = &[
 impl Signatures {
     /// Those that are built in, and more.
     pub fn with(more: Vec<Signature>) -> Signatures {
-        let built_in = BUILT_IN.iter().map(|&(outcome, who, stderr)| Signature {
-            outcome,
-            who: who.to_owned(),
-            stderr: stderr.to_owned(),
-            status: None,
-        });
+        let built_in =
+            BUILT_IN.iter().map(|&(outcome, _, stderr)| Signature { outcome, stderr: stderr.to_owned(), status: None });
         Signatures { rows: more.into_iter().chain(built_in).collect() }
     }
 

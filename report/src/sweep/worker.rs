@@ -7,7 +7,7 @@
 //!
 //! A worker is a process, no thread: what its program leaves behind becomes its child, and is ended by it.
 
-use std::io::{self, BufRead, BufReader, Write};
+use std::io::{self, BufRead, BufReader};
 use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
@@ -17,6 +17,7 @@ use super::collect::Known;
 use super::facts::{Answer, Order};
 use super::one::{Place, Subject};
 use crate::error::Error;
+use crate::json;
 use crate::sys::{self, Pid};
 
 /// Processes that make runs.
@@ -91,16 +92,13 @@ impl Workers {
             });
         }
         worker.waiting = worker.waiting.saturating_sub(1);
-        let answer = serde_json::from_str(&line).map_err(|cause| failed(cause.into()))?;
-        Ok(Some(answer))
+        json::line(line.as_bytes()).map(Some).ok_or_else(|| failed(io::ErrorKind::InvalidData.into()))
     }
 }
 
 impl Worker {
     fn send(&mut self, order: &Order) -> Result<(), Error> {
-        let mut line = serde_json::to_vec(order).unwrap_or_default();
-        line.push(b'\n');
-        self.to.write_all(&line).map_err(|cause| Error::System { what: "cannot tell a worker", cause })
+        json::write(order, &mut self.to).map_err(|cause| Error::System { what: "cannot tell a worker", cause })
     }
 }
 
@@ -123,23 +121,21 @@ fn work(subject: &Subject, directory: PathBuf, talk: UnixStream) {
     let place = Place::new(subject, directory);
     for line in BufReader::new(hear).lines() {
         let Ok(line) = line else { return };
-        match serde_json::from_str::<Order>(&line) {
-            Ok(Order::Known { points, lost }) => {
+        match json::line(line.as_bytes()) {
+            Some(Order::Known { points, lost }) => {
                 known.points.extend(points);
                 known.lost.extend(lost.into_iter().map(|(id, kind, blocks)| ((id, kind), blocks)));
             }
-            Ok(Order::Run { number, settings, timeout_ms }) => {
+            Some(Order::Run { number, settings, timeout_ms }) => {
                 let facts = match &place {
                     Ok(place) => place.run(&settings, Duration::from_millis(timeout_ms), &known),
                     Err(error) => super::facts::Facts { trouble: Some(error.to_string()), ..Default::default() },
                 };
-                let mut line = serde_json::to_vec(&Answer { number, facts }).unwrap_or_default();
-                line.push(b'\n');
-                if to.write_all(&line).is_err() {
+                if json::write(&Answer { number, facts }, &mut to).is_err() {
                     return;
                 }
             }
-            Ok(Order::Leave) | Err(_) => return,
+            Some(Order::Leave) | None => return,
         }
     }
 }

@@ -93,8 +93,7 @@ pub fn parse(name: &str, text: &str) -> Result<Policy, Bad> {
         policy.rules.push(rule(raw, line).map_err(|(span, what)| bad(span, what))?);
     }
     for raw in file.signature {
-        let who = format!("policy `{name}`, line {}", line(&raw.span()));
-        policy.signatures.push(signature(raw, who).map_err(|(span, what)| bad(span, what))?);
+        policy.signatures.push(signature(raw).map_err(|(span, what)| bad(span, what))?);
     }
     Ok(policy)
 }
@@ -150,7 +149,7 @@ fn rule(raw: Spanned<RawRule>, line: usize) -> Result<Rule, Wrong> {
     Ok(rule)
 }
 
-fn signature(raw: Spanned<RawSignature>, who: String) -> Result<Signature, Wrong> {
+fn signature(raw: Spanned<RawSignature>) -> Result<Signature, Wrong> {
     let span = raw.span();
     let raw = raw.into_inner();
     let name = raw.outcome.as_ref();
@@ -165,7 +164,7 @@ fn signature(raw: Spanned<RawSignature>, who: String) -> Result<Signature, Wrong
         return Err((span, "a signature of every end, expected `stderr`, `status` or both".to_owned()));
     }
     let stderr = raw.stderr.map(Spanned::into_inner).unwrap_or_default();
-    Ok(Signature { outcome, who, stderr, status: raw.status })
+    Ok(Signature { outcome, stderr, status: raw.status })
 }
 
 fn names(outcomes: &[Outcome]) -> String {
@@ -208,7 +207,7 @@ mod tests {
         assert_eq!(rules, [(3, Some("2026-12-31".into())), (9, Some("2027-01-01".into()))]);
         let [signature] = policy.signatures.as_slice() else { panic!() };
         assert_eq!((signature.outcome, signature.status), (Outcome::DesignedAbort, Some(3)));
-        assert_eq!((signature.stderr.as_str(), signature.who.as_str()), ("app: * memory", "policy `p.toml`, line 14"));
+        assert_eq!(signature.stderr, "app: * memory");
         assert!(parse("p.toml", "").unwrap().rules.is_empty());
     }
 
