@@ -1,7 +1,7 @@
 // The program becomes itself with an argument, and that image does not look at what it gets.
 // expect: null-dereference
 // expect site: careless
-// expect failed: allocate
+// expect failed: make_block
 #include "parts/dereference.h"
 
 int main(int argc, char **argv) {

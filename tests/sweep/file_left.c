@@ -1,7 +1,8 @@
 // A temporary file that only success removes; where it is there already nothing goes on.
 // forms: file-left
-#include "parts/form.h"
 #include "parts/temporary.h"
+#define GIVE_UP() unlink(temporary)
+#include "parts/form.h"
 
 int main(void) {
     int file = make_temporary("sweep-left.tmp");

@@ -2,7 +2,7 @@
 // expect: null-dereference
 // expect: clean-error
 // expect site: careless
-// expect failed: allocate
+// expect failed: make_block
 // env: MALLOC_FAIL_CHILDREN=same
 // outside: clean-error
 #include <sys/wait.h>

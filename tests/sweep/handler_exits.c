@@ -1,7 +1,7 @@
 // A handler of its own turns every SIGSEGV into a message and status 1: it is a NULL dereference all the same.
 // expect: null-dereference
 // expect site: careless
-// expect failed: allocate
+// expect failed: make_block
 // outside: clean-error
 #include <signal.h>
 #include "parts/dereference.h"

@@ -1,15 +1,15 @@
 // Six ways lead to one allocation, and only the one by `forgetful` loses a block: the whole stack tells them apart.
 // expect: leak
 // expect: clean-error
-// expect failed: allocate
+// expect failed: make_block
 #include "parts/say.h"
 
-static APART void *allocate(size_t size) {
+static APART void *make_block(size_t size) {
     return malloc(size);
 }
 
 static APART void *three(size_t size) {
-    return allocate(size);
+    return make_block(size);
 }
 
 static APART void *two(size_t size) {

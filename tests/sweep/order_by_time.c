@@ -2,7 +2,7 @@
 // expect: null-dereference
 // expect: tolerated
 // expect site: careless
-// expect failed: allocate
+// expect failed: make_block
 #include <time.h>
 #include "parts/dereference.h"
 

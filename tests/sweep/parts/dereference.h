@@ -3,12 +3,12 @@
 #define MEMTRACE_SWEEP_DEREFERENCE_H
 #include "say.h"
 
-static APART char *allocate(size_t size) {
+static APART char *make_block(size_t size) {
     return malloc(size);
 }
 
 static APART void careless(void) {
-    char *block = allocate(100);
+    char *block = make_block(100);
     *(volatile char *)(block + 8) = 1;
     free(block);
 }

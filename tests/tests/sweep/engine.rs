@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use memtrace_tests::{Ended, How, pair, read_json, texts};
+use memtrace_tests::{Ended, How, pair, read_json};
 
 use crate::target::Target;
 use crate::truth::{ANY, Outcomes, outcome};
@@ -36,8 +36,8 @@ pub struct Finding {
     pub site: String,
     /// What called the allocation that failed.
     pub caller: String,
-    /// All texts of the failed call and of the crash, the functions of their stacks among them.
-    pub texts: Vec<String>,
+    /// Functions on the stacks of the crash and of all failed calls that came to it.
+    pub functions: Vec<String>,
 }
 
 /// Sweeps with a small budget.
@@ -57,15 +57,25 @@ pub fn sweep(target: &Target<'_>, options: &[&str]) -> Swept {
 impl Sweep {
     fn read(path: &Path) -> Sweep {
         let result = read_json(path);
+        let functions = |stack: u64| {
+            let frames =
+                result["stacks"][stack as usize].as_array().into_iter().flatten().filter_map(|frame| frame.as_u64());
+            frames.filter_map(|frame| result["frames"][frame as usize]["function"].as_str()).map(str::to_owned)
+        };
         let findings = result["findings"].as_array().into_iter().flatten().map(|finding| {
             let field =
                 |path: &str| finding.pointer(path).and_then(|value| value.as_str()).unwrap_or_default().to_owned();
+            let its: Vec<&str> =
+                finding["all_points"].as_array().into_iter().flatten().filter_map(|id| id.as_str()).collect();
+            let points = result["points"].as_array().into_iter().flatten();
+            let points = points.filter(|point| point["id"].as_str().is_some_and(|id| its.contains(&id)));
+            let stacks = points.map(|point| &point["stack"]).chain([&finding["crash"]["stack"]]);
             Finding {
                 mode: field("/mode"),
                 outcome: field("/outcome"),
                 site: field("/crash/function"),
                 caller: field("/failed/caller"),
-                texts: [texts(&finding["failed"]), texts(&finding["crash"])].concat(),
+                functions: stacks.filter_map(|stack| stack.as_u64()).flat_map(functions).collect(),
             }
         });
         let findings: Vec<Finding> = findings.collect();

@@ -192,7 +192,7 @@ fn by_index(target: &Target<'_>, points: &Points, defects: &[Defect]) -> Vec<Str
 fn by_sweep(target: &Target<'_>, options: &[&str], defects: &[Defect]) -> Vec<String> {
     let swept = engine::sweep(target, options);
     let Some(result) = swept.result else { return vec![format!("no result: {}", swept.ended.stderr)] };
-    let finding = |finding: engine::Finding| (finding.mode, finding.outcome, finding.texts);
+    let finding = |finding: engine::Finding| (finding.mode, finding.outcome, finding.functions);
     let findings: Vec<Finding> = result.findings.into_iter().map(finding).collect();
     judge(defects, &findings, str::to_owned)
 }
@@ -213,10 +213,12 @@ fn the_sweep_finds_the_defects_of_the_c_program_and_none_in_its_twin() {
     for_each_build(&C, |target, defects| by_sweep(target, &[], defects));
 }
 
+// Once and alone: what CPython does without more memory is its own matter (see `work`).
 #[test]
-#[ignore = "needs memtrace sweep"]
 fn the_sweep_finds_the_defects_of_the_python_extension_and_none_in_its_twin() {
-    for_each_build(&EXTENSION, |target, defects| by_sweep(target, &["--module", "*cborlike.so"], defects));
+    for_each_build(&EXTENSION, |target, defects| {
+        by_sweep(target, &["--module", "*cborlike.so", "--modes", "once", "--order", "1"], defects)
+    });
 }
 
 #[test]

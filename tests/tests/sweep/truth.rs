@@ -7,7 +7,7 @@
 //!   // expect: leak                  a failure in some mode has this outcome
 //!   // expect forever: leak          one in this mode: `once`, `forever`, `pair`
 //!   // expect site: FUNCTION         where it crashes
-//!   // expect failed: FUNCTION       what called the allocation that failed
+//!   // expect failed: FUNCTION       what called the allocation that failed, outside of functions named as allocators are
 //!   // forms: leak                   three builds by `parts/form.h`: in each the outcome has another mode
 //!   // outside: clean-error          what the bad outcomes are taken for by who sees status and output alone
 //!   // status: 2                     the sweep ends with it and sweeps nothing
