@@ -119,8 +119,10 @@ pub enum Error {
         /// Its number.
         signal: i32,
     },
-    /// libmemtrace.so is in none of its places.
+    /// A library of ours is in none of its places.
     LibraryNotFound {
+        /// Its file.
+        name: &'static str,
         /// Where it was looked for.
         looked: Vec<PathBuf>,
     },
@@ -263,9 +265,9 @@ impl Display for Error {
             Error::CannotStart { path, cause } => {
                 write!(f, "cannot run `{}`: {}", path.display(), words(cause))
             }
-            Error::LibraryNotFound { looked } => {
+            Error::LibraryNotFound { name, looked } => {
                 let looked: Vec<_> = looked.iter().map(|path| format!("`{}`", path.display())).collect();
-                write!(f, "cannot find libmemtrace.so: looked for {}", looked.join(", "))
+                write!(f, "cannot find {name}: looked for {}", looked.join(", "))
             }
             Error::LibraryPath { path } => {
                 write!(f, "cannot preload `{}`: the loader splits LD_PRELOAD at `:` and space", path.display())

@@ -9,6 +9,7 @@
 
 pub mod args;
 mod baseline;
+mod calls;
 mod check;
 mod collect;
 mod course;
@@ -142,9 +143,10 @@ fn subject(args: &SweepArgs, notes: &mut Vec<String>) -> Result<Subject, Error> 
     let is_ours = |name: &[u8]| name.starts_with(b"MALLOC_FAIL_") || name == b"TMPDIR" || name == b"MEMTRACE_RUN";
     variables.retain(|variable| !is_ours(variable.as_bytes().split(|&byte| byte == b'=').next().unwrap_or_default()));
     let library = environment::library()?;
+    let preload = calls::preload(&library, args.calls.as_deref())?;
     let input = input(notes)?;
     let (setup, teardown, oracle) = (args.setup.clone(), args.teardown.clone(), args.oracle.clone());
-    Ok(Subject { target, library, variables, input, setup, teardown, oracle })
+    Ok(Subject { target, library, preload, variables, input, setup, teardown, oracle })
 }
 
 /// What stands on stdin, to be given to every run. A terminal has nothing.
@@ -253,7 +255,7 @@ impl Session<'_> {
 
     /// Settings that narrow what may fail.
     fn scope(&self) -> Vec<String> {
-        let mut settings = Vec::new();
+        let mut settings = self.args.call_settings();
         settings.extend(self.args.exe.as_ref().map(|exe| format!("MALLOC_FAIL_EXE={exe}")));
         if self.args.children {
             settings.push("MALLOC_FAIL_CHILDREN=same".to_owned());

@@ -36,7 +36,7 @@ use crate::views::{Choice, base_name};
 pub use escape::Safe;
 pub use frame::{Call, Lines, mark};
 pub use leaks::{head, lost, words};
-pub use number::{bytes, bytes_in, count, parse_bytes, thousands};
+pub use number::{asked, bytes_in, count, parse_bytes, thousands};
 pub use signal::signal;
 pub use style::Style;
 pub use why::{way, why};

@@ -2,12 +2,13 @@
 //! already call (sanitizer/lsan_interface.h).
 
 use core::ffi::{CStr, c_char, c_int, c_void};
+use memtrace_hot::unwind::elf;
 use memtrace_hot::unwind::object::link_maps;
 use memtrace_wire::layout::{Cause, ProcessHeader};
 use memtrace_wire::sys;
 
 use crate::inside::{self, HOT, is_active};
-use crate::{elf, end, real};
+use crate::{end, real};
 
 /// The memory is a root from here on: what it points to is not lost.
 #[unsafe(no_mangle)]

@@ -65,7 +65,7 @@ fn allocate_slowly(entry: Entry, op: Op, bytes: usize, call: impl FnOnce() -> *m
     if passes(bytes) || !is_active() {
         return call();
     }
-    if HOT.fault.armed.get() != 0 && strikes(Call { entry, op, bytes: bytes as u64, old: 0 }) {
+    if HOT.fault.armed.get() != 0 && fails(Call { entry, op, bytes: bytes as u64, old: 0 }) {
         return core::ptr::null_mut();
     }
     let block = call();
@@ -89,7 +89,7 @@ pub fn reallocate(
     if !is_active() {
         return call();
     }
-    if asked != 0 && HOT.fault.armed.get() != 0 && strikes(Call { entry, op, bytes: asked as u64, old: old as u64 }) {
+    if asked != 0 && HOT.fault.armed.get() != 0 && fails(Call { entry, op, bytes: asked as u64, old: old as u64 }) {
         return core::ptr::null_mut();
     }
     let taken = release(entry, old);
@@ -241,11 +241,24 @@ fn failed(entry: Entry) {
     }
 }
 
-/// Whether MALLOC_FAIL_* fails this call; if so it is recorded already, and all is done but giving NULL.
+/// Whether MALLOC_FAIL_* fails this allocation; if so it is recorded already, and all is done but giving NULL.
 #[cold]
-fn strikes(call: Call) -> bool {
-    // A thread's first call comes here before it has a state.
-    if HOT.objects.is_loader(call.entry.caller()) || !HOT.strikes(enter(call.entry), call) {
+fn fails(call: Call) -> bool {
+    let fails = strikes(call);
+    if fails {
+        real::set_errno(libc::ENOMEM);
+    }
+    fails
+}
+
+/// Whether MALLOC_FAIL_* fails this call; if so it is recorded already.
+pub fn strikes(call: Call) -> bool {
+    if HOT.objects.is_loader(call.entry.caller()) {
+        return false;
+    }
+    // A thread's first call comes here before it has a state, and a fork child's before it knows that nothing fails.
+    let inside = enter(call.entry);
+    if HOT.fault.armed.get() == 0 || !HOT.strikes(inside, call) {
         return false;
     }
     let (pid, tid) = (sys::pid() as usize, sys::tid() as usize);
@@ -259,6 +272,5 @@ fn strikes(call: Call) -> bool {
         Action::Stop => send(libc::SIGSTOP),
         Action::Abort => send(libc::SIGABRT),
     }
-    real::set_errno(libc::ENOMEM);
     true
 }

@@ -15,7 +15,7 @@
 #![no_std]
 
 mod announce;
-mod elf;
+mod calls;
 mod end;
 mod faults;
 mod hooks;

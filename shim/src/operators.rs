@@ -11,6 +11,7 @@ use memtrace_hot::Hot;
 use memtrace_hot::mode::SAMPLING;
 use memtrace_hot::thread::Pending;
 use memtrace_hot::unwind::Entry;
+use memtrace_hot::unwind::elf;
 use memtrace_hot::unwind::object::LinkMap;
 use memtrace_wire::layout::Op;
 use memtrace_wire::map::U64;
@@ -68,7 +69,7 @@ macro_rules! operator_new {
                 )
             }
         )*
-        static NEWS: &[(crate::elf::Name, Op)] = &[$((c_name($symbol), Op::$op),)*];
+        static NEWS: &[(elf::Name, Op)] = &[$((c_name($symbol), Op::$op),)*];
     };
 }
 
@@ -115,7 +116,7 @@ macro_rules! operator_delete {
                 )
             }
         )*
-        static DELETES: &[crate::elf::Name] = &[$(c_name($symbol),)*];
+        static DELETES: &[elf::Name] = &[$(c_name($symbol),)*];
     };
 }
 
@@ -149,7 +150,7 @@ operator_delete! {
 }
 
 /// A symbol with the NUL that C wants; the strings above have none, so it is added at compile time.
-const fn c_name(symbol: &'static str) -> crate::elf::Name {
+const fn c_name(symbol: &'static str) -> elf::Name {
     match symbol.as_bytes() {
         b"_Znwm" => c"_Znwm",
         b"_Znam" => c"_Znam",
@@ -191,7 +192,7 @@ const DELETES_AT: usize = core::mem::offset_of!(Hot, operator.deletes);
 
 /// The real operator. It is looked for again when a module went: libstdc++ may have come and gone with a plug-in.
 #[inline(always)]
-fn real_operator(found: Option<&Found>, name: Option<crate::elf::Name>) -> usize {
+fn real_operator(found: Option<&Found>, name: Option<elf::Name>) -> usize {
     let (Some(found), Some(name)) = (found, name) else { return 0 };
     let generation = HOT.generation.acquire();
     if found.generation.acquire() == generation {
@@ -201,13 +202,13 @@ fn real_operator(found: Option<&Found>, name: Option<crate::elf::Name>) -> usize
 }
 
 #[cold]
-fn look(found: &Found, name: crate::elf::Name, generation: u64) -> usize {
+fn look(found: &Found, name: elf::Name, generation: u64) -> usize {
     let next = real::next(name);
     let address = next.map_or(0, |(address, _)| address);
     let is_sampling = HOT.mode.get() == SAMPLING;
     if let Some((_, map)) = next
         && is_cpp_library(map)
-        && let Some((start, bytes)) = crate::elf::extent(map, name)
+        && let Some((start, bytes)) = elf::extent(map, name)
     {
         let delete = DELETE_FOUND.iter().position(|place| core::ptr::eq(place, found));
         if name == c"_Znwm" {

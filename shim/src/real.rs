@@ -2,9 +2,8 @@
 
 use core::ffi::c_void;
 use core::sync::atomic::{AtomicUsize, Ordering};
+use memtrace_hot::unwind::elf::{self, Name};
 use memtrace_hot::unwind::object::{Dynamic, LinkMap, link_maps};
-
-use crate::elf::{self, Name};
 
 /// One function, looked up at the start or when it is first called.
 pub struct Real {
@@ -46,10 +45,9 @@ pub fn is_own(map: &LinkMap) -> bool {
     core::ptr::eq(map.dynamic, &raw const OWN_DYNAMIC)
 }
 
-/// The next definition behind ours, and its module. For modules outside the global scope (RTLD_LOCAL) the order is
-/// that of loading.
+/// The next definition behind ours, and its module.
 pub fn next(name: Name) -> Option<(usize, &'static LinkMap)> {
-    link_maps().skip_while(|map| !is_own(map)).skip(1).find_map(|map| Some((elf::function(map, name)?, map)))
+    elf::next(&raw const OWN_DYNAMIC, name)
 }
 
 /// The first definition in front of ours, if there is one: then ours is never called.

@@ -10,6 +10,7 @@ use memtrace_hot::mode::{PASSIVE, STARTING, UNSTARTED};
 use memtrace_hot::store::Source;
 use memtrace_hot::text::Buffer;
 use memtrace_hot::thread::Thread;
+use memtrace_hot::unwind::elf;
 use memtrace_hot::unwind::object::link_maps;
 use memtrace_wire::layout::{LAUNCHER_SETTINGS_AT, LAUNCHER_SETTINGS_BYTES, Passive, SETTINGS_AT, SETTINGS_BYTES};
 use memtrace_wire::live::Spacing;
@@ -20,7 +21,7 @@ use memtrace_wire::settings;
 use memtrace_wire::sys;
 
 use crate::inside::HOT;
-use crate::{elf, end, real, tls};
+use crate::{end, real, tls};
 
 unsafe extern "C" {
     /// Where the kernel put argc (ld.so, since glibc 2.2.5).

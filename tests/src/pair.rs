@@ -1,14 +1,16 @@
-//! The release pair: `libmemtrace.so` and `memtrace`, as a user builds them.
+//! The release pair: `libmemtrace.so` and `memtrace`, as a user builds them, and the library of the calls.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
-/// Where the two are.
+/// Where they are.
 #[derive(Debug)]
 pub struct Pair {
     /// The library.
     pub library: PathBuf,
+    /// The library of the calls; it lies beside the other.
+    pub calls: PathBuf,
     /// The command; it lies beside the library.
     pub command: PathBuf,
 }
@@ -29,7 +31,8 @@ fn build() -> PathBuf {
     let target = target_directory();
     let status = Command::new(env!("CARGO"))
         .current_dir(workspace())
-        .args(["build", "--quiet", "--release", "-p", "memtrace-shim", "-p", "memtrace", "--target-dir"])
+        .args(["build", "--quiet", "--release", "-p", "memtrace-shim", "-p", "memtrace-calls", "-p", "memtrace"])
+        .arg("--target-dir")
         .arg(&target)
         .status()
         .expect("cargo can be started");
@@ -38,8 +41,9 @@ fn build() -> PathBuf {
 }
 
 fn found(directory: &Path) -> Pair {
-    let pair = Pair { library: directory.join("libmemtrace.so"), command: directory.join("memtrace") };
-    assert!(pair.library.is_file() && pair.command.is_file(), "{pair:?} is not there");
+    let [library, calls] = ["libmemtrace.so", "libmemtrace_calls.so"].map(|name| directory.join(name));
+    let pair = Pair { library, calls, command: directory.join("memtrace") };
+    assert!(pair.library.is_file() && pair.calls.is_file() && pair.command.is_file(), "{pair:?} is not there");
     pair
 }
 

@@ -6,6 +6,9 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+/// A value of JSON.
+pub type Json = Value;
+
 /// All processes of a profile.
 pub fn read_profile(path: &Path) -> Vec<Process> {
     let mut profile = read_json(path);

@@ -1,6 +1,6 @@
-//! What the release library is made of: gates on the file itself, without running it.
+//! What the release libraries are made of: gates on the files themselves, without running them.
 //!
-//! Everything here follows from one law: the library is a guest in every process, the oldest and the barest too.
+//! Everything here follows from one law: a library of ours is a guest in every process, the oldest and the barest too.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -16,9 +16,19 @@ const GLIBC_MAX: (u32, u32) = (2, 28);
 
 type Elf<'d> = ElfFile64<'d, Endianness>;
 
-fn with_library<T>(look: impl FnOnce(&Elf<'_>) -> T) -> T {
-    let bytes = std::fs::read(&memtrace_tests::pair().library).expect("the library can be read");
+/// The libraries, each with the list of what it exports and the least number of symbols that it has.
+fn libraries() -> [(&'static Path, &'static str, usize); 2] {
+    let pair = memtrace_tests::pair();
+    [(&pair.library, "exports.txt", 100), (&pair.calls, "exports_calls.txt", 160)]
+}
+
+fn with<T>(library: &Path, look: impl FnOnce(&Elf<'_>) -> T) -> T {
+    let bytes = std::fs::read(library).expect("the library can be read");
     look(&Elf::parse(&*bytes).expect("the library is an ELF file"))
+}
+
+fn with_each(look: impl Fn(&Elf<'_>)) {
+    libraries().iter().for_each(|(library, ..)| with(library, &look));
 }
 
 /// Strings of dynamic entries with this tag.
@@ -34,21 +44,23 @@ fn dynamic(library: &Elf<'_>, tag: i64) -> Vec<String> {
 
 #[test]
 fn no_code_can_panic_or_unwind() {
-    with_library(|library| {
-        let symbols = library.symbols().chain(library.dynamic_symbols());
-        let names = symbols.filter_map(|symbol| symbol.name().ok().map(str::to_owned));
-        let names: BTreeSet<String> = names.collect();
-        assert!(names.len() > 100, "the library is stripped: nothing is shown");
-        let is_panic =
-            |name: &&String| ["panicking", "panic_fmt", "unwind_failed"].iter().any(|word| name.contains(word));
-        let panics: Vec<&String> = names.iter().filter(is_panic).collect();
-        assert!(panics.is_empty(), "{panics:#?}");
+    libraries().iter().for_each(|(library, _, least)| {
+        with(library, |library| {
+            let symbols = library.symbols().chain(library.dynamic_symbols());
+            let names = symbols.filter_map(|symbol| symbol.name().ok().map(str::to_owned));
+            let names: BTreeSet<String> = names.collect();
+            assert!(names.len() > *least, "the library is stripped: nothing is shown");
+            let is_panic =
+                |name: &&String| ["panicking", "panic_fmt", "unwind_failed"].iter().any(|word| name.contains(word));
+            let panics: Vec<&String> = names.iter().filter(is_panic).collect();
+            assert!(panics.is_empty(), "{panics:#?}");
+        })
     });
 }
 
 #[test]
 fn thread_local_memory_is_initial_exec_and_small() {
-    with_library(|library| {
+    with_each(|library| {
         let (endian, data) = (library.endian(), library.data());
         let mut kinds = BTreeSet::new();
         for section in library.elf_section_table().iter() {
@@ -72,7 +84,7 @@ fn thread_local_memory_is_initial_exec_and_small() {
 
 #[test]
 fn nothing_but_libc_is_needed() {
-    with_library(|library| {
+    with_each(|library| {
         let allowed = ["libc.so.6", "ld-linux-x86-64.so.2"];
         let needed = dynamic(library, elf::DT_NEEDED.0);
         assert!(needed.iter().all(|name| allowed.contains(&name.as_str())), "{needed:?}");
@@ -83,7 +95,7 @@ fn nothing_but_libc_is_needed() {
 
 #[test]
 fn no_symbol_is_newer_than_glibc_2_28() {
-    with_library(|library| {
+    with_each(|library| {
         let (endian, data) = (library.endian(), library.data());
         let sections = library.elf_section_table();
         // Without the section no version is asked for.
@@ -110,18 +122,20 @@ fn number(version: &str) -> Option<(u32, u32)> {
 
 #[test]
 fn exactly_the_listed_names_are_exported() {
-    let list =
-        std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("exports.txt")).expect("the list is there");
-    let listed: BTreeSet<String> =
-        list.lines().filter(|line| !line.starts_with('#') && !line.is_empty()).map(str::to_owned).collect();
-    let exported = with_library(|library| {
-        let defined = library.dynamic_symbols().filter(|symbol| symbol.is_definition() && symbol.is_global());
-        defined.map(|symbol| symbol.name().expect("readable").to_owned()).collect::<BTreeSet<String>>()
-    });
-    let missing: Vec<&String> = listed.difference(&exported).collect();
-    let unlisted: Vec<&String> = exported.difference(&listed).collect();
-    assert!(
-        missing.is_empty() && unlisted.is_empty(),
-        "tests/exports.txt: not exported {missing:?}, not listed {unlisted:?}"
-    );
+    for (library, name, _) in libraries() {
+        let list =
+            std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(name)).expect("the list is there");
+        let listed: BTreeSet<String> =
+            list.lines().filter(|line| !line.starts_with('#') && !line.is_empty()).map(str::to_owned).collect();
+        let exported = with(library, |library| {
+            let defined = library.dynamic_symbols().filter(|symbol| symbol.is_definition() && symbol.is_global());
+            defined.map(|symbol| symbol.name().expect("readable").to_owned()).collect::<BTreeSet<String>>()
+        });
+        let missing: Vec<&String> = listed.difference(&exported).collect();
+        let unlisted: Vec<&String> = exported.difference(&listed).collect();
+        assert!(
+            missing.is_empty() && unlisted.is_empty(),
+            "tests/{name}: not exported {missing:?}, not listed {unlisted:?}"
+        );
+    }
 }

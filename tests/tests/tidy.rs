@@ -17,6 +17,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("shim/wire", &[]),
     ("shim/hot", &["memtrace-wire"]),
     ("shim/cold", &["memtrace-hot", "memtrace-wire"]),
+    ("shim/calls", &["memtrace-hot", "memtrace-wire"]),
     ("shim", &["memtrace-cold", "memtrace-hot", "memtrace-wire"]),
     ("report", &["memtrace-wire"]),
     ("tests", &["memtrace-wire"]),
@@ -97,6 +98,7 @@ const OWNERS: &[(&str, &[&str])] = &[
 /// files of raw system calls.
 const UNSAFE: &[&str] = &[
     "shim/src/",
+    "shim/calls/src/",
     "shim/hot/src/unwind/",
     "shim/hot/src/fault.rs",
     "shim/hot/src/index.rs",

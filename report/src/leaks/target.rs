@@ -170,7 +170,8 @@ fn library_of(line: &[u8]) -> Option<(u64, PathBuf)> {
     let at = line.iter().position(|&byte| byte == b'/')?;
     let path = PathBuf::from(OsString::from_vec(line[at..].to_vec()));
     let name = path.file_name()?.to_str()?;
-    if !name.starts_with("libmemtrace") || !name.contains(".so") {
+    // The library of the calls has none of what is looked for.
+    if !name.starts_with("libmemtrace") || name.starts_with("libmemtrace_calls") || !name.contains(".so") {
         return None;
     }
     let start = line.split(|&byte| byte == b'-').next()?;

@@ -8,6 +8,8 @@ use crate::error::Error;
 
 /// The shim's file.
 const LIBRARY: &str = "libmemtrace.so";
+/// That of the calls, beside it.
+const CALLS: &str = "libmemtrace_calls.so";
 /// Where it may be, from the directory of the command.
 const PLACES: [&str; 3] = ["", "../lib", "../lib/memtrace"];
 
@@ -22,12 +24,18 @@ fn library_near(command: &Path) -> Result<PathBuf, Error> {
     let home = command.parent().unwrap_or(Path::new("/"));
     let looked: Vec<PathBuf> = PLACES.iter().map(|place| home.join(place).join(LIBRARY)).collect();
     let Some(path) = looked.iter().find_map(|path| path.canonicalize().ok()) else {
-        return Err(Error::LibraryNotFound { looked });
+        return Err(Error::LibraryNotFound { name: LIBRARY, looked });
     };
     if path.as_os_str().as_bytes().iter().any(|byte| b": \t\n".contains(byte)) {
         return Err(Error::LibraryPath { path });
     }
     Ok(path)
+}
+
+/// The library of the calls, beside that of the shim, whose path can be preloaded.
+pub fn calls_beside(library: &Path) -> Result<PathBuf, Error> {
+    let path = library.with_file_name(CALLS);
+    if path.is_file() { Ok(path) } else { Err(Error::LibraryNotFound { name: CALLS, looked: vec![path] }) }
 }
 
 /// `variables` with the two that the shim needs. Order is kept, so that an equal name is found as before.
@@ -107,7 +115,9 @@ mod tests {
         std::fs::create_dir(&place).unwrap();
         std::fs::write(place.join(LIBRARY), "").unwrap();
         let error = library_near(&place.join("memtrace")).unwrap_err();
+        let missing = calls_beside(&place.join(LIBRARY)).unwrap_err().to_string();
         std::fs::remove_dir_all(&place).unwrap();
+        assert!(missing.starts_with("cannot find libmemtrace_calls.so: looked for `/"), "{missing}");
         assert!(matches!(error, Error::LibraryPath { .. }));
     }
 }

@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::calls;
 use super::outcome::{Level, Outcome};
 use crate::formats::Out;
 use crate::leaks::parse_time;
@@ -51,6 +52,13 @@ pub struct SweepArgs {
     /// Fail in fork children too
     #[arg(long)]
     pub children: bool,
+    /// Calls fail as allocations do: `files`, `sockets`, `network`, `io`, `pipes`, `threads`, `memory`, functions (`connect`),
+    /// with commas between, or `all`; a write to stderr never fails
+    #[arg(long, value_name = "CALLS", value_parser = calls::parse)]
+    pub calls: Option<String>,
+    /// Only those calls fail, and no allocation
+    #[arg(long, requires = "calls")]
+    pub calls_only: bool,
     /// A shell command that says by its status whether a run without an error is right; MEMTRACE_STATUS,
     /// MEMTRACE_STDOUT, MEMTRACE_STDERR and TMPDIR tell it of the run
     #[arg(long, value_name = "CMD")]

@@ -32,6 +32,9 @@ pub struct Sweep {
     pub program: String,
     /// The directory that it ran in.
     pub directory: String,
+    /// Calls that failed beside allocations, as MALLOC_FAIL_CALLS names them; nothing: none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub calls: Option<String>,
     /// What of it was chosen: `slice:1/4` or `hash:1/4`; nothing: all of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub partition: Option<String>,

@@ -27,6 +27,8 @@ pub struct Subject {
     pub target: Target,
     /// The shim.
     pub library: PathBuf,
+    /// What stands in LD_PRELOAD: the shim, perhaps with a second library.
+    pub preload: PathBuf,
     /// The environment, without TMPDIR and settings of ours.
     pub variables: Vec<CString>,
     /// What stands on its stdin; nothing: /dev/null.
@@ -113,7 +115,7 @@ impl<'s> Place<'s> {
         };
         let input = input.map_err(system("cannot open the program's input"))?;
         let address = recording.address(std::process::id() as sys::Pid);
-        let mut variables = environment::for_target(self.subject.variables.clone(), &self.subject.library, &address);
+        let mut variables = environment::for_target(self.subject.variables.clone(), &self.subject.preload, &address);
         let temporary = [b"TMPDIR=", temporary.as_os_str().as_encoded_bytes()].concat();
         variables.extend(CString::new(temporary));
         let program = self.subject.target.program(variables);

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::time::SystemTime;
 
-use super::file;
 use super::model::{Finding, Mode, Sweep};
+use super::{calls, file};
 use crate::error::Error;
 use crate::run::environment;
 use crate::run::word;
@@ -40,10 +40,11 @@ pub fn command(args: &ReproArgs) -> Result<ExitCode, Error> {
     let sweep = file::read(&path)?;
     let finding = find(&sweep, &args.id, &path)?;
     let library = environment::library()?;
-    let mut variables = variables(finding);
+    let preload = calls::preload(&library, sweep.calls.as_deref())?;
+    let mut variables = variables(&sweep, finding);
     let action = if args.gdb { Some("trap") } else { args.stop.then_some("stop") };
     variables.extend(action.map(|action| ("MALLOC_FAIL_ACTION".to_owned(), action.to_owned())));
-    variables.push(("LD_PRELOAD".to_owned(), library.to_string_lossy().into_owned()));
+    variables.push(("LD_PRELOAD".to_owned(), preload.to_string_lossy().into_owned()));
     let program = if args.gdb { gdb(&variables, &sweep) } else { sweep.command.clone() };
     // gdb sets them for the program alone: it would trap itself.
     let given = if args.gdb { Vec::new() } else { variables };
@@ -67,11 +68,15 @@ fn directory(sweep: &Sweep) -> &Path {
 }
 
 /// The settings that make the same calls fail.
-fn variables(finding: &Finding) -> Vec<(String, String)> {
+fn variables(sweep: &Sweep, finding: &Finding) -> Vec<(String, String)> {
     let mut variables = vec![("MALLOC_FAIL_STACK".to_owned(), finding.points.join(","))];
     if finding.mode == Mode::Forever {
         variables.push(("MALLOC_FAIL_COUNT".to_owned(), "inf".to_owned()));
     }
+    // That allocations count as well changes nothing: what lasts fails its own kind only.
+    let calls = calls::settings(sweep.calls.as_deref(), false);
+    variables
+        .extend(calls.iter().filter_map(|text| text.split_once('=')).map(|(name, value)| (name.into(), value.into())));
     variables
 }
 

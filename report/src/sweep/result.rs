@@ -55,6 +55,7 @@ pub fn build(
         command: args.command.iter().map(shown).collect(),
         program: subject.target.path.to_string_lossy().into_owned(),
         directory: std::env::current_dir().map(|path| path.to_string_lossy().into_owned()).unwrap_or_default(),
+        calls: args.calls.clone(),
         partition: args.partition.map(|part| part.to_string()),
         baseline,
         frames,
@@ -120,7 +121,8 @@ fn self_notes(course: &Course) -> Vec<String> {
 pub fn repeat(args: &SweepArgs, subject: &Subject, task: &Task, id: &str) -> Repeat {
     let file = quoted(&super::file_of(&args.output, &subject.target).to_string_lossy());
     let mut plain: Vec<String> = task.settings();
-    plain.push(format!("LD_PRELOAD={}", quoted(&subject.library.to_string_lossy())));
+    plain.extend(args.call_settings());
+    plain.push(format!("LD_PRELOAD={}", quoted(&subject.preload.to_string_lossy())));
     plain.extend(args.command.iter().map(|argument| word(&shown(argument))));
     Repeat {
         memtrace: format!("memtrace repro {id} --from {file}"),

@@ -149,6 +149,7 @@ pub fn sweep() -> Sweep {
         command: vec!["./app".into(), "data file".into()],
         program: "/opt/app".into(),
         directory: "/src/app".into(),
+        calls: Some("sockets".into()),
         partition: Some("slice:1/4".into()),
         baseline: Baseline {
             runs: 2,

@@ -45,11 +45,16 @@ fn head(sweep: &Sweep, to: &mut dyn Write) -> io::Result<()> {
     let command: Vec<String> = sweep.command.iter().map(|argument| word(argument)).collect();
     writeln!(to, "memtrace: sweep of {}", Safe(&command.join(" ")))?;
     let points = count(sweep.points.len() as u64, "stack");
-    writeln!(to, "  {points} that allocate, {} with a failure", count(sweep.runs.len() as u64, "run"))?;
+    let what = if sweep.calls.is_some() { "can fail" } else { "allocate" };
+    writeln!(to, "  {points} that {what}, {} with a failure", count(sweep.runs.len() as u64, "run"))?;
     let baseline = &sweep.baseline;
-    let allocations = count(baseline.allocations, "allocation");
+    let and_calls = if sweep.calls.is_some() { " and calls" } else { "" };
+    let allocations = count(baseline.allocations, "allocation") + and_calls;
     let (end, time, runs) = (end_of(baseline.end), thousands(baseline.time_ms), count(baseline.runs.into(), "run"));
     writeln!(to, "  without a failure: {end}, {allocations}, {time} ms ({runs})")?;
+    if let Some(calls) = &sweep.calls {
+        writeln!(to, "  calls that fail: {}", Safe(calls))?;
+    }
     if let Some(partition) = &sweep.partition {
         writeln!(to, "  only a part: {}", Safe(partition))?;
     }

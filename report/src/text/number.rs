@@ -1,5 +1,7 @@
 //! Numbers for people: exact first, then scaled.
 
+use memtrace_wire::layout::Op;
+
 /// `1,234,567`.
 pub fn thousands(number: u64) -> String {
     let digits = number.to_string();
@@ -27,6 +29,16 @@ pub fn count(number: u64, noun: &str) -> String {
 /// `6,789 bytes`.
 pub fn bytes(number: u64) -> String {
     count(number, "byte")
+}
+
+/// `malloc of 24 bytes`; a call that allocates nothing has no size: `connect`.
+pub fn asked(op: &str, number: u64) -> String {
+    if is_call(op) { op.to_owned() } else { format!("{op} of {}", bytes(number)) }
+}
+
+/// Whether a function allocates nothing that is recorded.
+pub fn is_call(op: &str) -> bool {
+    Op::named(op).is_some_and(Op::is_call)
 }
 
 /// `6,789 bytes (6.6 KiB)`; below a KiB the exact number says it all.

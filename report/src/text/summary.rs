@@ -6,7 +6,7 @@ use memtrace_wire::loss::LOSSES;
 
 use super::escape::Safe;
 use super::frame::Lines;
-use super::number::{bytes, bytes_in, count, scaled, thousands};
+use super::number::{asked, bytes, bytes_in, count, is_call, scaled, thousands};
 use super::{Request, title};
 use crate::profile::leaks::Suppression;
 use crate::profile::{DAMAGED, Process};
@@ -22,8 +22,9 @@ pub fn faults(process: &Process, request: &Request, to: &mut dyn Write) -> io::R
     for fault in process.faults.iter().take(shown) {
         let number = thousands(fault.index.saturating_add(1));
         let index = thousands(fault.index);
-        let what = format!("{} of {}", Safe(&fault.op), bytes(fault.bytes));
-        writeln!(to, "\nallocation {number} (index {index}) was made to fail: {what}")?;
+        let what = asked(&fault.op, fault.bytes);
+        let (noun, what) = (if is_call(&fault.op) { "call" } else { "allocation" }, Safe(&what));
+        writeln!(to, "\n{noun} {number} (index {index}) was made to fail: {what}")?;
         lines.print(fault.stack, to)?;
     }
     let more = process.summary.fault_fired.saturating_sub(shown as u64);
@@ -33,9 +34,14 @@ pub fn faults(process: &Process, request: &Request, to: &mut dyn Write) -> io::R
         writeln!(to, "\n{} made to fail", count(more, "allocation"))?;
     }
     if process.summary.fault_armed && process.summary.fault_fired == 0 {
-        let seen = count(process.summary.fault_seen, "allocation");
+        let has_calls = process.settings.contains_key("MALLOC_FAIL_CALLS");
+        let seen = count(process.summary.fault_seen, if has_calls { "call" } else { "allocation" });
         let were = if process.summary.fault_seen == 1 { "was" } else { "were" };
-        writeln!(to, "\n{} armed and never fired: {seen} {were} seen", armed(process))?;
+        let hint = match process.summary.fault_seen {
+            0 if has_calls => ", expected some if libmemtrace_calls.so is loaded behind libmemtrace.so",
+            _ => "",
+        };
+        writeln!(to, "\n{} armed and never fired: {seen} {were} seen{hint}", armed(process))?;
     }
     let after = process.summary.fault_after;
     if after > 0 {

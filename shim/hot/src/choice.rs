@@ -2,6 +2,7 @@
 //! itself asked for it.
 
 use memtrace_wire::map::{U32, U64};
+use memtrace_wire::op::Op;
 use memtrace_wire::plan::{CHANCE_PARTS, FAIL_STACKS_MAX, Plan};
 
 /// How far a plan has come.
@@ -12,6 +13,10 @@ pub struct Choice {
     stack_seen: [U64; FAIL_STACKS_MAX],
     /// Index of the last of them that failed.
     stack_struck: U64,
+    /// Its kind: what fails after it is of the same.
+    stack_kind: U32,
+    /// Those that came after it.
+    stack_after: U64,
     /// Allocations that failed by a rate or a limit on bytes.
     rate_count: U64,
     /// Bytes asked for by those that did not fail.
@@ -37,6 +42,8 @@ pub struct Asked {
 pub struct Candidate {
     /// Its index among those in scope.
     pub index: u64,
+    /// What fails together.
+    pub kind: Kind,
     /// Name of its point, where that was asked for.
     pub name: u64,
     /// Bytes asked for.
@@ -47,6 +54,17 @@ pub struct Candidate {
     pub random: u64,
 }
 
+/// What fails together when a failure lasts: memory for all that allocate, and each call for itself.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Kind(u32);
+
+impl Kind {
+    /// That of a function.
+    pub const fn of(op: Op) -> Kind {
+        Kind(if op.is_call() { op as u32 } else { 0 })
+    }
+}
+
 impl Choice {
     /// At the beginning.
     pub const fn new() -> Self {
@@ -54,6 +72,8 @@ impl Choice {
             stack_at: U32::new(0),
             stack_seen: [const { U64::new(0) }; FAIL_STACKS_MAX],
             stack_struck: U64::new(0),
+            stack_kind: U32::new(0),
+            stack_after: U64::new(0),
             rate_count: U64::new(0),
             bytes: U64::new(0),
             asked: Asked {
@@ -70,6 +90,7 @@ impl Choice {
     pub fn reset(&self) {
         self.stack_at.set(0);
         self.stack_seen.iter().for_each(|seen| seen.set(0));
+        self.stack_after.set(0);
         self.rate_count.set(0);
         self.bytes.set(0);
     }
@@ -92,8 +113,8 @@ impl Choice {
     fn has_stack(&self, plan: &Plan<'_>, candidate: &Candidate) -> bool {
         let place = self.stack_at.acquire() as usize;
         if place >= plan.stack_count {
-            let first = self.stack_struck.get();
-            return candidate.index > first && candidate.index - first < plan.times;
+            let is_same = candidate.kind.0 == self.stack_kind.get() && candidate.index > self.stack_struck.get();
+            return is_same && self.stack_after.fetch_add(1) < plan.times - 1;
         }
         let (Some(wanted), Some(seen)) = (plan.stacks.get(place), self.stack_seen.get(place)) else { return false };
         // One thread alone comes to the number that is waited for.
@@ -101,6 +122,7 @@ impl Choice {
             return false;
         }
         self.stack_struck.set(candidate.index);
+        self.stack_kind.set(candidate.kind.0);
         self.stack_at.publish(place as u32 + 1);
         true
     }
@@ -166,6 +188,8 @@ impl Asked {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use memtrace_wire::plan::Wanted;
+    use std::vec;
     use std::vec::Vec;
 
     fn struck(plan: &Plan<'_>, sizes: &[u64]) -> Vec<usize> {
@@ -173,7 +197,10 @@ mod tests {
         let chosen = |place: &usize| {
             let (index, bytes) = (*place as u64, sizes[*place]);
             let random = (index + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-            choice.chooses(plan, &Candidate { index, name: bytes, bytes, live_bytes: bytes, random })
+            choice.chooses(
+                plan,
+                &Candidate { index, kind: Kind::of(Op::Malloc), name: bytes, bytes, live_bytes: bytes, random },
+            )
         };
         (0..sizes.len()).filter(chosen).collect()
     }
@@ -192,6 +219,26 @@ mod tests {
     }
 
     #[test]
+    fn what_fails_after_a_stack_is_of_its_kind() {
+        let struck = |times, ops: &[Op]| {
+            let mut plan = Plan { stack_count: 1, times, ..Plan::NONE };
+            plan.stacks[0] = Wanted { name: 1, occurrence: 1 };
+            let choice = Choice::new();
+            let chosen = |place: &usize| {
+                let (index, op) = (*place as u64, ops[*place]);
+                let name = u64::from(index == 1);
+                let candidate = Candidate { index, kind: Kind::of(op), name, bytes: 0, live_bytes: 0, random: 0 };
+                choice.chooses(&plan, &candidate)
+            };
+            (0..ops.len()).filter(chosen).collect::<Vec<usize>>()
+        };
+        let ops = [Op::Send, Op::Send, Op::Malloc, Op::Recv, Op::Send, Op::Send];
+        assert_eq!([1, 2, u64::MAX].map(|times| struck(times, &ops)), [vec![1], vec![1, 4], vec![1, 4, 5]]);
+        let ops = [Op::Send, Op::Calloc, Op::Malloc, Op::Recv, Op::New];
+        assert_eq!(struck(u64::MAX, &ops), [1, 2, 4]);
+    }
+
+    #[test]
     fn a_chance_strikes_about_so_often() {
         let at = |chance| struck(&Plan { chance, ..Plan::NONE }, &[1; 10_000]).len();
         assert_eq!((at(0), at(CHANCE_PARTS)), (0, 10_000));
@@ -201,7 +248,12 @@ mod tests {
     #[test]
     fn what_the_program_asks_for_counts_from_then_on() {
         let choice = Choice::new();
-        let next = || choice.chooses(&Plan::NONE, &Candidate { index: 9, name: 0, bytes: 1, live_bytes: 1, random: 0 });
+        let next = || {
+            choice.chooses(
+                &Plan::NONE,
+                &Candidate { index: 9, kind: Kind(0), name: 0, bytes: 1, live_bytes: 1, random: 0 },
+            )
+        };
         assert!(!next());
         choice.asked.arm(1, 2);
         assert_eq!([next(), next(), next(), next()], [false, true, true, false]);

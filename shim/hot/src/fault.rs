@@ -12,7 +12,7 @@ use memtrace_wire::plan::{Children, Plan};
 use memtrace_wire::scope::{Since, Until};
 
 use crate::Hot;
-use crate::choice::{Candidate, Choice};
+use crate::choice::{Candidate, Choice, Kind};
 use crate::points::Seen;
 use crate::scope::Gate;
 use crate::thread::{Body, Inside};
@@ -54,14 +54,14 @@ pub struct Own {
     pub benign: u32,
 }
 
-/// An allocation that is about to be made.
+/// An allocation that is about to be made, or a call that counts like one.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Call {
     /// Where the hook was entered.
     pub entry: Entry,
     /// The function.
     pub op: Op,
-    /// Bytes asked for.
+    /// Bytes asked for; 0 for calls.
     pub bytes: u64,
     /// The block that a realloc moves; 0: none.
     pub old: u64,
@@ -172,7 +172,7 @@ impl Hot {
         let body = &mut *inside.body;
         // The first allocation below an operator new is made by that.
         let call = match body.pending {
-            Some(pending) if call.entry.sp <= pending.entry.sp => {
+            Some(pending) if call.entry.sp <= pending.entry.sp && !call.op.is_call() => {
                 Call { entry: pending.entry, op: pending.op, bytes: pending.bytes, ..call }
             }
             _ => call,
@@ -189,9 +189,14 @@ impl Hot {
         });
         let candidate = Candidate {
             index,
+            kind: Kind::of(call.op),
             name: noted.unwrap_or(0),
             bytes: call.bytes,
-            live_bytes: if plan.live_bytes_max == u64::MAX { 0 } else { self.live_bytes_with(body, &call) },
+            live_bytes: if plan.live_bytes_max == u64::MAX || call.op.is_call() {
+                0
+            } else {
+                self.live_bytes_with(body, &call)
+            },
             random: if plan.chance == 0 { u64::MAX } else { body.fault.draw(plan.seed) },
         };
         if !self.fault.choice.chooses(plan, &candidate) {
@@ -200,7 +205,9 @@ impl Hot {
         let (node, op) = self.origin_of(body, &call, &mut origin);
         let name = noted.unwrap_or_else(|| self.point_name(node, op));
         // The operator new above will call its handler or throw: what comes next is another allocation.
-        body.pending = None;
+        if !op.is_call() {
+            body.pending = None;
+        }
         let flags = if body.fault.benign != 0 { BENIGN } else { 0 };
         self.record_fault(process, Seen { node, op, index, bytes: call.bytes, slot: body.slot }, name, flags);
         true
@@ -217,7 +224,7 @@ impl Hot {
         if plan.points || self.fault.choice.looks_for_stack(plan) {
             self.store.lose(Loss::PointDropped);
         }
-        let candidate = Candidate { index, name: 0, bytes, live_bytes: 0, random: u64::MAX };
+        let candidate = Candidate { index, kind: Kind::of(op), name: 0, bytes, live_bytes: 0, random: u64::MAX };
         let strikes = self.fault.choice.chooses(plan, &candidate);
         if strikes {
             self.record_fault(process, Seen { node: 0, op, index, bytes, slot: 0 }, 0, 0);

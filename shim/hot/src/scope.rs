@@ -2,6 +2,7 @@
 
 use memtrace_wire::layout::{Op, frame};
 use memtrace_wire::map::U32;
+use memtrace_wire::op::ALLOCATORS;
 use memtrace_wire::scope::{Scope, Since, Threads, Until};
 use memtrace_wire::settings::glob;
 
@@ -89,11 +90,13 @@ impl Hot {
         if gate.get() == CLOSED || is_waiting && !matches!(scope.since, Since::Call(_)) {
             return false;
         }
-        if !(scope.sizes.0..=scope.sizes.1).contains(&call.bytes) || !is_thread(scope.threads, body) {
+        if !scope.has_size(call.bytes, call.op) || !is_thread(scope.threads, body) {
             return false;
         }
         // Which operator called malloc may be known by the stack only.
-        if scope.ops != u32::MAX && !scope.takes(call.bytes, self.origin_of(body, call, origin).1) {
+        let is_known = call.op.is_call() || scope.ops & ALLOCATORS == 0 || scope.ops & ALLOCATORS == ALLOCATORS;
+        let op = if is_known { call.op } else { self.origin_of(body, call, origin).1 };
+        if !scope.takes(call.bytes, op) {
             return false;
         }
         if !scope.has_names() {
@@ -116,7 +119,13 @@ impl Hot {
 
     /// The stack of an allocation that is about to be made, and the function that was called.
     pub(crate) fn origin_of(&self, body: &mut Body, call: &Call, origin: &mut Option<(u32, Op)>) -> (u32, Op) {
-        *origin.get_or_insert_with(|| self.origin(self.capture(body, call.entry, call.op).node(), call.op))
+        *origin.get_or_insert_with(|| {
+            match call.op.is_call() {
+                // Whoever allocates from this stack finds a site that is right for it: a call has no blocks.
+                true => (self.capture(body, call.entry, Op::Malloc).node(), call.op),
+                false => self.origin(self.capture(body, call.entry, call.op).node(), call.op),
+            }
+        })
     }
 
     /// What is known of a stack: found out once.

@@ -1,5 +1,6 @@
 //! The MALLOC_FAIL_* rows as they were given, and what they come to.
 
+use crate::op;
 use crate::plan::{Action, CHANCE_PARTS, Children, Plan, Wanted};
 use crate::scope::{self, Scope, Since};
 use crate::settings::{bytes, hexadecimal, number, switch};
@@ -26,6 +27,8 @@ pub(crate) struct Fail<'a> {
     count: Option<Count>,
     has_at: bool,
     has_stacks: bool,
+    ops: Option<u64>,
+    calls: Option<u64>,
     /// All that does not depend on other rows; ranges and stacks as if the others were not there.
     rest: Plan<'a>,
 }
@@ -33,7 +36,7 @@ pub(crate) struct Fail<'a> {
 impl<'a> Fail<'a> {
     /// None given.
     pub(crate) const fn new() -> Self {
-        Fail { after: None, count: None, has_at: false, has_stacks: false, rest: Plan::NONE }
+        Fail { after: None, count: None, has_at: false, has_stacks: false, ops: None, calls: None, rest: Plan::NONE }
     }
 
     /// Takes a row's value. `None`: it is not understood, or the row is not one of these.
@@ -56,7 +59,8 @@ impl<'a> Fail<'a> {
             "MALLOC_FAIL_BYTES" => self.rest.bytes_max = bytes(value)?,
             "MALLOC_FAIL_LIVE" => self.rest.live_bytes_max = bytes(value)?,
             "MALLOC_FAIL_SIZE" => scope.sizes = scope::sizes(value)?,
-            "MALLOC_FAIL_OPS" => scope.ops = scope::ops(value)?,
+            "MALLOC_FAIL_OPS" => self.ops = Some(scope::ops(value)?),
+            "MALLOC_FAIL_CALLS" => self.calls = Some(op::calls(value)?),
             "MALLOC_FAIL_CALLER" => scope.callers = scope::names(value)?,
             "MALLOC_FAIL_IN" => scope.inside = scope::names(value)?,
             "MALLOC_FAIL_MODULE" => scope.modules = scope::names(value)?,
@@ -108,6 +112,11 @@ impl<'a> Fail<'a> {
     /// What they come to.
     pub(crate) fn plan(&self) -> Plan<'a> {
         let mut plan = self.rest;
+        // Who names calls means them; allocations count beside them on request.
+        plan.scope.ops = match (self.ops, self.calls) {
+            (None, None) => plan.scope.ops,
+            (ops, calls) => ops.unwrap_or(0) | calls.unwrap_or(0),
+        };
         plan.times_max = self.count.map_or(u64::MAX, Count::times);
         let own = self.after.and_then(|(_, own)| own);
         let is_after = !self.has_stacks && !self.has_at;
@@ -116,16 +125,16 @@ impl<'a> Fail<'a> {
             plan.range_count = 0;
         } else if let (Some((after, _)), false) = (self.after, self.has_at) {
             let _ = plan.push(after, after.saturating_add(plan.times - 1));
-        } else if self.is_scope_alone() {
+        } else if is_scope_alone(&plan) {
             let _ = plan.push(0, plan.times - 1);
         }
         plan
     }
+}
 
-    /// Whether a scope was given, and nothing that chooses in it: then its first allocation fails.
-    fn is_scope_alone(&self) -> bool {
-        self.rest.scope != Scope::ALL && !self.rest.watches() && self.rest.scope.since != Since::Api
-    }
+/// Whether a scope was given, and nothing that chooses in it: then its first allocation fails.
+fn is_scope_alone(plan: &Plan<'_>) -> bool {
+    plan.scope != Scope::ALL && !plan.watches() && plan.scope.since != Since::Api
 }
 
 fn count(value: &[u8]) -> Option<Count> {
@@ -211,6 +220,7 @@ mod tests {
         for row in [
             ("MALLOC_FAIL_SIZE", "8-"),
             ("MALLOC_FAIL_OPS", "calloc"),
+            ("MALLOC_FAIL_CALLS", "sockets"),
             ("MALLOC_FAIL_IN", "f"),
             ("MALLOC_FAIL_EXE", "ls"),
             ("MALLOC_FAIL_SINCE", "start"),
@@ -223,6 +233,19 @@ mod tests {
             assert!(!plan(&[row, ("MALLOC_FAIL_AFTER", "3")]).strikes(0), "{row:?}");
         }
         assert!(!plan(&[("MALLOC_FAIL_SINCE", "api")]).fails() && !plan(&[("MALLOC_FAIL_COUNT", "5")]).fails());
+    }
+
+    #[test]
+    fn calls_count_alone_and_allocations_beside_them_on_request() {
+        let takes = |rows: &[(&str, &'static str)]| {
+            let scope = plan(rows).scope;
+            [op::Op::Malloc, op::Op::Calloc, op::Op::Send].map(|op| scope.takes(8, op))
+        };
+        let calls = ("MALLOC_FAIL_CALLS", "network");
+        assert_eq!(takes(&[]), [true, true, false]);
+        assert_eq!(takes(&[calls]), [false, false, true]);
+        assert_eq!(takes(&[calls, ("MALLOC_FAIL_OPS", "all")]), [true, true, true]);
+        assert_eq!(takes(&[calls, ("MALLOC_FAIL_OPS", "malloc")]), [true, false, true]);
     }
 
     #[test]
@@ -239,6 +262,6 @@ mod tests {
     fn nothing_is_narrowed_by_rows_that_were_not_given() {
         let plan = plan(&[]);
         assert_eq!(plan, Plan::NONE);
-        assert!(plan.scope.takes(u64::MAX, crate::kinds::Op::New) && !plan.scope.has_names());
+        assert!(plan.scope.takes(u64::MAX, crate::op::Op::New) && !plan.scope.has_names());
     }
 }

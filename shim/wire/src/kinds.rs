@@ -92,34 +92,6 @@ numbers! {
         OwnAllocator = 5,
     }
 
-    /// The function that was called.
-    pub enum Op {
-        /// Not known.
-        Unknown = 0,
-        /// malloc(3).
-        Malloc = 1,
-        /// calloc(3).
-        Calloc = 2,
-        /// realloc(3).
-        Realloc = 3,
-        /// reallocarray(3).
-        Reallocarray = 4,
-        /// memalign(3), `__libc_memalign`.
-        Memalign = 5,
-        /// posix_memalign(3).
-        PosixMemalign = 6,
-        /// aligned_alloc(3).
-        AlignedAlloc = 7,
-        /// valloc(3).
-        Valloc = 8,
-        /// pvalloc(3).
-        Pvalloc = 9,
-        /// operator new.
-        New = 10,
-        /// operator new[].
-        NewArray = 11,
-    }
-
     /// What asked for a check.
     pub enum Cause {
         /// The end of the process.
@@ -206,35 +178,6 @@ numbers! {
         NewArray = 2,
         /// Something else.
         Other = 3,
-    }
-}
-
-impl Op {
-    /// The name of the function, as a C or C++ programmer writes it.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Op::Unknown => "unknown",
-            Op::Malloc => "malloc",
-            Op::Calloc => "calloc",
-            Op::Realloc => "realloc",
-            Op::Reallocarray => "reallocarray",
-            Op::Memalign => "memalign",
-            Op::PosixMemalign => "posix_memalign",
-            Op::AlignedAlloc => "aligned_alloc",
-            Op::Valloc => "valloc",
-            Op::Pvalloc => "pvalloc",
-            Op::New => "operator new",
-            Op::NewArray => "operator new[]",
-        }
-    }
-
-    /// Which function may free what it gave.
-    pub const fn family(self) -> Family {
-        match self {
-            Op::New => Family::New,
-            Op::NewArray => Family::NewArray,
-            _ => Family::Malloc,
-        }
     }
 }
 

@@ -12,7 +12,8 @@ pub use crate::checks::{
     Ask, BEGUN, CHECKED, CHECKS_PER_WINDOW, Check, EDGES_PER_WINDOW, Edge, HELD_PER_WINDOW, Held, INSIDE,
     LOST_PER_WINDOW, Lost, STEPS_PER_WINDOW, Step, TRACER_STACK_BYTES, check_flags, lost_flags,
 };
-pub use crate::kinds::{Cause, End, Family, Hindrance, Holder, Op, Passive, Rung, WindowKind, frame, module_flags};
+pub use crate::kinds::{Cause, End, Family, Hindrance, Holder, Passive, Rung, WindowKind, frame, module_flags};
+pub use crate::op::Op;
 
 /// First eight bytes of every recording.
 pub const MAGIC: u64 = u64::from_le_bytes(*b"MEMTRACE");

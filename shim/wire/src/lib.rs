@@ -28,6 +28,7 @@ pub mod leaks;
 pub mod live;
 pub mod loss;
 pub mod map;
+pub mod op;
 pub mod plan;
 pub mod point;
 mod records;

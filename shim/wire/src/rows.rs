@@ -31,8 +31,10 @@ pub enum Shape {
     Chance,
     /// `N`, `N-M` or `N-`: numbers of bytes.
     Sizes,
-    /// Functions that allocate, with commas between them.
+    /// Functions that allocate, with commas between them, or `all`.
     Ops,
+    /// Calls or families of them, with commas between them, or `all`.
+    Calls,
     /// Names with commas between them.
     Names,
     /// `main`, a name or a number.
@@ -215,7 +217,13 @@ pub const ROWS: &[Row] = &[
         "MALLOC_FAIL_OPS",
         "",
         Shape::Ops,
-        "Count only these functions: `malloc`, `calloc`, `realloc`, `reallocarray`, `memalign`, `posix_memalign`, `aligned_alloc`, `valloc`, `pvalloc`, `new`, `new[]`, with commas between.",
+        "Count only these functions: `malloc`, `calloc`, `realloc`, `reallocarray`, `memalign`, `posix_memalign`, `aligned_alloc`, `valloc`, `pvalloc`, `new`, `new[]`, with commas between, or `all`.",
+    ),
+    row(
+        "MALLOC_FAIL_CALLS",
+        "",
+        Shape::Calls,
+        "Count these calls, for which libmemtrace_calls.so is loaded too, and allocations only where MALLOC_FAIL_OPS names them: `files`, `sockets`, `network`, `io`, `pipes`, `threads`, `memory` or functions (`connect`) with commas between, or `all`. A write to stderr never fails.",
     ),
     row(
         "MALLOC_FAIL_CALLER",

@@ -1,6 +1,6 @@
 //! Which allocations count for MALLOC_FAIL_*: the settings that narrow the scope.
 
-use crate::kinds::Op;
+use crate::op::{ALLOCATORS, Op};
 use crate::settings::{bytes, glob, number};
 
 /// Which thread's.
@@ -49,8 +49,8 @@ pub enum Until<'a> {
 pub struct Scope<'a> {
     /// Smallest and largest size.
     pub sizes: (u64, u64),
-    /// Bits of `Op`s.
-    pub ops: u32,
+    /// Functions: `Op::bit`s.
+    pub ops: u64,
     /// Functions, one of which called the allocator.
     pub callers: &'a [u8],
     /// Functions, one of which is on the stack.
@@ -73,7 +73,7 @@ impl Scope<'_> {
     /// All that are made from main on.
     pub const ALL: Scope<'static> = Scope {
         sizes: (0, u64::MAX),
-        ops: u32::MAX,
+        ops: ALLOCATORS,
         callers: b"",
         inside: b"",
         modules: b"",
@@ -86,7 +86,12 @@ impl Scope<'_> {
 
     /// Whether a size and a function are in it.
     pub fn takes(&self, bytes: u64, op: Op) -> bool {
-        (self.sizes.0..=self.sizes.1).contains(&bytes) && self.ops >> op as u32 & 1 != 0
+        self.has_size(bytes, op) && self.ops & op.bit() != 0
+    }
+
+    /// Whether a size is in it; calls have none.
+    pub fn has_size(&self, bytes: u64, op: Op) -> bool {
+        op.is_call() || (self.sizes.0..=self.sizes.1).contains(&bytes)
     }
 
     /// Whether names of functions or modules matter.
@@ -134,10 +139,13 @@ const OPS: &[(&[u8], Op)] = &[
     (b"new[]", Op::NewArray),
 ];
 
-pub(crate) fn ops(value: &[u8]) -> Option<u32> {
+pub(crate) fn ops(value: &[u8]) -> Option<u64> {
+    if value == b"all" {
+        return Some(ALLOCATORS);
+    }
     value.split(|&byte| byte == b',').try_fold(0, |bits, word| {
         let (_, op) = OPS.iter().find(|(name, _)| *name == word)?;
-        Some(bits | 1 << *op as u32)
+        Some(bits | op.bit())
     })
 }
 
@@ -202,10 +210,14 @@ mod tests {
 
     #[test]
     fn functions_are_named_as_programmers_write_them() {
-        assert_eq!(ops(b"malloc,new[]"), Some(1 << Op::Malloc as u32 | 1 << Op::NewArray as u32));
+        assert_eq!(ops(b"malloc,new[]"), Some(Op::Malloc.bit() | Op::NewArray.bit()));
+        assert_eq!(ops(b"all"), Some(ALLOCATORS));
         assert_eq!((ops(b"malloc,"), ops(b"free")), (None, None));
         let scope = Scope { ops: ops(b"calloc").unwrap(), sizes: (4, 8), ..Scope::ALL };
         assert!(scope.takes(4, Op::Calloc) && !scope.takes(9, Op::Calloc) && !scope.takes(4, Op::Malloc));
+        // A call has no size.
+        let scope = Scope { ops: scope.ops | Op::Open.bit(), ..scope };
+        assert!(scope.takes(0, Op::Open) && !scope.takes(0, Op::Calloc) && !scope.takes(0, Op::Pipe));
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use super::super::model::{Crash, Finding, Mode, Sweep};
 use super::{end_of, stack};
-use crate::text::{Safe, Style, bytes, bytes_in, count, signal};
+use crate::text::{Safe, Style, asked, bytes_in, count, signal};
 
 /// Leaks, threads and left files that are shown of one finding.
 const SHOWN_MAX: usize = 16;
@@ -42,14 +42,14 @@ fn failed(sweep: &Sweep, finding: &Finding, to: &mut dyn Write) -> io::Result<()
     let earlier = finding.points.len().saturating_sub(1);
     for id in finding.points.iter().take(earlier) {
         if let Some(point) = sweep.points.iter().find(|point| point.id == *id) {
-            writeln!(to, "  failed first: {} of {}", Safe(&point.op), bytes(point.bytes))?;
+            writeln!(to, "  failed first: {}", Safe(&asked(&point.op, point.bytes)))?;
             stack(sweep, point.stack, to)?;
         }
     }
     let failed = &finding.failed;
     let then = if earlier > 0 { "then failed" } else { "failed" };
     let and = if finding.mode == Mode::Forever { ", and all after it" } else { "" };
-    writeln!(to, "  {then}: {} of {}{and}", Safe(&failed.op), bytes(failed.bytes))?;
+    writeln!(to, "  {then}: {}{and}", Safe(&asked(&failed.op, failed.bytes)))?;
     stack(sweep, failed.stack, to)
 }
 

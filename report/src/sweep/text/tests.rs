@@ -14,8 +14,9 @@ fn print(sweep: &Sweep) -> String {
 fn a_report_has_outcomes_findings_coverage_and_a_last_line_in_fixed_words() {
     let text = "\
 memtrace: sweep of ./app 'data file'
-  3 stacks that allocate, 5 runs with a failure
-  without a failure: exit status 0, 1,234 allocations, 5 ms (2 runs)
+  3 stacks that can fail, 5 runs with a failure
+  without a failure: exit status 0, 1,234 allocations and calls, 5 ms (2 runs)
+  calls that fail: sockets
   only a part: slice:1/4
 
 outcome           runs

@@ -3,7 +3,8 @@
 //! Source: the System V ABI's hash table, and the GNU hash table as glibc reads it.
 
 use core::ffi::CStr;
-use memtrace_hot::unwind::object::LinkMap;
+
+use super::object::{Dynamic, LinkMap, link_maps};
 
 /// A symbol name.
 pub type Name = &'static CStr;
@@ -22,6 +23,13 @@ pub fn function(map: &LinkMap, name: Name) -> Option<usize> {
 /// The same, and its length in bytes.
 pub fn extent(map: &LinkMap, name: Name) -> Option<(usize, usize)> {
     Tables::of(map)?.find(name)
+}
+
+/// The next definition behind the module with this dynamic section, and its module. For modules outside the global
+/// scope (RTLD_LOCAL) the order is that of loading.
+pub fn next(own: *const Dynamic, name: Name) -> Option<(usize, &'static LinkMap)> {
+    let behind = link_maps().skip_while(|map| !core::ptr::eq(map.dynamic, own)).skip(1);
+    behind.into_iter().find_map(|map| Some((function(map, name)?, map)))
 }
 
 struct Tables {
