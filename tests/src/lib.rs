@@ -23,6 +23,6 @@ pub use example::{Example, Exit, ExpectedSite};
 pub use job::{Ended, How, Job, PATIENCE};
 pub use pair::{Pair, pair, workspace};
 pub use place::Place;
-pub use profile::{Fault, Frame, Json, Process, Site, Thread, read_json, read_profile, texts};
+pub use profile::{Fault, Frame, Json, Process, Site, Thread, read_json, read_profile};
 pub use recording::{Image, Recording};
 pub use side::side_by_side;

@@ -9,7 +9,7 @@ use super::stacks::caller;
 use super::text;
 use crate::formats::model::{Case, Item, Level, Location, Report, Rule, Step};
 use crate::run::word;
-use crate::text::{Call, bytes, bytes_in, signal};
+use crate::text::{Call, asked, bytes_in, signal};
 use crate::views::base_name;
 
 /// Frames of one stack.
@@ -98,14 +98,14 @@ fn failed_calls<'s>(sweep: &'s Sweep, finding: &Finding) -> Vec<Step<'s>> {
         finding.points.iter().take(earlier).filter_map(|id| sweep.points.iter().find(|point| point.id == *id));
     let mut steps: Vec<Step> = earlier
         .map(|point| Step {
-            message: format!("{} of {} fails", point.op, bytes(point.bytes)),
+            message: format!("{} fails", asked(&point.op, point.bytes)),
             frames: calls_of(sweep, point.stack),
         })
         .collect();
     let failed = &finding.failed;
     let and = if finding.mode == Mode::Forever { ", and all after it" } else { "" };
     steps.push(Step {
-        message: format!("{} of {} fails{and}", failed.op, bytes(failed.bytes)),
+        message: format!("{} fails{and}", asked(&failed.op, failed.bytes)),
         frames: calls_of(sweep, failed.stack),
     });
     steps

@@ -62,6 +62,9 @@ pub struct Head {
     /// What of it was chosen.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     partition: Option<String>,
+    /// The calls beside allocations that were to fail.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    calls: Option<String>,
     /// Without failures.
     baseline: Baseline,
 }
@@ -79,6 +82,7 @@ pub fn write(sweep: &Sweep, to: &mut dyn Write) -> io::Result<()> {
         command: sweep.command.clone(),
         program: sweep.program.clone(),
         directory: sweep.directory.clone(),
+        calls: sweep.calls.clone(),
         partition: sweep.partition.clone(),
         baseline: sweep.baseline.clone(),
     };
@@ -144,6 +148,7 @@ fn empty(head: Head) -> Sweep {
         program: head.program,
         directory: head.directory,
         partition: head.partition,
+        calls: head.calls,
         baseline: head.baseline,
         frames: Vec::new(),
         stacks: Vec::new(),

@@ -92,6 +92,7 @@ pub fn merge(sweeps: Vec<Sweep>) -> Option<Sweep> {
         program: least(|sweep| &sweep.program)?,
         directory: least(|sweep| &sweep.directory)?,
         partition: partition(&parts),
+        calls: first.calls.clone(),
         baseline: baseline(&sweeps),
         frames: Vec::new(),
         stacks: Vec::new(),
