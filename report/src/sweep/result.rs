@@ -7,7 +7,7 @@ use std::path::Path;
 
 use super::args::SweepArgs;
 use super::course::{Course, Point, Task};
-use super::findings::{hex, keys, op};
+use super::findings::{Key, hex, keys, op};
 use super::model::{self, Baseline, Coverage, FORMAT, Finding, Repeat, Run, Sweep, VERSION};
 use super::one::{Subject, shown};
 use super::stacks::Stacks;
@@ -24,13 +24,15 @@ pub fn build(
     mut notes: Vec<String>,
     interrupted: bool,
 ) -> Sweep {
+    let known: HashSet<&str> = findings.iter().map(|finding| finding.id.as_str()).collect();
     let runs = course.runs.iter().map(|run| Run {
         points: run.task.points.iter().map(hex).collect(),
         mode: run.task.mode,
         outcome: run.outcomes.first().copied().unwrap_or(super::outcome::Outcome::NotReached),
         also: run.outcomes.iter().skip(1).copied().collect(),
         end: run.end,
-        findings: keys(&course, run).iter().map(super::findings::Key::id).collect(),
+        // A pair may have come to what its first failure comes to alone, which is told there.
+        findings: keys(&course, run).iter().map(Key::id).filter(|id| known.contains(id.as_str())).collect(),
     });
     let runs: Vec<Run> = runs.collect();
     let mut outcomes = BTreeMap::new();

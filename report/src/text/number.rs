@@ -27,7 +27,7 @@ pub fn count(number: u64, noun: &str) -> String {
 }
 
 /// `6,789 bytes`.
-fn bytes(number: u64) -> String {
+pub fn bytes(number: u64) -> String {
     count(number, "byte")
 }
 
@@ -52,7 +52,7 @@ pub fn scaled(number: u64) -> String {
 }
 
 /// `6,789 bytes in 34 blocks`.
-fn bytes_in(size: u64, number: u64, noun: &str) -> String {
+pub fn bytes_in(size: u64, number: u64, noun: &str) -> String {
     format!("{} in {}", bytes(size), count(number, noun))
 }
 
