@@ -92,7 +92,7 @@ pub fn merge(sweeps: Vec<Sweep>) -> Option<Sweep> {
         program: least(|sweep| &sweep.program)?,
         directory: least(|sweep| &sweep.directory)?,
         partition: partition(&parts),
-        calls: first.calls.clone(),
+        calls: calls(&sweeps),
         baseline: baseline(&sweeps),
         frames: Vec::new(),
         stacks: Vec::new(),
@@ -113,6 +113,13 @@ pub fn merge(sweeps: Vec<Sweep>) -> Option<Sweep> {
     sweep.coverage.interrupted = sweep.parts.iter().any(|part| part.interrupted);
     sweep.coverage = coverage::of(&sweep);
     Some(sweep)
+}
+
+/// The calls of all.
+fn calls(sweeps: &[Sweep]) -> Option<String> {
+    let words = sweeps.iter().filter_map(|sweep| sweep.calls.as_deref()).flat_map(|calls| calls.split(','));
+    let words: BTreeSet<&str> = words.collect();
+    (!words.is_empty()).then(|| words.into_iter().collect::<Vec<_>>().join(","))
 }
 
 /// Each partition once. One that was swept twice is as complete as the better sweep.
