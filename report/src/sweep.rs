@@ -257,8 +257,8 @@ impl Session<'_> {
     fn scope(&self) -> Vec<String> {
         let mut settings = self.args.call_settings();
         settings.extend(self.args.exe.as_ref().map(|exe| format!("MALLOC_FAIL_EXE={exe}")));
-        if self.args.children {
-            settings.push("MALLOC_FAIL_CHILDREN=same".to_owned());
+        if !self.args.no_children {
+            settings.push(result::IN_CHILDREN.to_owned());
         }
         settings
     }

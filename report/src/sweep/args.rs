@@ -49,9 +49,9 @@ pub struct SweepArgs {
     /// Fail only in programs of this name (`*` and `?` match): for commands that start others
     #[arg(long, value_name = "GLOB")]
     pub exe: Option<String>,
-    /// Fail in fork children too
+    /// Fail nothing in fork children, which go on where their parent was otherwise
     #[arg(long)]
-    pub children: bool,
+    pub no_children: bool,
     /// Calls fail as allocations do: `files`, `sockets`, `network`, `io`, `pipes`, `threads`, `memory`, functions (`connect`),
     /// with commas between, or `all`; a write to stderr never fails
     #[arg(long, value_name = "CALLS", value_parser = calls::parse)]

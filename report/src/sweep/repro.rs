@@ -7,6 +7,7 @@ use std::process::{Command, ExitCode};
 use std::time::SystemTime;
 
 use super::model::{Finding, Mode, Sweep};
+use super::result::IN_CHILDREN;
 use super::{calls, file};
 use crate::error::Error;
 use crate::run::environment;
@@ -74,9 +75,13 @@ fn variables(sweep: &Sweep, finding: &Finding) -> Vec<(String, String)> {
         variables.push(("MALLOC_FAIL_COUNT".to_owned(), "inf".to_owned()));
     }
     // That allocations count as well changes nothing: what lasts fails its own kind only.
-    let calls = calls::settings(sweep.calls.as_deref(), false);
-    variables
-        .extend(calls.iter().filter_map(|text| text.split_once('=')).map(|(name, value)| (name.into(), value.into())));
+    let more = calls::settings(sweep.calls.as_deref(), false).into_iter().chain([IN_CHILDREN.to_owned()]);
+    variables.extend(
+        more.collect::<Vec<_>>()
+            .iter()
+            .filter_map(|text| text.split_once('='))
+            .map(|(name, value)| (name.into(), value.into())),
+    );
     variables
 }
 

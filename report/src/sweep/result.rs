@@ -119,11 +119,16 @@ fn self_notes(course: &Course) -> Vec<String> {
     notes
 }
 
+/// Failures go on in fork children.
+pub const IN_CHILDREN: &str = "MALLOC_FAIL_CHILDREN=same";
+
 /// The commands that repeat a run.
 pub fn repeat(args: &SweepArgs, subject: &Subject, task: &Task, id: &str) -> Repeat {
     let file = quoted(&super::file_of(&args.output, &subject.target).to_string_lossy());
     let mut plain: Vec<String> = task.settings();
     plain.extend(args.call_settings());
+    // The failed call may be a child's.
+    plain.extend((!args.no_children).then(|| IN_CHILDREN.to_owned()));
     plain.push(format!("LD_PRELOAD={}", quoted(&subject.preload.to_string_lossy())));
     plain.extend(args.command.iter().map(|argument| word(&shown(argument))));
     Repeat {
