@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use super::facts::{Facts, Point, Text};
+use super::facts::{Facts, Text};
 use super::model::End;
 use super::one::same;
 use super::written::masked_lines;
@@ -26,12 +26,8 @@ pub struct Baseline {
     handled: HashSet<i32>,
     /// Lost blocks, the most of any run.
     pub lost: HashMap<(u64, Kind), u64>,
-    /// Points by name, of any run; in the order of the first.
-    pub points: Vec<Point>,
-    /// The facts of the first run, whose stacks the points name.
+    /// The first run, with all points.
     pub first: Facts,
-    /// All runs, for a comparison with more.
-    pub all: Vec<Facts>,
     /// The longest that a run took, in microseconds.
     pub time_us: u64,
     /// Runs.
@@ -109,22 +105,20 @@ impl Compared {
 }
 
 impl Baseline {
-    /// What these runs have in common; `Err`: they end in different ways.
-    pub fn of(runs: Vec<Facts>) -> Result<Baseline, Vec<Facts>> {
-        let ends_alike = runs.windows(2).all(|pair| pair[0].end == pair[1].end);
-        let (Some(first), true) = (runs.first(), ends_alike) else { return Err(runs) };
-        let (Some(output), Some(errors)) = (
-            Compared::of(&runs.iter().map(|run| &run.output).collect::<Vec<_>>()),
-            Compared::of(&runs.iter().map(|run| &run.errors).collect::<Vec<_>>()),
-        ) else {
-            return Err(runs);
-        };
+    /// What these runs have in common; `None`: they end in different ways, or there are none.
+    pub fn of(runs: &[Facts]) -> Option<Baseline> {
+        if runs.windows(2).any(|pair| pair[0].end != pair[1].end) {
+            return None;
+        }
+        let first = runs.first()?;
+        let output = Compared::of(&runs.iter().map(|run| &run.output).collect::<Vec<_>>())?;
+        let errors = Compared::of(&runs.iter().map(|run| &run.errors).collect::<Vec<_>>())?;
         let names: Vec<HashSet<&String>> = runs.iter().map(|run| run.files.keys().collect()).collect();
         let files_vary = names.windows(2).any(|pair| pair[0] != pair[1]);
         let mut files: BTreeMap<String, Option<u64>> = BTreeMap::new();
         let mut descriptors: BTreeMap<String, u32> = BTreeMap::new();
         let mut lost: HashMap<(u64, Kind), u64> = HashMap::new();
-        for run in &runs {
+        for run in runs {
             for (name, &hash) in &run.files {
                 let file = files.entry(name.clone()).or_insert(Some(hash));
                 *file = file.filter(|&known| known == hash);
@@ -149,7 +143,7 @@ impl Baseline {
         vary(files.values().any(Option::is_none), "files");
         vary(runs.windows(2).any(|pair| pair[0].descriptors != pair[1].descriptors), "descriptors");
         vary(counts.windows(2).any(|pair| pair[0] != pair[1]), "allocations");
-        Ok(Baseline {
+        Some(Baseline {
             end: first.end,
             said: runs.iter().flat_map(|run| masked_lines(&run.errors.tail)).collect(),
             files,
@@ -157,14 +151,12 @@ impl Baseline {
             descriptors,
             handled: runs.iter().flat_map(|run| &run.crashes).map(|crash| crash.signal).collect(),
             lost,
-            points: first.points.clone(),
             time_us: runs.iter().map(|run| run.time_us).max().unwrap_or(0),
             runs: runs.len() as u32,
             varies,
             output,
             errors,
             first: first.clone(),
-            all: runs,
         })
     }
 

@@ -11,7 +11,7 @@ use crate::names::ModuleKey;
 use crate::profile::leaks::Kind;
 use crate::profile::stacks::Stacks;
 use crate::profile::verdicts::Verdicts;
-use crate::recording::{Process, Recording};
+use crate::recording::{Check, Process, Recording};
 
 /// Failed calls of a run that are told one by one.
 const FAILED_MAX: usize = 16;
@@ -82,12 +82,7 @@ pub fn add(recording: &Recording, pid: u32, known: &Known, seen: Seen, facts: &m
         // A child that lost blocks has lost them too.
         table.lost(process, known);
     }
-    let checks = process.checks.whole().0;
-    table.facts.is_classified = checks.iter().any(recording_is_classified);
-}
-
-fn recording_is_classified(check: &crate::recording::Check) -> bool {
-    check.is_last_word()
+    table.facts.is_classified = process.checks.whole().0.iter().any(Check::is_last_word);
 }
 
 /// The tables of stacks and modules of the facts.

@@ -56,8 +56,6 @@ pub struct Point {
     pub stack: u32,
     /// The point whose failure opened it.
     pub opened_by: Option<u64>,
-    /// It was made to fail.
-    pub failed: bool,
 }
 
 /// A run that was made.
@@ -111,8 +109,7 @@ impl Course {
         };
         let first = std::mem::take(&mut course.baseline.first);
         let stacks = course.stacks.take(&first);
-        let points = std::mem::take(&mut course.baseline.points);
-        for point in &points {
+        for point in &first.points {
             course.learn(point, &stacks, None);
         }
         course.baseline.first = first;
@@ -144,7 +141,6 @@ impl Course {
             first: point.first,
             stack,
             opened_by,
-            failed: false,
         });
         true
     }
@@ -192,11 +188,6 @@ impl Course {
         let outcomes = judge::outcomes(&self.baseline, &self.signatures, &facts);
         let stacks = self.stacks.take(&facts);
         let is_reached = facts.fired > 0;
-        for id in &task.points {
-            if let Some(point) = self.numbers.get(id).and_then(|&place| self.points.get_mut(place)) {
-                point.failed |= is_reached;
-            }
-        }
         let opener = task.points.first().copied();
         if is_reached && task.mode == Mode::Once && self.wants_pairs {
             let mut opened: Vec<u64> = Vec::new();

@@ -48,8 +48,7 @@ pub fn keys(course: &Course, run: &Run) -> Vec<Key> {
     for &outcome in run.outcomes.iter().filter(|outcome| outcome.level() != Level::Fair) {
         let places: Vec<String> = match outcome {
             Outcome::Leak => place.lost().into_iter().map(|lost| place.name(lost.stack)).collect(),
-            Outcome::FileLeft => course.baseline.files_left(facts).iter().map(|_| String::new()).take(1).collect(),
-            Outcome::FdLeft => vec![String::new()],
+            Outcome::FileLeft | Outcome::FdLeft => vec![String::new()],
             Outcome::HangSpinning | Outcome::HangDeadlocked => {
                 vec![place.thread().and_then(|stack| course.stacks.caller(stack)).unwrap_or_default()]
             }

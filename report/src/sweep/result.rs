@@ -1,12 +1,13 @@
 //! The result of a sweep: put together, written, and read again by a later one.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::io;
 use std::path::Path;
 
 use super::args::SweepArgs;
 use super::course::{Course, Point, Task};
+use super::coverage;
 use super::findings::{Key, hex, keys, op};
 use super::model::{self, Baseline, Coverage, FORMAT, Finding, Repeat, Run, Sweep, VERSION};
 use super::one::{Subject, shown};
@@ -35,11 +36,6 @@ pub fn build(
         findings: keys(&course, run).iter().map(Key::id).filter(|id| known.contains(id.as_str())).collect(),
     });
     let runs: Vec<Run> = runs.collect();
-    let mut outcomes = BTreeMap::new();
-    for outcome in course.runs.iter().flat_map(|run| &run.outcomes) {
-        *outcomes.entry(*outcome).or_default() += 1;
-    }
-    let coverage = coverage(&course, interrupted);
     notes.extend(self_notes(&course));
     let points = course.points.iter().map(|point| point_of(point, &course.stacks)).collect();
     let baseline = Baseline {
@@ -51,7 +47,7 @@ pub fn build(
         lost_blocks: course.baseline.lost_blocks(),
     };
     let (frames, stacks) = std::mem::take(&mut course.stacks).into_named();
-    Sweep {
+    let mut sweep = Sweep {
         format: FORMAT.to_owned(),
         version: VERSION,
         command: args.command.iter().map(shown).collect(),
@@ -63,13 +59,15 @@ pub fn build(
         frames,
         stacks,
         points,
-        runs,
         findings,
-        outcomes,
-        coverage,
+        outcomes: coverage::outcomes(&runs),
+        runs,
+        coverage: Coverage { not_run: course.left() as u64, interrupted, ..Coverage::default() },
         notes,
         parts: Vec::new(),
-    }
+    };
+    sweep.coverage = coverage::of(&sweep);
+    sweep
 }
 
 fn point_of(point: &Point, stacks: &Stacks) -> model::Point {
@@ -83,23 +81,6 @@ fn point_of(point: &Point, stacks: &Stacks) -> model::Point {
         stack: point.stack,
         order: if point.opened_by.is_some() { 2 } else { 1 },
         opened_by: point.opened_by.as_ref().map(hex),
-    }
-}
-
-fn coverage(course: &Course, interrupted: bool) -> Coverage {
-    let mut functions: HashMap<String, bool> = HashMap::new();
-    for point in &course.points {
-        let function = course.stacks.frames(point.stack).next().map(super::stacks::label).unwrap_or_default();
-        let all_failed = functions.entry(function).or_insert(true);
-        *all_failed &= point.failed;
-    }
-    Coverage {
-        points: course.points.len() as u64,
-        failed: course.points.iter().filter(|point| point.failed).count() as u64,
-        functions: functions.len() as u64,
-        functions_failed: functions.values().filter(|all_failed| **all_failed).count() as u64,
-        not_run: course.left() as u64,
-        interrupted,
     }
 }
 

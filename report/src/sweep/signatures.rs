@@ -1,5 +1,7 @@
 //! What programs and runtimes say and do when they end themselves: the table by which an abort is told from a crash.
 
+use memtrace_wire::settings;
+
 use super::facts::Facts;
 use super::model::End;
 use super::outcome::Outcome;
@@ -9,7 +11,7 @@ use super::outcome::Outcome;
 pub struct Signature {
     /// What it means.
     pub outcome: Outcome,
-    /// A part of stderr: `*` stands for any text.
+    /// A part of stderr: `*` and `?` match.
     pub stderr: String,
     /// The status it comes with; nothing: any end.
     pub status: Option<u8>,
@@ -78,14 +80,9 @@ impl Signatures {
     }
 }
 
-/// Whether the parts of a pattern stand in a text, in order.
+/// Whether what a pattern (`*` and `?` match) stands for is a part of a text.
 fn holds(text: &str, pattern: &str) -> bool {
-    let mut rest = text;
-    for part in pattern.split('*').filter(|part| !part.is_empty()) {
-        let Some(at) = rest.find(part) else { return false };
-        rest = &rest[at + part.len()..];
-    }
-    true
+    settings::glob(format!("*{pattern}*").as_bytes(), text.as_bytes())
 }
 
 #[cfg(test)]

@@ -29,6 +29,7 @@ pub mod maps;
 pub mod modules;
 pub mod operator;
 pub mod own;
+pub mod passage;
 pub mod points;
 pub mod record;
 pub mod rows;

@@ -1,0 +1,249 @@
+//! A sweep under way: the runs without failures, those with, and the repetitions, given to workers.
+
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+use memtrace_wire::settings;
+
+use super::args::SweepArgs;
+use super::baseline::Baseline;
+use super::course::{Course, Task};
+use super::facts::{Facts, Order};
+use super::journal::Journal;
+use super::model::{self, End, Mode};
+use super::one::{self, Subject};
+use super::progress::Progress;
+use super::worker::Workers;
+use super::{file, findings, result, text};
+use crate::error::Error;
+use crate::sys;
+
+/// Signals that end a sweep with what it has.
+const INTERRUPTS: &[i32] = &[libc::SIGINT, libc::SIGTERM, libc::SIGHUP];
+
+/// Time for the program without failures, if none is given.
+const BASELINE_PATIENCE: Duration = Duration::from_secs(120);
+/// Runs without failures: at least, and at most while they do not agree.
+const BASELINES_MIN: usize = 2;
+const BASELINES_MAX: usize = 5;
+/// How often signals and the time are looked at.
+const TICK: Duration = Duration::from_millis(100);
+
+/// A sweep under way.
+pub struct Session<'a> {
+    args: &'a SweepArgs,
+    workers: Workers,
+    /// Of the next order.
+    number: u64,
+    begin: Instant,
+    /// The signal that ended it.
+    pub interrupted: Option<i32>,
+    progress: Progress,
+}
+
+impl<'a> Session<'a> {
+    /// Begins. The workers were started before: they give the program the signals that we were started with.
+    pub fn begin(args: &'a SweepArgs, workers: Workers) -> Session<'a> {
+        sys::hold_signals(INTERRUPTS);
+        Session { args, workers, number: 0, begin: Instant::now(), interrupted: None, progress: Progress::new() }
+    }
+
+    /// Tells the workers what need not be told again.
+    pub fn tell_known(&mut self, baseline: &Baseline) -> Result<(), Error> {
+        let lost = baseline.lost.iter().map(|(&(id, kind), &blocks)| (id, kind, blocks)).collect();
+        let points = baseline.first.points.iter().map(|point| point.id).collect();
+        self.workers.tell_all(&Order::Known { points, lost })
+    }
+
+    /// Runs without failures until they agree.
+    pub fn baseline(&mut self) -> Result<Baseline, Error> {
+        let mut settings = vec!["MALLOC_FAIL_POINTS=1".to_owned()];
+        settings.extend(self.scope());
+        let mut runs: Vec<Facts> = Vec::new();
+        loop {
+            let timeout_ms = self.args.timeout.unwrap_or(BASELINE_PATIENCE).max(BASELINE_PATIENCE).as_millis() as u64;
+            self.workers.give(&Order::Run { number: 0, settings: settings.clone(), timeout_ms })?;
+            let facts = loop {
+                if let Some(answer) = self.workers.answer(TICK)? {
+                    break answer.facts;
+                }
+                if let Some(signal) = self.interrupt() {
+                    return Err(Error::Interrupted { signal });
+                }
+                self.progress.baseline(runs.len());
+            };
+            self.is_usable(&facts)?;
+            runs.push(facts);
+            if runs.len() < BASELINES_MIN {
+                continue;
+            }
+            let count = runs.len();
+            match Baseline::of(&runs) {
+                Some(baseline) if baseline.varies.is_empty() || count == BASELINES_MAX => return Ok(baseline),
+                None if count == BASELINES_MAX => {
+                    let ends = runs.iter().map(|run| text::end_of(run.end)).collect::<Vec<_>>().join(", ");
+                    return Err(Error::Unsteady { ends });
+                }
+                // More runs show better what varies.
+                _ => {}
+            }
+        }
+    }
+
+    fn is_usable(&self, facts: &Facts) -> Result<(), Error> {
+        let command = || one::shown(&self.args.command[0]);
+        if let Some(trouble) = &facts.trouble {
+            return Err(Error::NoBaseline { why: trouble.clone() });
+        }
+        if facts.end == End::TimedOut {
+            return Err(Error::NoBaseline { why: "it did not end without a failure".to_owned() });
+        }
+        if !facts.is_recorded {
+            return Err(Error::NothingRecorded { command: command() });
+        }
+        if facts.points.is_empty() {
+            return Err(Error::NothingInjected { command: command() });
+        }
+        Ok(())
+    }
+
+    /// Settings that narrow what may fail.
+    fn scope(&self) -> Vec<String> {
+        let mut settings = self.args.call_settings();
+        settings.extend(self.args.exe.as_ref().map(|exe| format!("MALLOC_FAIL_EXE={exe}")));
+        if !self.args.no_children {
+            settings.push(result::IN_CHILDREN.to_owned());
+        }
+        settings
+    }
+
+    /// Puts the points in line that the arguments choose.
+    pub fn choose(&mut self, course: &mut Course, modes: &[Mode]) -> Result<(), Error> {
+        let args = self.args;
+        let since = args.since.as_deref().map(file::read).transpose()?;
+        if since.is_some() || !args.within.is_empty() {
+            course.stacks.resolve();
+        }
+        let known = since.as_ref().map(result::Earlier::of);
+        let mut place = 0;
+        course.begin(
+            |point, stacks| {
+                let in_module = |glob_text: &String| stacks.modules(point.stack).any(|name| glob(glob_text, &name));
+                let on_stack = |pattern: &String| {
+                    stacks
+                        .frames(point.stack)
+                        .any(|frame| frame.function.as_ref().is_some_and(|name| glob(pattern, name)))
+                };
+                let is_chosen = (args.module.is_empty() || args.module.iter().any(in_module))
+                    && (args.within.is_empty() || args.within.iter().any(on_stack))
+                    && known.as_ref().is_none_or(|known| known.wants(stacks.symbolic(point.op, point.stack)));
+                place += usize::from(is_chosen);
+                is_chosen && args.partition.is_none_or(|part| part.has(point.id, place - 1))
+            },
+            modes,
+        );
+        Ok(())
+    }
+
+    /// Makes all runs, as far as the time goes.
+    pub fn sweep(&mut self, course: &mut Course, timeout: Duration) -> Result<(), Error> {
+        let mut journal = match &self.args.resume {
+            Some(path) => Some(Journal::open(path, &self.args.command, course)?),
+            None => None,
+        };
+        let mut under_way: HashMap<u64, Task> = HashMap::new();
+        self.progress.start();
+        while self.interrupted.is_none() {
+            let is_over = self.args.budget.is_some_and(|budget| self.begin.elapsed() >= budget);
+            while !is_over && self.workers.has_room() {
+                let Some(task) = course.next() else { break };
+                self.number += 1;
+                self.workers.give(&self.order(&task, timeout, self.args.order == 2))?;
+                under_way.insert(self.number, task);
+            }
+            if under_way.is_empty() {
+                break;
+            }
+            if let Some(answer) = self.workers.answer(TICK)?
+                && let Some(task) = under_way.remove(&answer.number)
+            {
+                if let Some(journal) = &mut journal {
+                    journal.add(&task, &answer.facts)?;
+                }
+                course.take(task, answer.facts);
+            }
+            self.progress.show(course);
+            self.interrupted = self.interrupt();
+        }
+        self.progress.end();
+        Ok(())
+    }
+
+    fn order(&self, task: &Task, timeout: Duration, wants_points: bool) -> Order {
+        let mut settings = task.settings();
+        if wants_points && task.mode == Mode::Once {
+            settings.push("MALLOC_FAIL_POINTS=1".to_owned());
+        }
+        settings.extend(self.scope());
+        Order::Run { number: self.number, settings, timeout_ms: timeout.as_millis() as u64 }
+    }
+
+    fn interrupt(&self) -> Option<i32> {
+        sys::next_signal(INTERRUPTS, Some(Instant::now())).map(|signal| signal.number)
+    }
+
+    /// Makes runs again, one after the other as workers are free: what each came to.
+    fn again(&mut self, tasks: &[Task], timeout: Duration) -> Result<Vec<Option<Facts>>, Error> {
+        let mut results: Vec<Option<Facts>> = tasks.iter().map(|_| None).collect();
+        let mut places: HashMap<u64, usize> = HashMap::new();
+        let mut next = 0;
+        while (next < tasks.len() || !places.is_empty()) && self.interrupted.is_none() {
+            while next < tasks.len() && self.workers.has_room() {
+                self.number += 1;
+                self.workers.give(&self.order(&tasks[next], timeout, false))?;
+                places.insert(self.number, next);
+                next += 1;
+            }
+            if let Some(answer) = self.workers.answer(TICK)?
+                && let Some(place) = places.remove(&answer.number)
+            {
+                results[place] = Some(answer.facts);
+            }
+            self.interrupted = self.interrupt();
+        }
+        Ok(results)
+    }
+
+    /// Repeats what was found, and puts the result together.
+    pub fn result(
+        &mut self,
+        mut course: Course,
+        subject: &Subject,
+        timeout: Duration,
+        notes: Vec<String>,
+    ) -> Result<model::Sweep, Error> {
+        course.stacks.resolve();
+        let groups = findings::groups(&course);
+        let repeat = |task: &Task, id: &str| result::repeat(self.args, subject, task, id);
+        let mut found: Vec<model::Finding> =
+            groups.iter().filter_map(|group| findings::finding(&course, group, repeat)).collect();
+        let tasks: Vec<Task> = groups
+            .iter()
+            .filter_map(|group| Some(course.runs.get(*group.runs.first()?)?.task.clone()))
+            .flat_map(|task| std::iter::repeat_n(task, self.args.repeat as usize))
+            .collect();
+        let again = self.again(&tasks, timeout)?;
+        for ((group, finding), facts) in
+            groups.iter().zip(&mut found).zip(again.chunks(self.args.repeat.max(1) as usize))
+        {
+            let mut is_same = |facts: &&Facts| findings::is_repeated(&mut course, group, facts);
+            finding.repetitions = facts.iter().flatten().count() as u32;
+            finding.repeated = facts.iter().flatten().filter(|facts| is_same(facts)).count() as u32;
+        }
+        Ok(result::build(course, found, self.args, subject, notes, self.interrupted.is_some()))
+    }
+}
+
+fn glob(pattern: &str, name: &str) -> bool {
+    settings::glob(pattern.as_bytes(), name.as_bytes())
+}
