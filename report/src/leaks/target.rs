@@ -14,7 +14,7 @@ use memtrace_wire::layout::{BEGUN, CHECKED, Cause};
 use crate::error::Error;
 use crate::names;
 use crate::recording::Recording;
-use crate::run::alive::exists;
+use crate::run::alive::{self, exists};
 use crate::run::ask;
 use crate::sys::trace::Stopped;
 use crate::sys::{self, Pid};
@@ -49,6 +49,8 @@ impl Target {
             let options = File::options().read(true).custom_flags(libc::O_NONBLOCK).clone();
             Some(options.open(format!("/proc/{keeper}/fd/{fd}")))
         });
+        // Daemons write their title over their environment.
+        let launcher = launcher.or_else(|| alive::recording_of(pid).map(File::open));
         let failed = |cause| Error::System { what: "cannot open the recording", cause };
         let launcher = launcher.transpose().map_err(failed)?;
         Ok(Target { pid, thread, entry, launcher })

@@ -6,6 +6,8 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use memtrace_wire::layout::{End, ProcessHeader};
@@ -52,17 +54,28 @@ fn maps(pid: Pid, inode: u64) -> bool {
         Err(_) => return false,
     };
     tasks.flatten().any(|task| match fs::read(task.path().join("maps")) {
-        Ok(text) => text.split(|&byte| byte == b'\n').any(|line| is_recording(line, inode)),
+        Ok(text) => text.split(|&byte| byte == b'\n').any(|line| inode_of(line) == Some(inode)),
         // It gave up its rights, so it lives; whether it is the same cannot be seen.
         Err(cause) => cause.kind() == io::ErrorKind::PermissionDenied && !is_over(pid),
     })
 }
 
-/// A line of maps: range, rights, offset, device, inode, name.
-fn is_recording(line: &[u8], inode: u64) -> bool {
-    line.ends_with(MAPPED_NAME.as_bytes())
-        && std::str::from_utf8(line)
-            .is_ok_and(|line| line.split_ascii_whitespace().nth(4).and_then(|text| text.parse().ok()) == Some(inode))
+/// The inode of the recording that a line of maps is of: range, rights, offset, device, inode, name.
+fn inode_of(line: &[u8]) -> Option<u64> {
+    let line = line.strip_suffix(MAPPED_NAME.as_bytes())?;
+    std::str::from_utf8(line).ok()?.split_ascii_whitespace().nth(4)?.parse().ok()
+}
+
+/// A descriptor of the recording that a process has mapped: of its keeper, or of whoever has it open.
+pub fn recording_of(pid: u32) -> Option<PathBuf> {
+    let maps = fs::read(format!("/proc/{pid}/maps")).ok()?;
+    let inode = maps.split(|&byte| byte == b'\n').find_map(inode_of)?;
+    let descriptors = |pid: Pid| fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
+    let is_it = |path: &PathBuf| {
+        fs::read_link(path).is_ok_and(|to| to.as_os_str() == MAPPED_NAME)
+            && fs::metadata(path).is_ok_and(|about| about.ino() == inode)
+    };
+    all_pids().flat_map(descriptors).map(|entry| entry.path()).find(is_it)
 }
 
 /// Whether the process has ended and only waits to be waited for.
@@ -100,9 +113,9 @@ mod tests {
     #[test]
     fn a_mapping_is_the_recordings_by_name_and_inode() {
         let line = |inode: u64, name| format!("7f0-7f1 rw-s 00000000 00:01 {inode}       {name}");
-        assert!(is_recording(line(77, MAPPED_NAME).as_bytes(), 77));
-        assert!(!is_recording(line(78, MAPPED_NAME).as_bytes(), 77));
-        assert!(!is_recording(line(77, "/memfd:other (deleted)").as_bytes(), 77));
+        assert_eq!(inode_of(line(77, MAPPED_NAME).as_bytes()), Some(77));
+        assert_eq!(inode_of(line(78, MAPPED_NAME).as_bytes()), Some(78));
+        assert_eq!(inode_of(line(77, "/memfd:other (deleted)").as_bytes()), None);
     }
 
     #[test]

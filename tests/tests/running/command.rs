@@ -298,3 +298,17 @@ fn two_commands_at_once_do_not_harm_the_process() {
         assert_eq!(target.end().code(), Some(3), "{how:?}");
     }
 }
+
+#[test]
+fn a_daemon_that_writes_over_its_environment_is_found() {
+    let place = Place::new();
+    let program = build(&place, "title");
+    for how in [How::Bare, How::Run] {
+        let mut target = Target::start(&place, how, &program, &[]);
+        let found = target.leaks(&[]);
+        assert_eq!((found.code(), found.stderr.as_str()), (Some(1), ""), "{how:?}: {}", found.stdout);
+        assert!(found.stdout.contains("bytes in 1 blocks are definitely lost"), "{how:?}: {}", found.stdout);
+        target.say("e");
+        assert_eq!(target.end().code(), Some(3), "{how:?}");
+    }
+}
