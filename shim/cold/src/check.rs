@@ -7,6 +7,7 @@
 //! ```
 
 pub mod blocks;
+mod caches;
 mod dominators;
 mod emit;
 mod frames;

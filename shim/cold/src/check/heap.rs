@@ -3,14 +3,15 @@
 //!
 //! glibc's chunks tell which they are (malloc/malloc.c): a chunk begins with the size of the one before, if that is
 //! free, and its own size with three bits, of which the lowest says whether the one before is in use. What lies in
-//! a thread's cache or in a fast bin looks as if it were in use; those were freed through the hooks, and the live
-//! table says so (`live::FREED`).
+//! a thread's cache or in a fast bin looks as if it were in use; most were freed through the hooks, and the live
+//! table says so (`live::FREED`), and `caches` knows the others.
 
 use memtrace_hot::Hot;
 use memtrace_wire::layout::Holder;
 use memtrace_wire::live::{self, Spacing};
 
 use super::blocks::Blocks;
+use super::caches::Caches;
 use super::memory::Memory;
 use super::ranges::Ranges;
 use super::roots::LIBC;
@@ -21,8 +22,6 @@ const NOT_MAIN: u64 = 4;
 const CHUNK_MIN: u64 = 32;
 /// Heaps of threads begin at multiples of this (HEAP_MAX_SIZE).
 const HEAP_BYTES: u64 = 64 << 20;
-/// A chunk that malloc keeps for each thread's cache, in the versions of glibc from 2.26 on: no unknown block.
-const CACHES: [u64; 4] = [0x250, 0x290, 0x2f0, 0x310];
 
 /// The heaps of glibc's malloc, which are not to be read as mappings: `main` is where brk(2)'s heap lies. The number of
 /// each is 0 there, 1 for a heap of a thread's, 2 for a block with a mapping of its own.
@@ -96,6 +95,7 @@ pub fn unknown(
 ) -> u64 {
     let cell_at = |address: u64| hot.live.peek_cell(address).unwrap_or(0);
     let mut unknown_bytes = 0;
+    let mut caches = Caches::default();
     for region in heaps.iter().filter(|region| region.number < 2) {
         let mut number = blocks.first_from(region.start);
         let known = |number: usize| {
@@ -129,8 +129,11 @@ pub fn unknown(
             let is_known = known(number) == Some(user);
             if !is_last && !is_known && cell_at(user) != live::FREED {
                 let is_used = memory.word(next + 8).is_some_and(|size| size & IN_USE != 0);
-                if is_used {
-                    unknown_bytes += if CACHES.contains(&size) { 0 } else { size };
+                if is_used && Caches::is_one(size) {
+                    caches.learn(memory, user, size, (region.start, region.end));
+                    root(user, next + 8, 0);
+                } else if is_used && !caches.hold(memory, user) {
+                    unknown_bytes += size;
                     root(user, next + 8, 0);
                 }
             }

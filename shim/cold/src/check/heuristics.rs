@@ -89,7 +89,7 @@ fn is_table(memory: &impl Memory, code: &impl Code, at: u64) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
+pub mod tests {
     use super::*;
     use std::collections::HashMap;
 
