@@ -118,21 +118,19 @@ impl Hot {
 
     fn site_slowly(&self, owner: Owner, node: u32, op: Op) -> Option<u32> {
         let family = op.family();
-        let known = self.nodes.get(u64::from(node));
-        if let Some(first) = known.map(|known| known.site.get())
-            && first != 0
-            && self.is_site(first, node, owner, family)
-        {
-            return Some(first);
-        }
         let stack = u64::from(node) << 2 | family as u64;
         let hash = crate::trie::roll(crate::trie::roll(0x5173, stack), u64::from(owner.slot));
         let is_it = |site| self.is_site(site, node, owner, family);
-        if let Some(site) = self.site_index.find(hash, is_it) {
+        // The first site of a node stands in the node; only the others are in the index.
+        let find = || {
+            let first = self.nodes.get(u64::from(node)).map_or(0, |known| known.site.get());
+            if first != 0 && is_it(first) { Some(first) } else { self.site_index.find(hash, is_it) }
+        };
+        if let Some(site) = find() {
             return Some(site);
         }
         let _guard = self.site_index.lock();
-        if let Some(site) = self.site_index.find(hash, is_it) {
+        if let Some(site) = find() {
             return Some(site);
         }
         let site = self.new_site(owner, node, op, hash);
@@ -164,16 +162,13 @@ impl Hot {
         if known.is_some_and(|known| self.objects.is_loader(known.frame.get())) {
             site.flags.set(site.flags.get() | LOADER_BLOCKS);
         }
-        if !self.site_index.insert(hash, number as u32) {
-            return None;
+        match known {
+            Some(known) if known.site.get() == 0 => known.site.publish(number as u32),
+            _ if !self.site_index.insert(hash, number as u32) => return None,
+            _ => {}
         }
         process.site_count.publish(number + 1);
         self.mind();
-        if let Some(known) = known
-            && known.site.get() == 0
-        {
-            known.site.set(number as u32);
-        }
         Some(number as u32)
     }
 

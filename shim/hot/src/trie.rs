@@ -1,12 +1,14 @@
 //! Stacks as a trie: (caller's node, return address) → node.
 //!
 //! Nodes are numbered in the order in which they are met, and a new path is numbered at once: the callee's node
-//! is very often its caller's number plus one, on the same cache line.
+//! is very often its caller's number plus one, on the same cache line. That is looked at first, so such a node
+//! needs no entry in the index: only the first of a row has one.
 
 use memtrace_wire::layout::frame;
 use memtrace_wire::loss::Loss;
 
 use crate::Hot;
+use crate::unwind::chain::Fresh;
 
 /// The hash of a path, from its caller's: rolling, so that the loads of successive frames do not wait for each other.
 #[inline(always)]
@@ -16,15 +18,21 @@ pub fn roll(hash: u64, frame: u64) -> u64 {
 
 impl Hot {
     /// The node for a frame below `parent`, made if it is new. 0: no memory; the stack cannot be told from others.
+    /// `below`: frames under it, innermost first, which are made with it then.
     #[inline(always)]
-    pub fn child(&self, parent: u32, frame: u64, hash: u64) -> u32 {
-        if self.is_next(parent, frame) {
-            return parent + 1;
-        }
-        match self.node_index.find(hash, |node| self.is_node(node, parent, frame)) {
+    pub fn child(&self, parent: u32, frame: u64, hash: u64, below: &[Fresh]) -> u32 {
+        match self.known_child(parent, frame, hash) {
             Some(node) => node,
-            None => self.new_child(parent, frame, hash),
+            None => self.new_child(parent, frame, hash, below),
         }
+    }
+
+    #[inline(always)]
+    fn known_child(&self, parent: u32, frame: u64, hash: u64) -> Option<u32> {
+        if self.is_next(parent, frame) {
+            return Some(parent + 1);
+        }
+        self.node_index.find(hash, |node| self.is_node(node, parent, frame))
     }
 
     /// Whether the node after the caller's is this frame's.
@@ -40,23 +48,33 @@ impl Hot {
 
     #[cold]
     #[inline(never)]
-    fn new_child(&self, parent: u32, frame: u64, hash: u64) -> u32 {
+    fn new_child(&self, parent: u32, frame: u64, hash: u64, below: &[Fresh]) -> u32 {
         let _guard = self.node_index.lock();
-        if let Some(node) = self.node_index.find(hash, |node| self.is_node(node, parent, frame)) {
+        if let Some(node) = self.known_child(parent, frame, hash) {
             return node;
         }
-        let Some(process) = self.store.process() else { return 0 };
+        let Some(first) = self.append(parent, frame) else { return 0 };
+        if !self.is_next(parent, frame) && !self.node_index.insert(hash, first) {
+            self.store.lose(Loss::WindowRefused);
+        }
+        // What is below a new node is new as well.
+        below.iter().rev().try_fold(first, |parent, fresh| self.append(parent, fresh.pc));
+        self.mind();
+        first
+    }
+
+    /// One more node; the lock is held.
+    #[inline(always)]
+    fn append(&self, parent: u32, frame: u64) -> Option<u32> {
+        let process = self.store.process()?;
         let number = process.node_count.get();
-        let (Some(node), Ok(short)) = (self.nodes.make(&self.store, number), u32::try_from(number)) else { return 0 };
+        let node = self.nodes.make(&self.store, number)?;
+        let short = u32::try_from(number).ok()?;
         node.parent.set(parent);
         node.site.set(0);
         node.frame.publish(frame);
         process.node_count.publish(number + 1);
-        if !self.node_index.insert(hash, short) {
-            self.store.lose(Loss::WindowRefused);
-        }
-        self.mind();
-        short
+        Some(short)
     }
 
     /// No new stack finds the nodes from `first` on whose address lies in `start..end`: their module went.
@@ -91,7 +109,7 @@ mod tests {
         path.iter()
             .fold((0, 0), |(node, hash), &frame| {
                 let hash = super::roll(hash, frame);
-                (hot.child(node, frame, hash), hash)
+                (hot.child(node, frame, hash, &[]), hash)
             })
             .0
     }

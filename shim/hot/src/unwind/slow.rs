@@ -91,7 +91,7 @@ impl Hot {
         };
         let (node, _) = frames.fold(start, |(node, hash), frame| {
             let hash = crate::trie::roll(hash, frame);
-            (self.child(node, frame, hash), hash)
+            (self.child(node, frame, hash, &[]), hash)
         });
         node
     }

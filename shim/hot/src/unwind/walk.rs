@@ -240,7 +240,7 @@ impl Hot {
     #[cold]
     pub fn mark(&self, mark: u64) -> (u32, u64) {
         let hash = crate::trie::roll(0, mark);
-        (self.child(0, mark, hash), hash)
+        (self.child(0, mark, hash, &[]), hash)
     }
 
     /// Whether the kept stack's outer end is not its real one, so that deeper or shallower stacks have another.
@@ -296,12 +296,16 @@ impl Hot {
                 node = if in_order && self.is_next(outer, pc) {
                     outer + 1
                 } else {
-                    match steps.find(outer, pc, hash) {
+                    let known = steps.find(outer, pc, hash);
+                    in_order = known.is_none_or(|node| node == outer + 1);
+                    match known {
                         Some(node) => node,
-                        None => self.intern_slowly(steps, outer, pc, hash),
+                        None => {
+                            let below = core::slice::from_raw_parts(first, fresh.offset_from(first) as usize);
+                            self.intern_slowly(steps, (outer, pc, hash), below)
+                        }
                     }
                 };
-                in_order = node == outer + 1;
                 top = top.add(1);
                 (*top).sp = sp;
                 (*top).pc = pc;
@@ -315,11 +319,11 @@ impl Hot {
         }
     }
 
-    /// The node of a step that the thread does not know.
+    /// The node of a step that the thread does not know, and those of the frames below it where it is new.
     #[cold]
     #[inline(never)]
-    fn intern_slowly(&self, steps: &mut Steps, parent: u32, pc: u64, hash: u64) -> u32 {
-        let node = self.child(parent, pc, hash);
+    fn intern_slowly(&self, steps: &mut Steps, (parent, pc, hash): (u32, u64, u64), below: &[Fresh]) -> u32 {
+        let node = self.child(parent, pc, hash, below);
         steps.keep(parent, pc, hash, node);
         node
     }
