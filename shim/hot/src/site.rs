@@ -42,6 +42,12 @@ impl Known {
         self.key == key(node, op.family())
     }
 
+    /// Whether a site of a stack that is known to be the right one is this function's too.
+    #[inline(always)]
+    pub fn is_of(&self, op: Op) -> bool {
+        self.key & !(NODE_MAX << 2) == 1 << 31 | op.family() as u32
+    }
+
     /// The stack.
     pub const fn node(&self) -> u32 {
         self.key >> 2 & NODE_MAX

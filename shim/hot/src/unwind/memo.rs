@@ -17,8 +17,10 @@ use memtrace_wire::layout::Op;
 /// Words that a remembered way may have: a way is two cache lines.
 const WORDS_MAX: usize = 7;
 /// Ways that a thread remembers: 128 KiB, touched as they come.
-const WAYS: usize = 1 << WAY_BITS;
-const WAY_BITS: u32 = 10;
+const SETS: usize = 1 << SET_BITS;
+const SET_BITS: u32 = 9;
+/// Ways from one caller with one stack pointer: a loop calls an allocator's wrapper from more than one place.
+const ASIDE: usize = 2;
 /// Others that want the place of a way before it makes room.
 const CLAIMS: u8 = 8;
 
@@ -48,59 +50,34 @@ const _: () = assert!(size_of::<Way>() == 128);
 /// The ways of one thread.
 #[repr(C)]
 pub struct Memo {
-    ways: [Way; WAYS],
+    sets: [[Way; ASIDE]; SETS],
 }
 
 impl Memo {
     /// Forgets all ways.
     pub fn forget(&mut self) {
-        self.ways.iter_mut().filter(|way| way.sp != 0).for_each(|way| way.sp = 0);
+        self.sets.as_flattened_mut().iter_mut().filter(|way| way.sp != 0).for_each(|way| way.sp = 0);
     }
 
     #[inline(always)]
-    fn way(&mut self, pc: u64, sp: u64) -> &mut Way {
-        let place = (pc ^ sp << 17).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (64 - WAY_BITS);
-        // SAFETY: the shift leaves WAY_BITS bits.
-        unsafe { self.ways.get_unchecked_mut(place as usize) }
+    fn set(&mut self, pc: u64, sp: u64) -> &mut [Way; ASIDE] {
+        let place = (pc ^ sp << 17).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (64 - SET_BITS);
+        // SAFETY: the shift leaves SET_BITS bits.
+        unsafe { self.sets.get_unchecked_mut(place as usize) }
     }
 
-    /// The site of the stack at `entry`, if its way is remembered and still holds. The chain is cut to the join.
+    /// The site of the stack at `entry`, if its way is remembered and still holds. The chain is cut to the join. The
+    /// stack in use can be read up to `high`.
     #[inline(always)]
-    pub fn find(&mut self, chain: &mut Chain, pc: u64, entry: Entry, op: Op) -> Option<Known> {
-        let way = self.way(pc, entry.sp);
-        if way.pc != pc || way.sp != entry.sp || (way.bp != entry.bp && way.words & 1 != 0) {
-            return None;
-        }
-        let join_sp = entry.sp + u64::from(way.join_at);
-        // SAFETY: a frame of the chain.
-        let (at, join) = unsafe {
-            let at = at_or_above(chain.top, join_sp);
-            (at, &*at)
-        };
-        if join.sp != join_sp || join.node != way.join_node || (join.bp != way.join_bp && join.words & 1 != 0) {
-            return None;
-        }
-        // Innermost first: it is the one that differs most often.
-        for place in (0..usize::from(way.words >> 1)).rev() {
-            // SAFETY: at most WORDS_MAX words were kept, at places between the entry and the join. Both are on the
-            // stack in use, which was shown to be readable in between: the chain holds frames of no other.
-            let same = unsafe {
-                let distance = u64::from(*way.places.get_unchecked(place)) * 8;
-                word(entry.sp + distance) == *way.values.get_unchecked(place)
-            };
-            if !same {
-                return None;
+    pub fn find(&mut self, chain: &mut Chain, high: u64, (pc, entry): (u64, Entry), op: Op) -> Option<Known> {
+        for way in self.set(pc, entry.sp) {
+            if way.holds(high, pc, entry)
+                && let Some(site) = way.site(chain, entry, op)
+            {
+                return Some(site);
             }
         }
-        if chain.changed(join.words >> 1) != 0 {
-            return None;
-        }
-        if !way.site.is(way.site.node(), op) {
-            return None;
-        }
-        chain.top = at;
-        way.claims = 0;
-        Some(way.site)
+        None
     }
 
     /// Remembers the way from `entry` over the frames that were walked, innermost first, to a frame of the chain.
@@ -110,17 +87,64 @@ impl Memo {
         if walked.len() > WORDS_MAX {
             return;
         }
-        let way = self.way(first.pc, entry.sp);
         // Where many stacks share a caller, keeping each of them would cost more than a hit saves.
-        if way.sp != 0 && way.claims < CLAIMS {
+        for way in self.set(first.pc, entry.sp) {
+            if way.sp == 0 || way.claims >= CLAIMS {
+                return way.keep(entry, walked, join, site, rules);
+            }
             way.claims += 1;
-            return;
         }
-        way.keep(entry, walked, join, site, rules);
     }
 }
 
 impl Way {
+    /// Whether the words from the entry to the join are what they were.
+    #[inline(always)]
+    fn holds(&self, high: u64, pc: u64, entry: Entry) -> bool {
+        if self.pc != pc
+            || self.sp != entry.sp
+            || entry.sp + u64::from(self.join_at) > high
+            || (self.bp != entry.bp && self.words & 1 != 0)
+        {
+            return false;
+        }
+        // Innermost first: it is the one that differs most often.
+        let mut place = usize::from(self.words >> 1);
+        while place != 0 {
+            place -= 1;
+            // SAFETY: at most WORDS_MAX words were kept, at places between the entry and the join, and the stack in use
+            // can be read in between.
+            let same = unsafe {
+                let distance = u64::from(*self.places.get_unchecked(place)) * 8;
+                word(entry.sp + distance) == *self.values.get_unchecked(place)
+            };
+            if !same {
+                return false;
+            }
+        }
+        true
+    }
+
+    /// The site, if the join is on the chain, with every word below it unchanged.
+    #[inline(always)]
+    fn site(&mut self, chain: &mut Chain, entry: Entry, op: Op) -> Option<Known> {
+        let join_sp = entry.sp + u64::from(self.join_at);
+        // SAFETY: a frame of the chain.
+        let (at, join) = unsafe {
+            let at = at_or_above(chain.top, join_sp);
+            (at, &*at)
+        };
+        if join.sp != join_sp || join.node != self.join_node || (join.bp != self.join_bp && join.words & 1 != 0) {
+            return None;
+        }
+        if chain.changed(join.words >> 1) != 0 || !self.site.is_of(op) {
+            return None;
+        }
+        chain.top = at;
+        self.claims = 0;
+        Some(self.site)
+    }
+
     #[inline(never)]
     fn keep(&mut self, entry: Entry, walked: &[Fresh], join: &Frame, site: Known, rules: &Rules) {
         // Not found by `find` until it is whole.

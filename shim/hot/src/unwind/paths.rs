@@ -63,7 +63,7 @@ impl Paths {
         let same = way.join == join
             && way.count as usize == frames.len()
             && frames.iter().zip(&way.path).all(|(frame, &pc)| frame.pc == pc)
-            && way.site.is(way.site.node(), op);
+            && way.site.is_of(op);
         same.then_some(way.site)
     }
 

@@ -53,7 +53,7 @@ impl Hot {
             chain.top = at;
             return self.site_for(&mut body.sites, body.slot, kept.node, op);
         }
-        if let Some(known) = body.memo.find(chain, pc, entry, op) {
+        if let Some(known) = body.memo.find(chain, body.stacks.current.high, (pc, entry), op) {
             return known;
         }
         self.walk(body, entry, pc, op)
