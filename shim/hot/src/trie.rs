@@ -95,6 +95,7 @@ impl Hot {
 mod tests {
     use crate::Hot;
     use crate::store::Source;
+    use crate::unwind::chain::Fresh;
     use std::boxed::Box;
     use std::collections::HashMap;
     use std::vec::Vec;
@@ -130,6 +131,23 @@ mod tests {
         nodes.sort_unstable();
         nodes.dedup();
         assert_eq!(nodes.len(), model.len());
+    }
+
+    #[test]
+    fn what_is_below_a_new_node_is_made_with_it_and_found_without_the_index() {
+        let hot = hot();
+        let fresh = |pc| Fresh { sp: 0, pc, bp: 0, rule: crate::unwind::rules::Short::UNKNOWN };
+        let path = [0x10, 0x20, 0x30, 0x40];
+        let below: Vec<Fresh> = path.iter().skip(1).rev().map(|&pc| fresh(pc)).collect();
+        let first = hot.child(0, 0x10, super::roll(0, 0x10), &below);
+        let count = || hot.store.process().map_or(0, |process| process.node_count.get());
+        let made = count();
+        assert_eq!(intern(hot, &path), first + 3);
+        assert_eq!(count(), made);
+        // Hashes are of use for the first node only.
+        assert_eq!(hot.child(first, 0x20, 0, &[]), first + 1);
+        assert_ne!(hot.child(first, 0x21, 1, &[]), first + 1);
+        assert_eq!((hot.child(first, 0x21, 1, &[]), count()), (made as u32, made + 1));
     }
 
     #[test]
