@@ -152,22 +152,22 @@ fn release_slowly(entry: Entry, old: *mut c_void) -> Option<memtrace_hot::record
 
 /// What an operator delete does before the real one: as `release`, and the free that follows is not a second one.
 #[inline(always)]
-pub fn delete(entry: Entry, old: *mut c_void) {
+pub fn delete(entry: Entry, old: *mut c_void, number: u32) {
     if HOT.mode.acquire() == ACTIVE
         && let Some(inside) = enter_idle(entry)
     {
-        HOT.deleted(inside, old as u64);
+        HOT.deleted(inside, old as u64, number);
     } else if !is_no_sample(old) {
-        delete_slowly(entry, old);
+        delete_slowly(entry, old, number);
     }
 }
 
 #[cold]
 #[inline(never)]
-fn delete_slowly(entry: Entry, old: *mut c_void) {
+fn delete_slowly(entry: Entry, old: *mut c_void, number: u32) {
     if is_active() {
         match enter(entry) {
-            Some(inside) => HOT.deleted(inside, old as u64),
+            Some(inside) => HOT.deleted(inside, old as u64, number),
             None if tls::is_busy() => {}
             None => _ = HOT.released_blindly(old as u64),
         }

@@ -3,7 +3,8 @@
 //! A C++ exception may pass through a frame of assembly that has unwind data and no personality, but not through
 //! a Rust frame. So each operator new is such a frame: it tells `entered` where it was called from, calls the
 //! real operator, whose first allocation below is recorded with that place, and tells `left` what came of it.
-//! An operator delete has nothing to do after the real one, so it leaves by a jump.
+//! An operator delete has nothing to do after the real one, so it leaves by a jump; and once it was seen to end in free,
+//! its hook does nothing before it either.
 
 use core::arch::naked_asm;
 use core::ffi::c_void;
@@ -216,8 +217,8 @@ fn look(found: &Found, name: elf::Name, generation: u64) -> usize {
             if is_sampling {
                 HOT.operator.direct.publish(start as u64);
             }
-        } else if let Some(place) = delete.filter(|_| is_sampling).and_then(|place| HOT.operator.deletes.get(place)) {
-            place.publish(start as u64);
+        } else if let Some(number) = delete {
+            HOT.operator.set_delete(number, start as u64, is_sampling);
         }
     }
     found.address.set(address as u64);
@@ -264,7 +265,7 @@ extern "C" fn left(number: u32, block: *mut c_void, bytes: usize, sp: u64, bp: u
 extern "C" fn deleting(number: u32, block: *mut c_void, sp: u64, bp: u64) -> usize {
     let place = number as usize;
     if !block.is_null() {
-        inside::delete(Entry { sp, bp }, block);
+        inside::delete(Entry { sp, bp }, block, number);
     }
     match real_operator(DELETE_FOUND.get(place), DELETES.get(place).copied()) {
         0 => crate::hooks::free as *const () as usize,

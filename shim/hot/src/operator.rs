@@ -1,12 +1,13 @@
-//! The operator new of the C++ library, which is known to call malloc and nothing else that counts.
+//! The operators of the C++ library that are known to call malloc or free, and nothing else that counts.
 //!
 //! ```text
 //!   target ──▶ operator new (hook) ──jump──▶ libstdc++'s ──▶ malloc (hook): capture, and a look at the innermost
 //!                                                            frame when the site is made
 //! ```
 //!
-//! Its hook jumps on without a trace. The stack of the malloc below has the operator's frame, so its site is that
-//! of the frame outside. Not so for the other forms: they may themselves leave by a jump, without a frame.
+//! The hook of the plain operator new jumps on without a trace. The stack of the malloc below has the operator's frame,
+//! so its site is that of the frame outside. Not so for the other forms: they may themselves leave by a jump, without
+//! a frame. An operator delete is jumped to once it was seen to end in free, which needs no stack.
 
 use memtrace_wire::layout::{Op, frame};
 use memtrace_wire::map::U64;
@@ -21,9 +22,10 @@ pub const DELETES: usize = 12;
 pub struct Operator {
     /// Its address; 0: not known, not seen to call malloc yet, or gone with its module.
     pub direct: U64,
-    /// Addresses of the operators delete, by number, which lead to free: they are left by a jump while only samples
-    /// are recorded. 0: not so.
+    /// Addresses of the operators delete, by number, that are jumped to. 0: not so.
     pub deletes: [U64; DELETES],
+    /// Where a C++ library has them; 0: not known.
+    delete_starts: [U64; DELETES],
     start: U64,
     end: U64,
 }
@@ -31,7 +33,13 @@ pub struct Operator {
 impl Operator {
     /// Not known.
     pub const fn new() -> Self {
-        Self { direct: U64::new(0), deletes: [const { U64::new(0) }; DELETES], start: U64::new(0), end: U64::new(0) }
+        Self {
+            direct: U64::new(0),
+            deletes: [const { U64::new(0) }; DELETES],
+            delete_starts: [const { U64::new(0) }; DELETES],
+            start: U64::new(0),
+            end: U64::new(0),
+        }
     }
 
     /// A C++ library has it here.
@@ -39,6 +47,23 @@ impl Operator {
         self.direct.publish(0);
         self.start.set(start);
         self.end.set(end);
+    }
+
+    /// A C++ library has this operator delete here. `leads`: it is known to end in free.
+    pub fn set_delete(&self, number: usize, start: u64, leads: bool) {
+        let Some(known) = self.delete_starts.get(number) else { return };
+        known.set(start);
+        if leads {
+            self.confirm_delete(number);
+        }
+    }
+
+    /// This operator delete has ended in the hook of free.
+    #[cold]
+    pub fn confirm_delete(&self, number: usize) {
+        if let (Some(delete), Some(start)) = (self.deletes.get(number), self.delete_starts.get(number)) {
+            delete.publish(start.get());
+        }
     }
 
     /// A malloc below an operator new returns to `pc`: if that is in its code, then with a frame of its own.
@@ -51,7 +76,7 @@ impl Operator {
     /// The module went.
     pub fn forget(&self) {
         self.direct.publish(0);
-        self.deletes.iter().for_each(|delete| delete.publish(0));
+        self.deletes.iter().chain(&self.delete_starts).for_each(|delete| delete.publish(0));
         self.start.set(0);
         self.end.set(0);
     }

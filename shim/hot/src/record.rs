@@ -135,11 +135,19 @@ impl Hot {
     /// A block goes: before the real free.
     #[inline(always)]
     pub fn freed(&self, inside: Inside<'_>, address: u64) {
+        self.freed_by::<false>(inside, address);
+    }
+
+    #[inline(always)]
+    fn freed_by<const DELETE: bool>(&self, inside: Inside<'_>, address: u64) {
         let taken = self.take_own(address);
         let body = &mut *inside.body;
         let Some((site, bytes)) = taken else {
-            // The free that an operator delete ends in: that took the block out.
+            // The free that an operator delete ends in, or another operator delete: the first took the block out.
             if body.deleting == address {
+                if !DELETE {
+                    self.operator.confirm_delete(body.delete as usize);
+                }
                 body.last_block = 0;
                 return;
             }
@@ -192,11 +200,13 @@ impl Hot {
         Some(Taken { block, temporary })
     }
 
-    /// An operator delete was called: as `released`, and the free that it ends in is not an unknown one.
+    /// The operator delete with this number was called: as `freed`, and the free that it ends in is not an unknown one.
     #[inline(always)]
-    pub fn deleted(&self, inside: Inside<'_>, address: u64) {
+    pub fn deleted(&self, inside: Inside<'_>, address: u64, number: u32) {
+        // Of operators that call one another the innermost is the one that is seen to end.
+        inside.body.delete = number;
         inside.body.deleting = address;
-        self.freed(inside, address);
+        self.freed_by::<true>(inside, address);
     }
 
     /// An operator new was called, from the target's code or from another operator new, which then stands for both.

@@ -27,8 +27,6 @@ pub struct Thread {
     pub left: U64,
     /// `IDLE`, or the stack pointer of the hook that is inside; 0: not registered in this process, as fork left it.
     pub state: U64,
-    /// The block that an operator delete has taken out of the tables and is about to free; 0: none.
-    pub deleting: U64,
     body: UnsafeCell<Body>,
 }
 
@@ -49,6 +47,8 @@ pub struct Body {
     pub recorded_sp: u64,
     /// The block that an operator delete has taken out of the tables and is about to free; 0: none.
     pub deleting: u64,
+    /// Number of that operator.
+    pub delete: u32,
     /// Address of the block that the thread's last call allocated; 0 after any other call.
     pub last_block: u64,
     /// Live bytes that were not handed over to the process's sum.
@@ -303,6 +303,7 @@ impl Hot {
             (&raw mut (*body).pending).write(None);
             (&raw mut (*body).recorded_sp).write(0);
             (&raw mut (*body).deleting).write(0);
+            (&raw mut (*body).delete).write(0);
             (&raw mut (*body).last_block).write(0);
             (&raw mut (*body).pending_bytes).write(0);
             (*thread).left.set(0);
