@@ -21,6 +21,7 @@ pub mod items;
 mod journal;
 mod judge;
 pub mod lines;
+mod live;
 pub mod merge;
 pub mod model;
 mod one;
@@ -53,6 +54,7 @@ use crate::run::target::Target;
 use crate::sys;
 use args::SweepArgs;
 use course::Course;
+use live::Live;
 use model::Mode;
 use one::Subject;
 use policy::{Day, Policy};
@@ -91,7 +93,9 @@ pub fn command(args: &SweepArgs) -> Result<ExitCode, Error> {
     let modes: Vec<Mode> =
         args.modes.iter().map(|mode| if mode == "once" { Mode::Once } else { Mode::Forever }).collect();
     session.choose(&mut course, &modes)?;
-    session.sweep(&mut course, timeout)?;
+    let lines = args.out.iter().filter(|out| out.format == formats::Format::JsonLines);
+    let mut live = Live::begin(lines, &result::head(&course, args, &subject))?;
+    session.sweep(&mut course, timeout, &mut live)?;
     let mut sweep = session.result(course, &subject, timeout, notes)?;
     let interrupted = session.interrupted;
     drop(session);
@@ -101,7 +105,8 @@ pub fn command(args: &SweepArgs) -> Result<ExitCode, Error> {
         sweep.notes.extend(notes);
     }
     result::write(&file, &sweep)?;
-    out::write(&sweep, &args.out, |outcome| args.fail_on.0.contains(&outcome))?;
+    live.end(&sweep)?;
+    out::write_after(&sweep, &args.out, &live, |outcome| args.fail_on.0.contains(&outcome))?;
     if let Some(signal) = interrupted {
         return Ok(ExitCode::from(128 + signal as u8));
     }

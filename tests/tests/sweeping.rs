@@ -146,6 +146,29 @@ fn an_interrupted_sweep_goes_on_where_it_ended() {
 }
 
 #[test]
+fn json_lines_have_each_run_when_it_is_made_and_are_the_whole_result_at_the_end() {
+    let place = Place::new();
+    let app = program(&place);
+    place.write("lines", "of an earlier sweep");
+    let (lines, counts) = (place.join("lines"), place.join("counts"));
+    let setup = format!("sleep 0.1; grep -c '^{{\"run\"' {} >>{}", lines.display(), counts.display());
+    let out = format!("jsonl:{}", lines.display());
+    sweep(&place, &["--jobs", "1", "--setup", &setup, "--repeat", "1", "--out", &out], &app);
+    let text = std::fs::read_to_string(&counts).unwrap();
+    let counts: Vec<usize> = text.lines().map(|line| line.parse().unwrap()).collect();
+    // Two runs without a failure find the earlier file, then come 8 with one, and the two findings again. Names of new
+    // stacks let lines wait for a while.
+    assert_eq!((counts.len(), &counts[..2], &counts[10..]), (12, &[0, 0][..], &[8, 8][..]), "{counts:?}");
+    assert!(counts.is_sorted() && counts[9] >= 1, "{counts:?}");
+    let report = place.job(How::Native, &pair().command).arg("report").arg(&lines).args(["--out", "json:whole"]).run();
+    assert_eq!(report.code(), Some(0), "{}", report.stderr);
+    assert_eq!(read_json(&place.join("whole")), result(&place));
+    let ended = sweep(&place, &["--out", "jsonl:-"], &app);
+    assert!(ended.stdout.starts_with("{\"sweep\":") && !ended.stdout.contains("SWEEP SUMMARY"), "{}", ended.stdout);
+    assert!(ended.stdout.lines().last().unwrap().starts_with("{\"coverage\":"), "{}", ended.stdout);
+}
+
+#[test]
 fn commands_around_each_run_and_one_that_judges_it() {
     let place = Place::new();
     let app = program(&place);

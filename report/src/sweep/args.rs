@@ -75,8 +75,8 @@ pub struct SweepArgs {
     /// Outcomes that make the status 1, with commas between: names, or `crash`, `corruption`, `hang`, `all`, `none`
     #[arg(long, value_name = "OUTCOMES", value_parser = parse_outcomes, default_value = "corruption,crash,hang,silent-wrong,leak")]
     pub fail_on: Outcomes,
-    /// Write a report to PATH too, `-` for stdout, as `text`, `json`, `jsonl` (JSON lines), `junit`, `sarif` (2.1.0) or
-    /// `github` (annotations). A file that is there is replaced; may be given several times. The text goes to stdout
+    /// Write a report to PATH too, `-` for stdout, as `text`, `json`, `jsonl` (JSON lines, while it runs), `junit`,
+    /// `sarif` (2.1.0) or `github` (annotations). A file that is there is replaced; may be given several times. The text goes to stdout
     /// unless another does
     #[arg(long, value_name = "FORMAT:PATH", value_parser = crate::formats::parser())]
     pub out: Vec<Out>,

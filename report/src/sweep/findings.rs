@@ -34,8 +34,8 @@ impl Key {
     }
 }
 
-/// The findings of a run.
-pub fn keys(course: &Course, run: &Run) -> Vec<Key> {
+/// What a run came to that is worth telling, each with its place.
+fn keys(course: &Course, run: &Run) -> Vec<Key> {
     let Some((facts, stacks)) = &run.facts else { return Vec::new() };
     let place = Places { course, facts, stacks, mode: run.task.mode };
     let caller = |stack: Option<u32>| stack.and_then(|stack| course.stacks.caller(stack)).unwrap_or_default();
@@ -112,20 +112,32 @@ pub struct Group {
     pub runs: Vec<usize>,
 }
 
+/// What each failure comes to alone: that is no news of a pair. A pair's first failure was a run of its own before it.
+#[derive(Default)]
+pub struct Alone(HashSet<(u64, Outcome, String)>);
+
+impl Alone {
+    /// The findings that a run belongs to. It is asked for the runs in their order, whose names are resolved.
+    pub fn keys(&mut self, course: &Course, run: &Run) -> Vec<Key> {
+        let first = run.task.points.first().copied().unwrap_or(0);
+        let mut keys = keys(course, run);
+        let told = |key: &Key| (first, key.outcome, key.place.clone());
+        match run.task.mode {
+            Mode::Once => self.0.extend(keys.iter().map(told)),
+            Mode::Forever => {}
+            Mode::Pair => keys.retain(|key| !self.0.contains(&told(key))),
+        }
+        keys
+    }
+}
+
 /// All groups, the worst first. Names are resolved.
 pub fn groups(course: &Course) -> Vec<Group> {
     let mut groups: BTreeMap<Key, Vec<usize>> = BTreeMap::new();
-    // What one failure comes to is no news of a second.
-    let mut alone: HashSet<(u64, Outcome, String)> = HashSet::new();
-    let first = |run: &Run| run.task.points.first().copied().unwrap_or(0);
-    for run in course.runs.iter().filter(|run| run.task.mode == Mode::Once) {
-        alone.extend(keys(course, run).into_iter().map(|key| (first(run), key.outcome, key.place)));
-    }
+    let mut alone = Alone::default();
     for (place, run) in course.runs.iter().enumerate() {
-        for key in keys(course, run) {
-            if run.task.mode != Mode::Pair || !alone.contains(&(first(run), key.outcome, key.place.clone())) {
-                groups.entry(key).or_default().push(place);
-            }
+        for key in alone.keys(course, run) {
+            groups.entry(key).or_default().push(place);
         }
     }
     let length = |place: &usize| {

@@ -1,4 +1,9 @@
 //! The file of `--resume`: every run as it is made, one line of JSON each, so that a sweep can go on where it ended.
+//!
+//! It keeps facts, JSON lines (`live`) keep what was made of them, and neither form can stand for the other: the sweep that
+//! goes on judges all runs anew, by its own runs without a failure and its own policy, for which it needs the hashes of each line
+//! of output, the files, the lost blocks and the bare stacks. Readers of JSON lines need outcomes and names, in a format
+//! that others can rely on, without a thousand hashes a run.
 
 use std::collections::HashSet;
 use std::ffi::OsString;

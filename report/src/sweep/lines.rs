@@ -3,7 +3,7 @@
 //! ```text
 //!   {"sweep":{…}}                                    first: what is swept, and what it does without a failure
 //!   {"frame":{…}} {"stack":[…]} {"point":{…}}        numbers of frames and stacks count these lines, from 0
-//!   {"run":{…}}                                      as each is made
+//!   {"run":{…}}                                      as each is made, behind the frames, stacks and points that are new
 //!   {"finding":{…}} {"part":{…}} {"note":"…"} {"coverage":{…}}   at the end
 //! ```
 //!
@@ -70,12 +70,12 @@ pub struct Head {
 }
 
 /// Writes one line.
-pub fn line(line: &Line, to: &mut dyn Write) -> io::Result<()> {
+fn line(line: &Line, to: &mut dyn Write) -> io::Result<()> {
     json::append(line, to)
 }
 
-/// Writes a whole sweep.
-pub fn write(sweep: &Sweep, to: &mut dyn Write) -> io::Result<()> {
+/// Writes the first line.
+pub fn head(sweep: &Sweep, to: &mut dyn Write) -> io::Result<()> {
     let head = Head {
         format: sweep.format.clone(),
         version: sweep.version,
@@ -86,15 +86,44 @@ pub fn write(sweep: &Sweep, to: &mut dyn Write) -> io::Result<()> {
         partition: sweep.partition.clone(),
         baseline: sweep.baseline.clone(),
     };
-    line(&Line::Sweep(Box::new(head)), to)?;
-    sweep.frames.iter().try_for_each(|frame| line(&Line::Frame(frame.clone()), to))?;
-    sweep.stacks.iter().try_for_each(|stack| line(&Line::Stack(stack.clone()), to))?;
-    sweep.points.iter().try_for_each(|point| line(&Line::Point(point.clone()), to))?;
-    sweep.runs.iter().try_for_each(|run| line(&Line::Run(run.clone()), to))?;
+    line(&Line::Sweep(Box::new(head)), to)
+}
+
+/// Rows of the tables, and runs: what a sweep writes while it is under way.
+#[derive(Clone, Copy, Default)]
+pub struct Rows<'s> {
+    /// Frames.
+    pub frames: &'s [Frame],
+    /// Stacks of these and of earlier frames.
+    pub stacks: &'s [Vec<u32>],
+    /// Points with these and earlier stacks.
+    pub points: &'s [Point],
+    /// Runs of these and of earlier points.
+    pub runs: &'s [Run],
+}
+
+/// Writes rows: what is referred to stands before what refers to it.
+pub fn rows(rows: Rows, to: &mut dyn Write) -> io::Result<()> {
+    rows.frames.iter().try_for_each(|frame| line(&Line::Frame(frame.clone()), to))?;
+    rows.stacks.iter().try_for_each(|stack| line(&Line::Stack(stack.clone()), to))?;
+    rows.points.iter().try_for_each(|point| line(&Line::Point(point.clone()), to))?;
+    rows.runs.iter().try_for_each(|run| line(&Line::Run(run.clone()), to))
+}
+
+/// Writes what is known at the end alone.
+pub fn tail(sweep: &Sweep, to: &mut dyn Write) -> io::Result<()> {
     sweep.findings.iter().try_for_each(|finding| line(&Line::Finding(Box::new(finding.clone())), to))?;
     sweep.parts.iter().try_for_each(|part| line(&Line::Part(part.clone()), to))?;
     sweep.notes.iter().try_for_each(|note| line(&Line::Note(note.clone()), to))?;
     line(&Line::Coverage(sweep.coverage.clone()), to)
+}
+
+/// Writes a whole sweep.
+pub fn write(sweep: &Sweep, to: &mut dyn Write) -> io::Result<()> {
+    head(sweep, to)?;
+    let Sweep { frames, stacks, points, runs, .. } = sweep;
+    rows(Rows { frames, stacks, points, runs }, to)?;
+    tail(sweep, to)
 }
 
 /// Reads a sweep from its lines. The last one may be cut.

@@ -1,5 +1,6 @@
 //! A sweep as it leaves a command: in every format that is asked for, and as text on stdout.
 
+use super::live::Live;
 use super::model::Sweep;
 use super::outcome::Outcome;
 use super::{file, items, lines, text};
@@ -9,6 +10,17 @@ use crate::text::Style;
 
 /// Writes all reports. `fails`: outcomes that make the job fail.
 pub fn write(sweep: &Sweep, outs: &[Out], fails: impl Fn(Outcome) -> bool) -> Result<(), Error> {
+    write_but(sweep, outs, false, fails)
+}
+
+/// As above, for a sweep that has written its JSON lines itself.
+pub fn write_after(sweep: &Sweep, outs: &[Out], live: &Live, fails: impl Fn(Outcome) -> bool) -> Result<(), Error> {
+    let others: Vec<Out> = outs.iter().filter(|out| out.format != Format::JsonLines).cloned().collect();
+    write_but(sweep, &others, live.has_stdout(), fails)
+}
+
+/// `is_quiet`: something else stands on stdout.
+fn write_but(sweep: &Sweep, outs: &[Out], is_quiet: bool, fails: impl Fn(Outcome) -> bool) -> Result<(), Error> {
     let report = || items::report(sweep, &fails, model::root());
     formats::write(
         outs,
@@ -20,6 +32,6 @@ pub fn write(sweep: &Sweep, outs: &[Out], fails: impl Fn(Outcome) -> bool) -> Re
             Format::Sarif => sarif::write(&report(), to),
             Format::Github => annotations::write(&report(), to),
         },
-        |to| text::report(sweep, Style::of_stdout(), to),
+        |to| if is_quiet { Ok(()) } else { text::report(sweep, Style::of_stdout(), to) },
     )
 }

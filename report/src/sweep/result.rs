@@ -1,6 +1,6 @@
 //! The result of a sweep: put together, written, and read again by a later one.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fs;
 use std::io;
 use std::path::Path;
@@ -8,13 +8,44 @@ use std::path::Path;
 use super::args::SweepArgs;
 use super::course::{Course, Point, Task};
 use super::coverage;
-use super::findings::{Key, hex, keys, op};
+use super::findings::{Alone, Key, hex, op};
 use super::model::{self, Baseline, Coverage, FORMAT, Finding, Repeat, Run, Sweep, VERSION};
 use super::one::{Subject, shown};
 use super::stacks::Stacks;
 use crate::error::Error;
 use crate::formats;
 use crate::run::{quoted, word};
+
+/// The sweep before anything was made to fail.
+pub fn head(course: &Course, args: &SweepArgs, subject: &Subject) -> Sweep {
+    let baseline = Baseline {
+        runs: course.baseline.runs,
+        end: course.baseline.end,
+        allocations: course.baseline.first.allocations,
+        varies: course.baseline.varies.clone(),
+        time_ms: course.baseline.time_us / 1000,
+        lost_blocks: course.baseline.lost_blocks(),
+    };
+    Sweep {
+        format: FORMAT.to_owned(),
+        version: VERSION,
+        command: args.command.iter().map(shown).collect(),
+        program: subject.target.path.to_string_lossy().into_owned(),
+        directory: std::env::current_dir().map(|path| path.to_string_lossy().into_owned()).unwrap_or_default(),
+        calls: args.calls.clone(),
+        partition: args.partition.map(|part| part.to_string()),
+        baseline,
+        frames: Vec::new(),
+        stacks: Vec::new(),
+        points: Vec::new(),
+        runs: Vec::new(),
+        findings: Vec::new(),
+        outcomes: BTreeMap::new(),
+        coverage: Coverage::default(),
+        notes: Vec::new(),
+        parts: Vec::new(),
+    }
+}
 
 /// The whole result.
 pub fn build(
@@ -25,52 +56,33 @@ pub fn build(
     mut notes: Vec<String>,
     interrupted: bool,
 ) -> Sweep {
-    let known: HashSet<&str> = findings.iter().map(|finding| finding.id.as_str()).collect();
-    let runs = course.runs.iter().map(|run| Run {
+    let mut sweep = head(&course, args, subject);
+    let mut alone = Alone::default();
+    sweep.runs = course.runs.iter().map(|run| run_of(&course, run, &mut alone)).collect();
+    sweep.points = course.points.iter().map(|point| point_of(point, &course.stacks)).collect();
+    notes.extend(self_notes(&course));
+    (sweep.findings, sweep.notes) = (findings, notes);
+    (sweep.frames, sweep.stacks) = std::mem::take(&mut course.stacks).into_named();
+    sweep.outcomes = coverage::outcomes(&sweep.runs);
+    sweep.coverage = Coverage { not_run: course.left() as u64, interrupted, ..Coverage::default() };
+    sweep.coverage = coverage::of(&sweep);
+    sweep
+}
+
+/// A run as it leaves. `alone` has seen those before it.
+pub fn run_of(course: &Course, run: &super::course::Run, alone: &mut Alone) -> Run {
+    Run {
         points: run.task.points.iter().map(hex).collect(),
         mode: run.task.mode,
         outcome: run.outcomes.first().copied().unwrap_or(super::outcome::Outcome::NotReached),
         also: run.outcomes.iter().skip(1).copied().collect(),
         end: run.end,
-        // A pair may have come to what its first failure comes to alone, which is told there.
-        findings: keys(&course, run).iter().map(Key::id).filter(|id| known.contains(id.as_str())).collect(),
-    });
-    let runs: Vec<Run> = runs.collect();
-    notes.extend(self_notes(&course));
-    let points = course.points.iter().map(|point| point_of(point, &course.stacks)).collect();
-    let baseline = Baseline {
-        runs: course.baseline.runs,
-        end: course.baseline.end,
-        allocations: course.baseline.first.allocations,
-        varies: course.baseline.varies.clone(),
-        time_ms: course.baseline.time_us / 1000,
-        lost_blocks: course.baseline.lost_blocks(),
-    };
-    let (frames, stacks) = std::mem::take(&mut course.stacks).into_named();
-    let mut sweep = Sweep {
-        format: FORMAT.to_owned(),
-        version: VERSION,
-        command: args.command.iter().map(shown).collect(),
-        program: subject.target.path.to_string_lossy().into_owned(),
-        directory: std::env::current_dir().map(|path| path.to_string_lossy().into_owned()).unwrap_or_default(),
-        calls: args.calls.clone(),
-        partition: args.partition.map(|part| part.to_string()),
-        baseline,
-        frames,
-        stacks,
-        points,
-        findings,
-        outcomes: coverage::outcomes(&runs),
-        runs,
-        coverage: Coverage { not_run: course.left() as u64, interrupted, ..Coverage::default() },
-        notes,
-        parts: Vec::new(),
-    };
-    sweep.coverage = coverage::of(&sweep);
-    sweep
+        findings: alone.keys(course, run).iter().map(Key::id).collect(),
+    }
 }
 
-fn point_of(point: &Point, stacks: &Stacks) -> model::Point {
+/// A point as it leaves.
+pub fn point_of(point: &Point, stacks: &Stacks) -> model::Point {
     model::Point {
         id: hex(&point.id),
         symbolic: hex(&stacks.symbolic(point.op, point.stack)),

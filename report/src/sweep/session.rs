@@ -10,6 +10,7 @@ use super::baseline::Baseline;
 use super::course::{Course, Task};
 use super::facts::{Facts, Order};
 use super::journal::Journal;
+use super::live::Live;
 use super::model::{self, End, Mode};
 use super::one::{self, Subject};
 use super::progress::Progress;
@@ -146,11 +147,12 @@ impl<'a> Session<'a> {
     }
 
     /// Makes all runs, as far as the time goes.
-    pub fn sweep(&mut self, course: &mut Course, timeout: Duration) -> Result<(), Error> {
+    pub fn sweep(&mut self, course: &mut Course, timeout: Duration, live: &mut Live) -> Result<(), Error> {
         let mut journal = match &self.args.resume {
             Some(path) => Some(Journal::open(path, &self.args.command, course)?),
             None => None,
         };
+        live.more(course)?;
         let mut under_way: HashMap<u64, Task> = HashMap::new();
         self.progress.start();
         while self.interrupted.is_none() {
@@ -172,11 +174,14 @@ impl<'a> Session<'a> {
                 }
                 course.take(task, answer.facts);
             }
+            live.more(course)?;
             self.progress.show(course);
             self.interrupted = self.interrupt();
         }
         self.progress.end();
-        Ok(())
+        // Whoever reads the lines does not wait for the repetitions.
+        course.stacks.resolve();
+        live.more(course)
     }
 
     fn order(&self, task: &Task, timeout: Duration, wants_points: bool) -> Order {
@@ -214,7 +219,7 @@ impl<'a> Session<'a> {
         Ok(results)
     }
 
-    /// Repeats what was found, and puts the result together.
+    /// Repeats what was found, by the names that `sweep` has found, and puts the result together.
     pub fn result(
         &mut self,
         mut course: Course,
@@ -222,7 +227,6 @@ impl<'a> Session<'a> {
         timeout: Duration,
         notes: Vec<String>,
     ) -> Result<model::Sweep, Error> {
-        course.stacks.resolve();
         let groups = findings::groups(&course);
         let repeat = |task: &Task, id: &str| result::repeat(self.args, subject, task, id);
         let mut found: Vec<model::Finding> =

@@ -33,6 +33,8 @@ struct Named {
     frames: Vec<Frame>,
     /// Of each stack the frames, innermost first; those that were resolved.
     stacks: Vec<Vec<u32>>,
+    /// The frames of each that was seen: a call has several where others were inlined into it.
+    known: HashMap<Raw, std::ops::Range<u32>>,
 }
 
 impl Stacks {
@@ -83,30 +85,40 @@ impl Stacks {
         self.stacks.get(stack as usize)?.first().copied()
     }
 
-    /// Finds the names of all stacks.
+    /// Finds the names of all stacks that came since it was called last. The numbers of frames are the same however
+    /// often it is called.
     pub fn resolve(&mut self) {
+        let Named { frames, stacks, known } = &mut self.named;
+        let new = self.stacks.get(stacks.len()..).unwrap_or_default();
         let mut requests: HashMap<ModuleKey, Wanted> = HashMap::new();
-        for &(module, offset) in self.stacks.iter().flatten() {
-            if let Some(key) = self.modules.get(module as usize) {
-                requests.entry(key.clone()).or_default().code.insert(offset);
+        for raw in new.iter().flatten().filter(|raw| !known.contains_key(raw)) {
+            if let Some(key) = self.modules.get(raw.0 as usize) {
+                requests.entry(key.clone()).or_default().code.insert(raw.1);
             }
         }
         let answers = names::resolve(requests, &Places::system());
-        let mut named = Named::default();
-        let mut known: HashMap<Raw, std::ops::Range<u32>> = HashMap::new();
-        for stack in &self.stacks {
-            let mut frames = Vec::new();
+        for stack in new {
+            let mut of_stack = Vec::new();
             for &raw in stack {
                 let range = known.entry(raw).or_insert_with(|| {
-                    let first = named.frames.len() as u32;
-                    named.frames.extend(frames_of(raw, &self.modules, &answers));
-                    first..named.frames.len() as u32
+                    let first = frames.len() as u32;
+                    frames.extend(frames_of(raw, &self.modules, &answers));
+                    first..frames.len() as u32
                 });
-                frames.extend(range.clone());
+                of_stack.extend(range.clone());
             }
-            named.stacks.push(frames);
+            stacks.push(of_stack);
         }
-        self.named = named;
+    }
+
+    /// Whether all stacks have names, as far as there are any.
+    pub fn are_resolved(&self) -> bool {
+        self.named.stacks.len() == self.stacks.len()
+    }
+
+    /// All frames with names, and all stacks of them, as far as they are resolved.
+    pub fn named(&self) -> (&[Frame], &[Vec<u32>]) {
+        (&self.named.frames, &self.named.stacks)
     }
 
     /// All frames, and all stacks of them, as they leave.
