@@ -17,6 +17,7 @@ mod coverage;
 mod facts;
 pub mod file;
 mod findings;
+mod here;
 pub mod items;
 mod journal;
 mod judge;
@@ -54,6 +55,7 @@ use crate::run::target::Target;
 use crate::sys;
 use args::SweepArgs;
 use course::Course;
+use here::Own;
 use live::Live;
 use model::Mode;
 use one::Subject;
@@ -126,7 +128,10 @@ fn subject(args: &SweepArgs, notes: &mut Vec<String>) -> Result<Subject, Error> 
     let preload = calls::preload(&library, args.calls.as_deref())?;
     let input = input(notes)?;
     let (setup, teardown, oracle) = (args.setup.clone(), args.teardown.clone(), args.oracle.clone());
-    Ok(Subject { target, library, preload, variables, input, setup, teardown, oracle })
+    let result = file_of(&args.output, &target);
+    let outs = args.out.iter().map(|out| out.path.as_path());
+    let own = Own::of(outs.chain(args.resume.as_deref()).chain([result.as_path()]));
+    Ok(Subject { target, library, preload, variables, input, setup, teardown, oracle, own })
 }
 
 /// What stands on stdin, to be given to every run. A terminal has nothing.

@@ -16,7 +16,7 @@ use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::ptr;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// A process of ours.
 pub type Pid = i32;
@@ -88,6 +88,14 @@ pub fn memfd(name: &CStr) -> io::Result<File> {
 pub fn try_lock(file: &File) -> bool {
     // SAFETY: integers.
     unsafe { libc::flock(file.as_raw_fd(), libc::LOCK_EX | libc::LOCK_NB) == 0 }
+}
+
+/// The time that a file gets which is written to now, since 1970.
+pub fn file_time() -> Duration {
+    let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: a place for the time.
+    unsafe { libc::clock_gettime(libc::CLOCK_REALTIME_COARSE, &raw mut now) };
+    Duration::new(now.tv_sec.max(0) as u64, now.tv_nsec as u32)
 }
 
 /// A random number.

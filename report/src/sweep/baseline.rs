@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::facts::{Facts, Text};
+use super::here::GONE;
 use super::model::End;
 use super::one::same;
 use super::written::masked_lines;
@@ -160,7 +161,8 @@ impl Baseline {
         })
     }
 
-    /// Whether stdout and files are as they should be. Files that are there beside those are another matter.
+    /// Whether stdout and files are as they should be. Files that are new beside those are another matter, but not those
+    /// of the working directory that it has changed.
     pub fn is_right(&self, run: &Facts) -> bool {
         if let Some(answer) = run.oracle {
             return answer;
@@ -170,7 +172,8 @@ impl Baseline {
             (Some(_), None) => true,
             (None, _) => self.files_vary,
         };
-        self.output.is_like(&run.output) && self.files.iter().all(is_there)
+        let is_known = |name: &String| self.files_vary || self.files.contains_key(name);
+        self.output.is_like(&run.output) && self.files.iter().all(is_there) && run.changed.iter().all(is_known)
     }
 
     /// Whether stderr holds what it does not hold without a failure.
@@ -179,12 +182,22 @@ impl Baseline {
         !(self.errors.is_fixed && self.errors.is_like(&run.errors)) && masked_lines(&run.errors.tail).iter().any(is_new)
     }
 
-    /// Files that are not there without a failure.
+    /// Files that are not there without a failure, or that nothing is done to without one.
     pub fn files_left(&self, run: &Facts) -> Vec<String> {
         if self.files_vary {
             return Vec::new();
         }
-        run.files.keys().filter(|name| !self.files.contains_key(*name)).cloned().collect()
+        let told = |(name, &hash): (&String, &u64)| match run.changed.contains(name) {
+            false => name.clone(),
+            true if hash == GONE => format!("{name} (removed)"),
+            true => format!("{name} (written to)"),
+        };
+        run.files.iter().filter(|(name, _)| !self.files.contains_key(*name)).map(told).collect()
+    }
+
+    /// Whether the program does something to files of the working directory.
+    pub fn touches_here(&self) -> bool {
+        self.files.keys().any(|name| name.starts_with("./"))
     }
 
     /// Descriptors that are not open at the end without a failure.

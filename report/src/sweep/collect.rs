@@ -82,7 +82,10 @@ pub fn add(recording: &Recording, pid: u32, known: &Known, seen: Seen, facts: &m
         // A child that lost blocks has lost them too.
         table.lost(process, known);
     }
-    table.facts.is_classified = process.checks.whole().0.iter().any(Check::is_last_word);
+    let checks = process.checks.whole().0;
+    // Where nothing is live at the end, nothing is looked for.
+    let is_empty = checks.is_empty() && process.header.end_ns.get() != 0;
+    table.facts.is_classified = is_empty || checks.iter().any(Check::is_last_word);
 }
 
 /// The tables of stacks and modules of the facts.

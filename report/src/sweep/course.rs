@@ -207,6 +207,13 @@ impl Course {
         self.runs.push(Run { task, outcomes, end, facts: is_worth.then_some((facts, stacks)) });
     }
 
+    /// Puts runs in line again that came to nothing.
+    pub fn put_back(&mut self, tasks: impl Iterator<Item = Task>) {
+        for task in tasks {
+            self.queues[task.mode as usize].push_front(task);
+        }
+    }
+
     /// Leaves out what was done already.
     pub fn leave_out(&mut self, done: &HashSet<Task>) {
         for queue in &mut self.queues {

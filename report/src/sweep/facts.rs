@@ -1,6 +1,6 @@
 //! What a run came to, as its worker tells it: facts, not yet judged, stacks without names.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
@@ -23,6 +23,12 @@ pub struct Facts {
     pub errors: Text,
     /// Files that are there and were not before, or are others: a hash of what they hold by name.
     pub files: BTreeMap<String, u64>,
+    /// Of these, files of the working directory that were there and are others, or gone.
+    #[serde(default)]
+    pub changed: BTreeSet<String>,
+    /// What of the working directory is not compared: sentences.
+    #[serde(default)]
+    pub left_out: Vec<String>,
     /// Descriptors that were open at its end, as what they lead to.
     pub descriptors: BTreeMap<String, u32>,
     /// Whether memtrace was in the program at all.
@@ -55,6 +61,13 @@ pub struct Facts {
     pub stacks: Vec<Vec<(u32, u64)>>,
     /// Modules of the stacks: path and build-id. Number `u32::MAX`: none.
     pub modules: Vec<(PathBuf, Vec<u8>)>,
+}
+
+impl Facts {
+    /// Whether files of the working directory were made, changed or removed.
+    pub fn touches_here(&self) -> bool {
+        self.files.keys().any(|name| name.starts_with("./"))
+    }
 }
 
 /// What a program wrote.

@@ -10,9 +10,10 @@
 //!    - any other signal: killed.
 //! 4. It ended by exit. With the status that it has without a failure: tolerated if stdout and files are the same, else
 //!    silent wrong or, if something was said on stderr, wrong with a message. With another status: a clean error if
-//!    something was said, else an error without a message; a designed abort where a signature says so.
+//!    something was said, else an error without a message; a designed abort where a signature says so. Files are those in
+//!    TMPDIR, and those of the working directory that a run makes, writes to or removes.
 //! 5. Beside what it came to by 4: a leak if blocks are definitely or indirectly lost that are not lost without a failure,
-//!    files left, descriptors left where it ended as it does without a failure.
+//!    files left, or files of the working directory written to or removed that are not without a failure, descriptors left where it ended as it does without a failure.
 //!
 //! The first rules win because what follows a crash says nothing of its own.
 

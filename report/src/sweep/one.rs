@@ -11,9 +11,10 @@ use std::time::{Duration, Instant};
 
 use super::collect::{self, Known};
 use super::facts::{Facts, Text};
+use super::here::{Here, Own};
 use super::model::End;
 use super::trace::{Library, Watch};
-use super::written::{content, files, text};
+use super::written::{files, text};
 use crate::error::Error;
 use crate::recording::Recording;
 use crate::run::environment;
@@ -39,6 +40,8 @@ pub struct Subject {
     pub teardown: Option<String>,
     /// A shell command that says whether a run without an error is right.
     pub oracle: Option<String>,
+    /// Files of the sweep's own.
+    pub own: Own,
 }
 
 /// Where runs of one worker take place, one after the other.
@@ -79,7 +82,7 @@ impl<'s> Place<'s> {
         let recording = memfd::Recording::with_settings(&settings)?;
         let temporary = self.fresh_directory()?;
         self.command(self.subject.setup.as_deref(), &temporary, &[]);
-        let here = listing();
+        let here = Here::before(&self.subject.own);
         let begin = Instant::now();
         facts.end = self.start(&recording, &temporary, timeout, facts, known)?;
         facts.time_us = begin.elapsed().as_micros() as u64;
@@ -87,9 +90,7 @@ impl<'s> Place<'s> {
         facts.output = text(&self.output, &temporary).map_err(failed)?;
         facts.errors = text(&self.errors, &temporary).map_err(failed)?;
         facts.files = files(&temporary);
-        // Of the working directory only what is new: it is not ours.
-        let new = listing().into_iter().filter(|name| !here.contains(name));
-        facts.files.extend(new.map(|name| (format!("./{}", name.display()), content(&name))));
+        here.compare(&self.subject.own, facts);
         if facts.end == End::Exited(0) || self.subject.oracle.is_some() {
             facts.oracle = self.ask_oracle(&temporary, facts);
         }
@@ -177,15 +178,6 @@ impl<'s> Place<'s> {
         let status = shell.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status();
         Some(status.is_ok_and(|status| status.success()))
     }
-}
-
-/// Files of the working directory: no more than a few, or it is not looked at.
-fn listing() -> std::collections::BTreeSet<PathBuf> {
-    const ENTRIES_MAX: usize = 2000;
-    let entries = fs::read_dir(".").into_iter().flatten().flatten();
-    let names: std::collections::BTreeSet<PathBuf> =
-        entries.take(ENTRIES_MAX + 1).map(|entry| PathBuf::from(entry.file_name())).collect();
-    if names.len() > ENTRIES_MAX { Default::default() } else { names }
 }
 
 /// The bytes of an argument as text that JSON can hold.

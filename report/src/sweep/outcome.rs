@@ -37,7 +37,7 @@ outcomes! {
     Assertion = "assertion", Poor, "an assertion failed";
     UncaughtException = "uncaught-exception", Poor, "a C++ exception was not caught";
     WrongWithMessage = "wrong-with-message", Poor, "status 0 and a message, and another output than without the failure";
-    FileLeft = "file-left", Poor, "a file is left that is not there without the failure";
+    FileLeft = "file-left", Poor, "a file is left, written to or removed that is not without the failure";
     FdLeft = "fd-left", Poor, "a descriptor is open at the end that is not open without the failure";
     ErrorWithoutMessage = "error-without-message", Poor, "the program ended with an error and said nothing";
     DesignedAbort = "designed-abort", Fair, "the program ended itself in the way that is meant for lack of memory";

@@ -103,6 +103,7 @@ fn self_notes(course: &Course) -> Vec<String> {
     if !varies.is_empty() {
         notes.push(format!("varies from run to run, and is not judged: {}", varies.join(", ")));
     }
+    notes.extend(course.baseline.first.left_out.iter().cloned());
     if !course.baseline.first.is_classified {
         notes.push("live blocks could not be classified at the end, so no leaks were looked for".to_owned());
     }

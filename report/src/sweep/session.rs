@@ -30,6 +30,9 @@ const BASELINES_MAX: usize = 5;
 /// How often signals and the time are looked at.
 const TICK: Duration = Duration::from_millis(100);
 
+/// Why a sweep took longer.
+const ALONE: &str = "the program writes to the working directory, so its runs were made one after the other";
+
 /// A sweep under way.
 pub struct Session<'a> {
     args: &'a SweepArgs,
@@ -40,13 +43,16 @@ pub struct Session<'a> {
     /// The signal that ended it.
     pub interrupted: Option<i32>,
     progress: Progress,
+    /// Runs are made one after the other, although there are workers for more.
+    is_alone: bool,
 }
 
 impl<'a> Session<'a> {
     /// Begins. The workers were started before: they give the program the signals that we were started with.
     pub fn begin(args: &'a SweepArgs, workers: Workers) -> Session<'a> {
         sys::hold_signals(INTERRUPTS);
-        Session { args, workers, number: 0, begin: Instant::now(), interrupted: None, progress: Progress::new() }
+        let (begin, progress) = (Instant::now(), Progress::new());
+        Session { args, workers, number: 0, begin, interrupted: None, progress, is_alone: false }
     }
 
     /// Tells the workers what need not be told again.
@@ -153,6 +159,9 @@ impl<'a> Session<'a> {
             None => None,
         };
         live.more(course)?;
+        if course.baseline.touches_here() {
+            self.make_alone();
+        }
         let mut under_way: HashMap<u64, Task> = HashMap::new();
         self.progress.start();
         while self.interrupted.is_none() {
@@ -163,12 +172,17 @@ impl<'a> Session<'a> {
                 self.workers.give(&self.order(&task, timeout, self.args.order == 2))?;
                 under_way.insert(self.number, task);
             }
-            if under_way.is_empty() {
+            if under_way.is_empty() && self.workers.are_idle() {
                 break;
             }
             if let Some(answer) = self.workers.answer(TICK)?
                 && let Some(task) = under_way.remove(&answer.number)
             {
+                if answer.facts.touches_here() && self.make_alone() {
+                    // Its neighbours may have seen its files, and it theirs.
+                    course.put_back(under_way.drain().map(|(_, task)| task).chain([task]));
+                    continue;
+                }
                 if let Some(journal) = &mut journal {
                     journal.add(&task, &answer.facts)?;
                 }
@@ -182,6 +196,13 @@ impl<'a> Session<'a> {
         // Whoever reads the lines does not wait for the repetitions.
         course.stacks.resolve();
         live.more(course)
+    }
+
+    /// Has runs made one after the other: the working directory is one for all. False: they are already.
+    fn make_alone(&mut self) -> bool {
+        let is_new = self.workers.make_alone();
+        self.is_alone |= is_new;
+        is_new
     }
 
     fn order(&self, task: &Task, timeout: Duration, wants_points: bool) -> Order {
@@ -225,8 +246,11 @@ impl<'a> Session<'a> {
         mut course: Course,
         subject: &Subject,
         timeout: Duration,
-        notes: Vec<String>,
+        mut notes: Vec<String>,
     ) -> Result<model::Sweep, Error> {
+        if self.is_alone {
+            notes.push(ALONE.to_owned());
+        }
         let groups = findings::groups(&course);
         let repeat = |task: &Task, id: &str| result::repeat(self.args, subject, task, id);
         let mut found: Vec<model::Finding> =

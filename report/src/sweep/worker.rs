@@ -23,6 +23,8 @@ use crate::sys::{self, Pid};
 /// Processes that make runs.
 pub struct Workers {
     workers: Vec<Worker>,
+    /// Only the first makes runs.
+    is_alone: bool,
 }
 
 struct Worker {
@@ -40,7 +42,7 @@ impl Workers {
     /// Starts so many, each with a directory of its own in `directory`.
     pub fn start(subject: &Subject, directory: &Path, count: usize) -> Result<Workers, Error> {
         let failed = |cause| Error::System { what: "cannot start a worker", cause };
-        let mut workers = Workers { workers: Vec::new() };
+        let mut workers = Workers { workers: Vec::new(), is_alone: false };
         for number in 0..count {
             let place = directory.join(number.to_string());
             std::fs::create_dir(&place).map_err(|cause| Error::CannotWrite { path: place.clone(), cause })?;
@@ -57,14 +59,32 @@ impl Workers {
         self.workers.iter_mut().try_for_each(|worker| worker.send(order))
     }
 
+    /// From now on one makes all runs, one after the other. False: it is so already.
+    pub fn make_alone(&mut self) -> bool {
+        let is_new = !self.is_alone && self.workers.len() > 1;
+        self.is_alone = true;
+        is_new
+    }
+
+    /// Whether all that was ordered is answered.
+    pub fn are_idle(&self) -> bool {
+        self.workers.iter().all(|worker| worker.waiting == 0)
+    }
+
     /// Whether one of them can take another order now.
     pub fn has_room(&self) -> bool {
-        self.workers.iter().any(|worker| worker.waiting <= AHEAD)
+        match &self.workers[..] {
+            [first, others @ ..] if self.is_alone => {
+                first.waiting <= AHEAD && others.iter().all(|other| other.waiting == 0)
+            }
+            workers => workers.iter().any(|worker| worker.waiting <= AHEAD),
+        }
     }
 
     /// Gives an order to the one that has the least to do.
     pub fn give(&mut self, order: &Order) -> Result<(), Error> {
-        let Some(worker) = self.workers.iter_mut().min_by_key(|worker| worker.waiting) else {
+        let count = if self.is_alone { 1 } else { self.workers.len() };
+        let Some(worker) = self.workers.iter_mut().take(count).min_by_key(|worker| worker.waiting) else {
             return Err(Error::System { what: "cannot make a run", cause: io::ErrorKind::NotConnected.into() });
         };
         worker.waiting += 1;
