@@ -2,12 +2,13 @@
 
 use core::ffi::{c_int, c_void};
 use memtrace_cold::{Ending, Own};
+use memtrace_hot::unwind::Entry;
 use memtrace_wire::layout::{Cause, End, Passive, ProcessHeader};
 use memtrace_wire::map::{U32, U64};
 use memtrace_wire::settings;
 use memtrace_wire::sys;
 
-use crate::inside::HOT;
+use crate::inside::{self, HOT};
 use crate::{announce, real, start, tls};
 
 /// A copy of stderr, made when the end began; programs close theirs before the last handler. `NO_FD`: none.
@@ -66,9 +67,22 @@ pub fn begins(end: End, status: c_int) {
         return;
     }
     process.end_status.set(status as u32);
+    if HOT.fault.armed.get() != 0 && process.way_out.get() == 0 && [End::Exit, End::FastExit].contains(&end) {
+        process.way_out.set(way_out());
+    }
     if !HOT.store.is_shared() && !sys::is_sealed() {
         keep_stderr();
     }
+}
+
+/// The name of the stack that ends the process, which tells a sweep whether this is the program's usual way; 0: none.
+fn way_out() -> u64 {
+    let [sp, _, bp, ..] = LAST.each_ref().map(U64::get);
+    if sp == 0 || sys::is_sealed() {
+        return 0;
+    }
+    let entry = Entry { sp, bp };
+    inside::enter(entry).map_or(0, |inside| HOT.stack_name(inside, entry))
 }
 
 /// Whether the end was told to cold.

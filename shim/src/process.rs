@@ -357,7 +357,7 @@ extern "C" fn arrived() -> usize {
 
 extern "C" fn returned(status: c_int) {
     if let Some(process) = end::own_process() {
-        process.returned.set(1);
+        process.way_out.set(1);
     }
     end::begins(End::Exit, status);
 }

@@ -222,6 +222,45 @@ fn files_of_the_working_directory_are_judged_that_a_run_writes_to() {
 }
 
 #[test]
+fn descriptors_are_left_where_the_program_ends_in_its_usual_way() {
+    // To the kernel `careless`, which forgets its file, and `owner`, which still has it, are one: what differs is whether
+    // the exit is the one that ends the program without a failure.
+    const SOURCE: &str = r#"
+        #include <fcntl.h>
+        #include <stdlib.h>
+        #include <unistd.h>
+        #define APART __attribute__((noinline))
+        static APART void quit(int status) { exit(status); }
+        static APART int careless(void) {
+            int file = open("/dev/null", O_RDONLY);
+            void *block = malloc(100);
+            if (block == NULL) { return 1; }
+            close(file);
+            free(block);
+            return 0;
+        }
+        static APART int owner(void) {
+            int file = open("/dev/null", O_RDONLY);
+            void *block = malloc(200);
+            if (block == NULL) { write(2, "no memory\n", 10); quit(1); }
+            close(file);
+            free(block);
+            return 0;
+        }
+        int main(void) {
+            int status = owner() || careless();
+            if (status != 0) { write(2, "no memory\n", 10); }
+            quit(status);
+        }"#;
+    let place = Place::new();
+    let app = place.c("app", SOURCE, &["-O0", "-fno-builtin"]);
+    sweep(&place, &["--modes", "once"], &app);
+    let found = result(&place);
+    assert_eq!((count(&found, "findings"), &found["outcomes"]["clean-error"]), (1, &2.into()), "{found}");
+    assert_eq!(found["findings"][0]["title"], "fd-left: /dev/null (1 more), after malloc in careless failed");
+}
+
+#[test]
 fn what_one_run_does_to_the_directory_is_not_taken_for_its_neighbours() {
     let place = Place::new();
     // Only one failure leaves a file; the others take as long.

@@ -75,7 +75,7 @@ pub fn add(recording: &Recording, pid: u32, known: &Known, seen: Seen, facts: &m
     let Some(process) = latest(pid) else { return };
     table.facts.is_recorded = true;
     table.facts.is_assertion = process.header.end.get() == End::Assert as u32;
-    table.facts.is_return = process.header.returned.get() == 1;
+    table.facts.way_out = process.header.way_out.get();
     for process in &recording.processes {
         table.facts.allocations += process.header.fault_seen.get();
         table.points(process, known);

@@ -35,8 +35,9 @@ pub struct Facts {
     pub is_recorded: bool,
     /// It ended by a failed assertion.
     pub is_assertion: bool,
-    /// Its main returned.
-    pub is_return: bool,
+    /// `RETURN`: its main returned; else the name of the stack that called exit; 0: not known.
+    #[serde(default)]
+    pub way_out: u64,
     /// Whether the live blocks of the end were classified.
     pub is_classified: bool,
     /// Allocations in scope.
@@ -62,6 +63,9 @@ pub struct Facts {
     /// Modules of the stacks: path and build-id. Number `u32::MAX`: none.
     pub modules: Vec<(PathBuf, Vec<u8>)>,
 }
+
+/// A `way_out`.
+pub const RETURN: u64 = 1;
 
 impl Facts {
     /// Whether files of the working directory were made, changed or removed.

@@ -13,12 +13,17 @@
 //!    something was said, else an error without a message; a designed abort where a signature says so. Files are those in
 //!    TMPDIR, and those of the working directory that a run makes, writes to or removes.
 //! 5. Beside what it came to by 4: a leak if blocks are definitely or indirectly lost that are not lost without a failure,
-//!    files left, or files of the working directory written to or removed that are not without a failure, descriptors left where it ended as it does without a failure.
+//!    files left, or files of the working directory written to or removed that are not without a failure, and descriptors
+//!    left where the end is one at which the program has put things in order: it has the usual status, or main has
+//!    returned, or the call of exit is the one, by its whole stack, that ends the program without a failure.
+//!    An exit from anywhere else says nothing: the functions that have not returned may own what is open, and whether a
+//!    number of a descriptor is still known to them is not to be seen as it is for a pointer. Nor do other such exits say
+//!    more: how much is open there depends on how far each came.
 //!
 //! The first rules win because what follows a crash says nothing of its own.
 
 use super::baseline::Baseline;
-use super::facts::{Crash, Facts, Lost};
+use super::facts::{Crash, Facts, Lost, RETURN};
 use super::model::End;
 use super::outcome::Outcome;
 use super::signatures::Signatures;
@@ -70,12 +75,17 @@ pub fn outcomes(baseline: &Baseline, signatures: &Signatures, run: &Facts) -> Ve
     if !baseline.files_left(run).is_empty() {
         outcomes.push(Outcome::FileLeft);
     }
-    // A program that calls exit leaves its descriptors to the kernel.
-    if (run.is_return || run.end == baseline.end) && !baseline.descriptors_left(run).is_empty() {
+    if is_orderly(baseline, run) && !baseline.descriptors_left(run).is_empty() {
         outcomes.push(Outcome::FdLeft);
     }
     outcomes.sort_unstable();
     outcomes
+}
+
+/// Whether all was put in order that the program puts in order.
+fn is_orderly(baseline: &Baseline, run: &Facts) -> bool {
+    let is_usual_exit = run.way_out != 0 && run.way_out == baseline.first.way_out;
+    run.end == baseline.end || run.way_out == RETURN || is_usual_exit
 }
 
 fn is_success(end: End) -> bool {

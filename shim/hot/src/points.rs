@@ -5,8 +5,9 @@ use memtrace_wire::loss::Loss;
 use memtrace_wire::point::Namer;
 
 use crate::Hot;
+use crate::thread::Inside;
 use crate::trie::roll;
-use crate::unwind::FRAMES_MAX;
+use crate::unwind::{Entry, FRAMES_MAX};
 
 /// Places of the index at the start: 4 KiB.
 const BITS_FIRST: u32 = 9;
@@ -50,6 +51,13 @@ impl Hot {
             next = node.parent.get();
         }
         namer.name()
+    }
+
+    /// The name of the stack at an entry, as a point has it, but of no function that is called.
+    pub fn stack_name(&self, inside: Inside<'_>, entry: Entry) -> u64 {
+        // As for calls: whoever allocates from this stack finds a site that is right for it.
+        let node = self.capture(&mut *inside.body, entry, Op::Malloc).node();
+        if node == 0 { 0 } else { self.point_name(node, Op::Unknown) }
     }
 
     fn find_point(&self, seen: &Seen, hash: u64) -> Option<&'static Point> {

@@ -182,8 +182,8 @@ records! {
         pub suppressions: TextAt,
         /// Points in use.
         pub point_count: U64,
-        /// 1: main has returned.
-        pub returned: U64,
+        /// 1: main has returned; else, while failures are armed, the name of the stack that called exit; 0: neither.
+        pub way_out: U64,
         /// MALLOC_FAIL_AFTERMATH: allocation calls after the first that was made to fail.
         pub fault_after: U64,
         /// Not used yet.
