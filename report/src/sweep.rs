@@ -36,6 +36,7 @@ mod result;
 pub mod sample;
 mod session;
 mod signatures;
+mod since;
 mod stacks;
 mod table;
 pub mod text;

@@ -118,8 +118,21 @@ fn a_later_sweep_takes_the_new_stacks_and_those_of_the_findings() {
     sweep(&place, &["--modes", "once", "--since", before.to_str().unwrap()], &app);
     let result = result(&place);
     assert_eq!(count(&result, "points"), 5);
-    // fresh; careless, which had a finding; and both of leaky, which the names of functions do not tell apart.
-    assert_eq!(count(&result, "runs"), 4, "{result}");
+    // fresh; careless, which had a finding; and of leaky the second call, which had one.
+    assert_eq!(count(&result, "runs"), 3, "{result}");
+    let sizes = |result: &Value| -> BTreeSet<u64> {
+        let runs = result["runs"].as_array().unwrap().iter();
+        let points = runs.map(|run| run["points"][0].as_str().unwrap().to_owned()).collect::<BTreeSet<_>>();
+        let all = result["points"].as_array().unwrap().iter();
+        let tried = all.filter(|point| points.contains(point["id"].as_str().unwrap()));
+        tried.map(|point| point["bytes"].as_u64().unwrap()).collect()
+    };
+    assert_eq!(sizes(&result), BTreeSet::from([10, 30, 50]));
+    // A call more in leaky: nobody knows which of the three is the new one.
+    let source = PROGRAM.replace("    free(a);\n    return b;", "    free(malloc(60)); free(a);\n    return b;");
+    let app = place.c("app", &source, &["-O0", "-g", "-fno-builtin"]);
+    sweep(&place, &["--modes", "once", "--since", before.to_str().unwrap()], &app);
+    assert_eq!(sizes(&self::result(&place)), BTreeSet::from([10, 20, 30, 60]));
 }
 
 #[test]

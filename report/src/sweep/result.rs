@@ -1,6 +1,6 @@
 //! The result of a sweep: put together, written, and read again by a later one.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::path::Path;
@@ -150,32 +150,5 @@ pub fn check_place(path: &Path) -> Result<(), Error> {
         Ok(_) => super::file::read(path)
             .map(|_| ())
             .map_err(|_| failed(io::Error::new(io::ErrorKind::AlreadyExists, "it is there, and no result of a sweep"))),
-    }
-}
-
-/// An earlier result: what it has need not be swept again.
-pub struct Earlier {
-    /// Names of functions on the stacks of all its points.
-    symbolic: HashSet<u64>,
-    /// Those of its findings.
-    found: HashSet<u64>,
-}
-
-impl Earlier {
-    /// What is to be known of it.
-    pub fn of(sweep: &Sweep) -> Earlier {
-        let number = |text: &String| u64::from_str_radix(text, 16).ok();
-        let by_id: HashMap<&String, u64> =
-            sweep.points.iter().filter_map(|point| Some((&point.id, number(&point.symbolic)?))).collect();
-        let found = sweep.findings.iter().flat_map(|finding| finding.points.iter().chain(&finding.all_points));
-        Earlier {
-            symbolic: by_id.values().copied().collect(),
-            found: found.filter_map(|id| by_id.get(id).copied()).collect(),
-        }
-    }
-
-    /// Whether a point is new, or belongs to a finding.
-    pub fn wants(&self, symbolic: u64) -> bool {
-        !self.symbolic.contains(&symbolic) || self.found.contains(&symbolic)
     }
 }

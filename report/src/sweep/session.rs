@@ -14,6 +14,7 @@ use super::live::Live;
 use super::model::{self, End, Mode};
 use super::one::{self, Subject};
 use super::progress::Progress;
+use super::since::Earlier;
 use super::worker::Workers;
 use super::{file, findings, result, text};
 use crate::error::Error;
@@ -131,7 +132,7 @@ impl<'a> Session<'a> {
         if since.is_some() || !args.within.is_empty() {
             course.stacks.resolve();
         }
-        let known = since.as_ref().map(result::Earlier::of);
+        let wanted = since.as_ref().map(|since| Earlier::of(since).wanted(&course.points, &course.stacks));
         let mut place = 0;
         course.begin(
             |point, stacks| {
@@ -143,7 +144,7 @@ impl<'a> Session<'a> {
                 };
                 let is_chosen = (args.module.is_empty() || args.module.iter().any(in_module))
                     && (args.within.is_empty() || args.within.iter().any(on_stack))
-                    && known.as_ref().is_none_or(|known| known.wants(stacks.symbolic(point.op, point.stack)));
+                    && wanted.as_ref().is_none_or(|wanted| wanted.contains(&point.id));
                 place += usize::from(is_chosen);
                 is_chosen && args.partition.is_none_or(|part| part.has(point.id, place - 1))
             },
