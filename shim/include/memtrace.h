@@ -53,6 +53,20 @@ MEMTRACE_INLINE_(void, memtrace_fault_arm, (uint64_t after, uint64_t count)) {
     if (real) real(after, count);
 }
 
+/* For memtrace_fault_arm_for: other threads' allocations neither count nor fail. */
+#define MEMTRACE_THIS_THREAD 1u
+
+/* The same for fewer allocations. `modules` are patterns for names of files with commas between them ("libssl.so*"; `*` and
+ * `?` match): only allocations with code of such a program or library on their stack count; NULL: all. `flags`:
+ * MEMTRACE_THIS_THREAD or 0. Gives 1; or 0 where nothing was armed: there is no library, or `modules` is longer than 255
+ * bytes. memtrace_fault_disarm ends it. A fork child has nothing armed that was for one thread. */
+MEMTRACE_INLINE_(int, memtrace_fault_arm_for,
+                 (uint64_t after, uint64_t count, const char *modules, unsigned int flags)) {
+    int (*real)(uint64_t, uint64_t, const char *, unsigned int);
+    MEMTRACE_FIND_(real, memtrace_fault_arm_for);
+    return real ? real(after, count, modules, flags) : 0;
+}
+
 /* Nothing fails by memtrace_fault_arm any more. What MALLOC_FAIL_* ask for goes on. The counts stay. */
 MEMTRACE_INLINE_(void, memtrace_fault_disarm, (void)) {
     void (*real)(void);
@@ -222,6 +236,10 @@ namespace memtrace {
 class failing {
 public:
     explicit failing(std::uint64_t after = 0, std::uint64_t count = 1) noexcept { memtrace_fault_arm(after, count); }
+    /* As memtrace_fault_arm_for. */
+    failing(std::uint64_t after, std::uint64_t count, const char *modules, unsigned flags = 0) noexcept {
+        memtrace_fault_arm_for(after, count, modules, flags);
+    }
     ~failing() { memtrace_fault_disarm(); }
     failing(const failing &) = delete;
     failing &operator=(const failing &) = delete;

@@ -1,7 +1,9 @@
 //! What a program says about failures: armed by itself, paused, benign, and markers. `include/memtrace.h` declares it.
 
-use core::ffi::{CStr, c_char};
+use core::ffi::{CStr, c_char, c_int, c_uint};
+use memtrace_hot::choice::MODULES_BYTES_MAX;
 use memtrace_hot::fault::Own;
+use memtrace_wire::sys;
 
 use crate::inside::{self, HOT, is_active};
 
@@ -14,8 +16,42 @@ fn is_ready() -> bool {
 #[unsafe(no_mangle)]
 pub extern "C" fn memtrace_fault_arm(after: u64, count: u64) {
     if is_ready() {
-        HOT.ask(after, count);
+        HOT.ask(after, count, 0);
     }
+}
+
+/// Only the calling thread's allocations are meant.
+const THIS_THREAD: c_uint = 1;
+
+/// As `memtrace_fault_arm`, of stacks with code of one of these modules (null: all), and of those that `flags` leave.
+/// 1: it is armed.
+///
+/// # Safety
+/// `modules` is null or a C string.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn memtrace_fault_arm_for(
+    after: u64,
+    count: u64,
+    modules: *const c_char,
+    flags: c_uint,
+) -> c_int {
+    if !is_ready() {
+        return 0;
+    }
+    let thread = if flags & THIS_THREAD != 0 { sys::tid() } else { 0 };
+    if modules.is_null() {
+        HOT.ask(after, count, thread);
+        return 1;
+    }
+    // SAFETY: by this function's contract.
+    let modules = unsafe { CStr::from_ptr(modules) }.to_bytes();
+    let here = &raw const thread as u64;
+    let inside = inside::thread().and_then(|thread| thread.enter(&HOT, here));
+    match inside.filter(|_| modules.len() <= MODULES_BYTES_MAX) {
+        Some(inside) => HOT.ask_for(&inside, after, count, thread, modules),
+        None => return 0,
+    }
+    1
 }
 
 /// Nothing fails by `memtrace_fault_arm` any more.

@@ -33,6 +33,9 @@ const WITH: &str = "start\n\
     failing 11110 then 11111\n\
     each 11111 01111 10111 11011 11101 11110 11111 then 11111\n\
     sweep 3 in 5 calls, for ever 3, wrong -2, broken 1\n\
+    modules 1 11111 1 10011 copied 1 2 of 5\n\
+    here 00000 there 11111 here 00000 there 11111\n\
+    long 0 1 then 11111\n\
     here 1, leaks 0\n";
 const WITHOUT: &str = "start\n\
     last 0 ''\n\
@@ -43,6 +46,9 @@ const WITHOUT: &str = "start\n\
     failing 11111 then 11111\n\
     each 11111 then 11111\n\
     sweep 0 in 1 calls, for ever 0, wrong 0, broken 1\n\
+    modules 0 11111 0 11111 copied 1 0 of 0\n\
+    here 11111 there 11111 here 11111 there 11111\n\
+    long 0 0 then 11111\n\
     here 0, leaks 0\n";
 
 #[test]
@@ -74,8 +80,8 @@ fn the_header_is_clean_c_and_works_with_and_without_the_library() {
 fn the_header_is_clean_cpp_and_its_classes_undo_what_they_did() {
     let place = Place::new();
     let source = place.write("failing.cpp", CPP);
-    let with = "start\n101 1 of 4\n111\n111\n3\nnot handled\n111\n";
-    let without = "start\n111 0 of 0\n111\n111\n0\n111\n";
+    let with = "start\n101 1 of 4\n111\n111\n011\n3\nnot handled\n111\n";
+    let without = "start\n111 0 of 0\n111\n111\n111\n0\n111\n";
     let mut compiled = 0;
     for compiler in ["g++", "clang++"] {
         for flags in ["-std=c++11", "-std=c++14 -O2", "-std=c++20 -fno-pie -no-pie"] {
@@ -137,8 +143,8 @@ fn failures_that_the_program_asked_for_are_recorded_and_benign_ones_say_so() {
     let ended = place.job(How::Bare, &program).env("MEMTRACE_RUN", recording.way()).run();
     let image = recording.images().remove(0);
     let flags: Vec<u64> = image.faults.iter().map(|fault| fault.flags.get()).collect();
-    // armed 2, resumed 5 in a benign region, failing 1, each 5
-    assert_eq!(flags, [[0; 2].as_slice(), &[BENIGN; 5], &[0; 6]].concat(), "{}", ended.stdout);
+    // armed 2, resumed 5 in a benign region, failing 1, each 5, modules 2, here 5 and 5
+    assert_eq!(flags, [[0; 2].as_slice(), &[BENIGN; 5], &[0; 18]].concat(), "{}", ended.stdout);
     let names: Vec<u64> = image.points.iter().map(|point| point.name.get()).collect();
     assert!(image.faults.iter().all(|fault| names.contains(&fault.name.get())));
     assert_eq!(image.header.fault_armed.get(), 0, "nothing was asked for by settings");

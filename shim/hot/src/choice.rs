@@ -4,6 +4,7 @@
 use memtrace_wire::map::{U32, U64};
 use memtrace_wire::op::Op;
 use memtrace_wire::plan::{CHANCE_PARTS, FAIL_STACKS_MAX, Plan};
+use memtrace_wire::scope::has_module;
 
 /// How far a plan has come.
 pub struct Choice {
@@ -27,7 +28,7 @@ pub struct Choice {
 
 /// A failure that the program itself has armed.
 pub struct Asked {
-    /// 1: it is armed.
+    /// `NOT_ARMED`, `FOR_ALL` or `FOR_MODULES`.
     armed: U32,
     after: U64,
     count: U64,
@@ -35,7 +36,22 @@ pub struct Asked {
     pub seen: U64,
     /// Of these, those that failed.
     pub fired: U64,
+    /// Kernel id of the only thread that it is for; 0: all.
+    thread: U32,
+    /// Length of `modules`.
+    modules_bytes: U32,
+    /// Patterns for the modules, code of one of which has to be on the stack; used under the lock of `Loaded` only.
+    modules: [U64; MODULES_WORDS],
 }
+
+const NOT_ARMED: u32 = 0;
+const FOR_ALL: u32 = 1;
+const FOR_MODULES: u32 = 2;
+
+/// Words of the patterns: 256 bytes, a dozen names of files.
+const MODULES_WORDS: usize = 32;
+/// Bytes of patterns that a program may give, a longer text is refused.
+pub const MODULES_BYTES_MAX: usize = MODULES_WORDS * 8 - 1;
 
 /// An allocation that may fail.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -50,6 +66,8 @@ pub struct Candidate {
     pub bytes: u64,
     /// Live bytes of the process with it, where they are limited.
     pub live_bytes: u64,
+    /// Whether it is one of those that the program asked for.
+    pub is_asked: bool,
     /// A random number of its own, where chance decides.
     pub random: u64,
 }
@@ -77,11 +95,14 @@ impl Choice {
             rate_count: U64::new(0),
             bytes: U64::new(0),
             asked: Asked {
-                armed: U32::new(0),
+                armed: U32::new(NOT_ARMED),
                 after: U64::new(0),
                 count: U64::new(0),
                 seen: U64::new(0),
                 fired: U64::new(0),
+                thread: U32::new(0),
+                modules_bytes: U32::new(0),
+                modules: [const { U64::new(0) }; MODULES_WORDS],
             },
         }
     }
@@ -106,7 +127,7 @@ impl Choice {
             0 => plan.strikes(candidate.index),
             _ => self.has_stack(plan, candidate),
         };
-        let is_asked = self.asked.strikes();
+        let is_asked = candidate.is_asked && self.asked.strikes();
         by_number || is_asked || plan.has_rates() && self.has_rate(plan, candidate)
     }
 
@@ -151,30 +172,74 @@ impl Default for Choice {
 }
 
 impl Asked {
-    /// So many in scope succeed from now on, and the next `count` fail; 0: all.
-    pub fn arm(&self, after: u64, count: u64) {
-        self.armed.publish(0);
+    /// So many in scope succeed from now on, and the next `count` fail; 0: all. `thread`: the only one that it is for;
+    /// 0: all.
+    pub fn arm(&self, after: u64, count: u64, thread: u32) {
+        self.begin(after, count, thread);
+        self.armed.publish(FOR_ALL);
+    }
+
+    /// The same for stacks with a module that one of these patterns matches; of the text `MODULES_BYTES_MAX` bytes
+    /// count. The lock of `Loaded` is held.
+    pub fn arm_for(&self, after: u64, count: u64, thread: u32, modules: &[u8]) {
+        self.begin(after, count, thread);
+        for (word, bytes) in self.modules.iter().zip(modules.chunks(8)) {
+            let mut text = [0u8; 8];
+            text.iter_mut().zip(bytes).for_each(|(to, &byte)| *to = byte);
+            word.set(u64::from_le_bytes(text));
+        }
+        self.modules_bytes.set(modules.len().min(MODULES_BYTES_MAX) as u32);
+        self.armed.publish(FOR_MODULES);
+    }
+
+    fn begin(&self, after: u64, count: u64, thread: u32) {
+        self.disarm();
+        self.thread.set(thread);
         self.after.set(after);
         self.count.set(count);
         self.seen.set(0);
         self.fired.set(0);
-        self.armed.publish(1);
     }
 
     /// None fails by it any more; the counts stay.
     pub fn disarm(&self) {
-        self.armed.publish(0);
+        self.armed.publish(NOT_ARMED);
     }
 
     /// Whether it is armed.
     pub fn is_armed(&self) -> bool {
-        self.armed.acquire() != 0
+        self.armed.acquire() != NOT_ARMED
+    }
+
+    /// Whether it is for one thread only.
+    pub fn is_for_one_thread(&self) -> bool {
+        self.thread.get() != 0
+    }
+
+    /// Whether it is armed for stacks with certain modules only.
+    pub fn has_modules(&self) -> bool {
+        self.armed.acquire() == FOR_MODULES
+    }
+
+    /// Whether an allocation of a thread is meant. `has_module`: whether such a module is on its stack.
+    pub fn means(&self, thread: u32, has_module: impl FnOnce() -> bool) -> bool {
+        let (armed, only) = (self.armed.acquire(), self.thread.get());
+        armed != NOT_ARMED && (only == 0 || only == thread) && (armed == FOR_ALL || has_module())
+    }
+
+    /// Whether the module of a path is one of those that it is armed for; the lock of `Loaded` is held.
+    pub fn names_module(&self, path: &[u8]) -> bool {
+        if !self.has_modules() {
+            return false;
+        }
+        let mut text = [0u8; MODULES_WORDS * 8];
+        for (to, word) in text.chunks_exact_mut(8).zip(&self.modules) {
+            to.copy_from_slice(&word.get().to_le_bytes());
+        }
+        has_module(text.get(..self.modules_bytes.get() as usize).unwrap_or(&[]), path)
     }
 
     fn strikes(&self) -> bool {
-        if !self.is_armed() {
-            return false;
-        }
         let number = self.seen.fetch_add(1);
         let (after, count) = (self.after.get(), self.count.get());
         let strikes = number.checked_sub(after).is_some_and(|past| count == 0 || past < count);
@@ -199,7 +264,15 @@ mod tests {
             let random = (index + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
             choice.chooses(
                 plan,
-                &Candidate { index, kind: Kind::of(Op::Malloc), name: bytes, bytes, live_bytes: bytes, random },
+                &Candidate {
+                    index,
+                    kind: Kind::of(Op::Malloc),
+                    name: bytes,
+                    bytes,
+                    live_bytes: bytes,
+                    is_asked: false,
+                    random,
+                },
             )
         };
         (0..sizes.len()).filter(chosen).collect()
@@ -227,7 +300,8 @@ mod tests {
             let chosen = |place: &usize| {
                 let (index, op) = (*place as u64, ops[*place]);
                 let name = u64::from(index == 1);
-                let candidate = Candidate { index, kind: Kind::of(op), name, bytes: 0, live_bytes: 0, random: 0 };
+                let kind = Kind::of(op);
+                let candidate = Candidate { index, kind, name, bytes: 0, live_bytes: 0, is_asked: false, random: 0 };
                 choice.chooses(&plan, &candidate)
             };
             (0..ops.len()).filter(chosen).collect::<Vec<usize>>()
@@ -251,16 +325,43 @@ mod tests {
         let next = || {
             choice.chooses(
                 &Plan::NONE,
-                &Candidate { index: 9, kind: Kind(0), name: 0, bytes: 1, live_bytes: 1, random: 0 },
+                &Candidate {
+                    index: 9,
+                    kind: Kind(0),
+                    name: 0,
+                    bytes: 1,
+                    live_bytes: 1,
+                    is_asked: choice.asked.means(7, || false),
+                    random: 0,
+                },
             )
         };
         assert!(!next());
-        choice.asked.arm(1, 2);
+        choice.asked.arm(1, 2, 0);
         assert_eq!([next(), next(), next(), next()], [false, true, true, false]);
         assert_eq!((choice.asked.seen.get(), choice.asked.fired.get()), (4, 2));
-        choice.asked.arm(0, 0);
+        choice.asked.arm(0, 0, 8);
+        assert!(!next() && choice.asked.seen.get() == 0);
+        choice.asked.arm(0, 0, 7);
         assert!(next() && next());
         choice.asked.disarm();
         assert!(!next() && choice.asked.fired.get() == 2);
+    }
+
+    #[test]
+    fn modules_are_those_that_the_program_named_last() {
+        let asked = &Choice::new().asked;
+        assert!(!asked.has_modules() && !asked.names_module(b"/lib/libc.so.6"));
+        asked.arm_for(0, 1, 0, b"libm.so.*,libcrypt*");
+        assert!(asked.has_modules() && asked.names_module(b"/lib/libm.so.6") && asked.names_module(b"libcrypto.so"));
+        assert!(asked.means(7, || true) && !asked.means(7, || false));
+        asked.arm_for(0, 1, 7, b"libm");
+        assert!(!asked.names_module(b"/lib/libm.so.6") && asked.names_module(b"/lib/libm"));
+        assert!(asked.means(7, || true) && !asked.means(8, || true));
+        let longest = [b'x'; MODULES_BYTES_MAX];
+        asked.arm_for(0, 1, 0, &longest);
+        assert!(asked.names_module(&longest) && !asked.names_module(b"x"));
+        asked.arm(0, 1, 0);
+        assert!(!asked.has_modules() && !asked.names_module(&longest) && asked.means(7, || false));
     }
 }

@@ -15,6 +15,7 @@ use crate::Hot;
 use crate::choice::{Candidate, Choice, Kind};
 use crate::points::Seen;
 use crate::scope::Gate;
+use crate::symbols::part;
 use crate::thread::{Body, Inside};
 use crate::unwind::Entry;
 
@@ -118,6 +119,8 @@ impl Fault {
                 self.in_force.set(0);
                 self.choice.asked.disarm();
             }
+            // Its one thread has another number here.
+            _ if self.choice.asked.is_for_one_thread() => self.choice.asked.disarm(),
             Children::Same => {}
             Children::All => {
                 self.seen.set(0);
@@ -197,6 +200,7 @@ impl Hot {
             } else {
                 self.live_bytes_with(body, &call)
             },
+            is_asked: self.is_asked(body, &call, &mut origin),
             random: if plan.chance == 0 { u64::MAX } else { body.fault.draw(plan.seed) },
         };
         if !self.fault.choice.chooses(plan, &candidate) {
@@ -224,7 +228,10 @@ impl Hot {
         if plan.points || self.fault.choice.looks_for_stack(plan) {
             self.store.lose(Loss::PointDropped);
         }
-        let candidate = Candidate { index, kind: Kind::of(op), name: 0, bytes, live_bytes: 0, random: u64::MAX };
+        let asked = &self.fault.choice.asked;
+        let is_asked = !asked.is_for_one_thread() && asked.means(0, || false);
+        let candidate =
+            Candidate { index, kind: Kind::of(op), name: 0, bytes, live_bytes: 0, is_asked, random: u64::MAX };
         let strikes = self.fault.choice.chooses(plan, &candidate);
         if strikes {
             self.record_fault(process, Seen { node: 0, op, index, bytes, slot: 0 }, 0, 0);
@@ -268,9 +275,31 @@ impl Hot {
         process.fault_count.fetch_max(number + 1);
     }
 
+    /// Whether an allocation is one of those that the program asked for.
+    fn is_asked(&self, body: &mut Body, call: &Call, origin: &mut Option<(u32, Op)>) -> bool {
+        self.fault.choice.asked.means(body.record.tid.get(), || {
+            let (node, _) = self.origin_of(body, call, origin);
+            self.parts_of_stack(node).1 & part::ASKED != 0
+        })
+    }
+
     /// The program asks for a failure: `after` allocations in scope succeed, and the next `count` fail; 0: all.
-    pub fn ask(&self, after: u64, count: u64) {
-        self.fault.choice.asked.arm(after, count);
+    /// `thread`: the only one that is meant, 0: all.
+    pub fn ask(&self, after: u64, count: u64, thread: u32) {
+        self.fault.choice.asked.arm(after, count, thread);
+        self.asked();
+    }
+
+    /// The same for stacks with code of a module that one of the patterns matches (commas between them).
+    pub fn ask_for(&self, _: &Inside<'_>, after: u64, count: u64, thread: u32, modules: &[u8]) {
+        let guard = self.loaded.lock.enter();
+        self.fault.choice.asked.arm_for(after, count, thread, modules);
+        self.enter_asked();
+        drop(guard);
+        self.asked();
+    }
+
+    fn asked(&self) {
         self.fault.gate.api(&self.fault.plan().scope, true);
         self.fault.choose();
         self.choose_mode();

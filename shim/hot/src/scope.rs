@@ -146,8 +146,8 @@ impl Hot {
         known
     }
 
-    fn look_at(&self, node: u32) -> u32 {
-        let scope = &self.fault.plan().scope;
+    /// What the innermost function of a stack is to the scope, and what all of them are together: `part` bits.
+    pub(crate) fn parts_of_stack(&self, node: u32) -> (u64, u64) {
         let (mut parts, mut innermost, mut next) = (0, None, node);
         for _ in 0..=FRAMES_MAX {
             let Some(node) = self.nodes.get(next.into()).filter(|_| next != 0) else { break };
@@ -163,8 +163,14 @@ impl Hot {
             parts |= at;
             next = node.parent.get();
         }
+        (innermost.unwrap_or(0), parts)
+    }
+
+    fn look_at(&self, node: u32) -> u32 {
+        let scope = &self.fault.plan().scope;
+        let (innermost, parts) = self.parts_of_stack(node);
         let has = |list: &[u8], parts: u64, part: u64| list.is_empty() || parts & part != 0;
-        let counts = has(scope.callers, innermost.unwrap_or(0), part::CALLER)
+        let counts = has(scope.callers, innermost, part::CALLER)
             && has(scope.inside, parts, part::INSIDE)
             && has(scope.modules, parts, part::MODULE)
             && parts & part::NOT == 0;

@@ -29,6 +29,8 @@ pub mod part {
     pub const SINCE: u64 = 16;
     /// In the function of `Until::Call`.
     pub const UNTIL: u64 = 32;
+    /// In one of the modules for which the program itself has armed a failure.
+    pub const ASKED: u64 = 64;
 }
 
 /// Addresses of one function or module.
@@ -110,6 +112,16 @@ impl Symbols {
     pub fn gone(&self, start: u64, end: u64) {
         let inside = self.ranges().filter(|range| (start..end).contains(&range.start.get()));
         inside.for_each(|range| range.end.set(0));
+        self.shorten();
+    }
+
+    /// The modules that the program asked for are others now; the lock of `Loaded` is held.
+    fn forget_asked(&self) {
+        self.ranges().filter(|range| range.parts.get() == part::ASKED).for_each(|range| range.end.set(0));
+        self.shorten();
+    }
+
+    fn shorten(&self) {
         // A plug-in that comes and goes takes the same places each time.
         let is_used = |place: &u32| self.at(*place as usize).is_some_and(|range| range.end.get() != 0);
         let last = (0..self.count.get()).rev().find(is_used);
@@ -128,14 +140,15 @@ impl Hot {
     #[inline(never)]
     pub fn enter_symbols(&self, map: &LinkMap, object: &Object, module: &Module) {
         let scope = &self.fault.plan().scope;
-        if !scope.has_names() {
+        let asked = &self.fault.choice.asked;
+        if !scope.has_names() && !asked.has_modules() {
             return;
         }
-        // SAFETY: the lock of `Loaded` is held, so nobody else uses it.
-        let path = unsafe { &mut *self.symbols.path.get() };
-        path.clear();
-        self.text_bytes(&module.path).for_each(|byte| path.push(&[byte]));
+        let path = self.path_of(module);
         let mut has_room = true;
+        if asked.names_module(path.as_bytes()) {
+            has_room &= self.symbols.add(object.start, object.end, part::ASKED).is_some();
+        }
         if has_module(scope.modules, path.as_bytes()) {
             has_room &= self.symbols.add(object.start, object.end, part::MODULE).is_some();
         }
@@ -158,6 +171,35 @@ impl Hot {
         if !is_read || !has_room {
             self.store.lose(Loss::SymbolsUnread);
         }
+    }
+}
+
+impl Hot {
+    /// Enters the modules that the program has just armed a failure for; those that are met later come by
+    /// `enter_symbols`. The lock of `Loaded` is held.
+    pub(crate) fn enter_asked(&self) {
+        let asked = &self.fault.choice.asked;
+        self.symbols.forget_asked();
+        let count = self.store.process().map_or(0, |process| process.module_count.get());
+        for module in (0..count).filter_map(|number| self.modules.get(number)) {
+            let is_loaded = module.node_end.acquire() == 0;
+            if is_loaded
+                && asked.names_module(self.path_of(module).as_bytes())
+                && self.symbols.add(module.start.get(), module.end.get(), part::ASKED).is_none()
+            {
+                self.store.lose(Loss::SymbolsUnread);
+            }
+        }
+    }
+
+    /// A module's path, in the room for it; the lock of `Loaded` is held.
+    #[expect(clippy::mut_from_ref, reason = "the room is one's own while the lock is held")]
+    fn path_of(&self, module: &Module) -> &mut Path {
+        // SAFETY: the lock of `Loaded` is held, so nobody else uses it.
+        let path = unsafe { &mut *self.symbols.path.get() };
+        path.clear();
+        self.text_bytes(&module.path).for_each(|byte| path.push(&[byte]));
+        path
     }
 }
 

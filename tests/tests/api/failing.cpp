@@ -35,6 +35,11 @@ int main() {
         three();
         std::puts("");
     }
+    {
+        memtrace::failing failing(0, 1, "profile-*", MEMTRACE_THIS_THREAD);
+        three();
+        std::puts("");
+    }
     const auto swept = memtrace::fail_sweep([] {
         std::vector<std::vector<int>> rows(2);
         for (auto &row : rows) row.resize(100);

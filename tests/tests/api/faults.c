@@ -1,6 +1,7 @@
 /* Says on stdout what the functions of memtrace.h do; without the library the same, and nothing fails. */
 #define _GNU_SOURCE
 #include "memtrace.h"
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,6 +23,34 @@ static const char *five(void) {
     for (call = 0; call < 5; call++) line[call] = one() ? '0' : '1';
     return line;
 }
+
+static void *run_five(void *unused) {
+    (void)unused;
+    return (void *)five();
+}
+
+/* What a thread gives that begins with `run`. */
+static void *result(void *(*run)(void *), void *argument) {
+    pthread_t thread;
+    void *given = NULL;
+    memtrace_fault_pause();
+    if (pthread_create(&thread, NULL, run, argument) != 0) abort();
+    memtrace_fault_resume();
+    pthread_join(thread, &given);
+    return given;
+}
+
+static const char *elsewhere(void) { return result(run_five, NULL); }
+
+static int copies(void) {
+    char text[] = "text";
+    char *copy = result((void *(*)(void *))strdup, text);
+    int is_there = copy != NULL;
+    free(copy);
+    return is_there;
+}
+
+static char longest[257];
 
 struct pair {
     char *left, *right;
@@ -116,6 +145,25 @@ int main(int argc, char **argv) {
     printf(", for ever %ld", (long)memtrace_fail_sweep_count(correct, &calls, 0));
     printf(", wrong %ld", (long)memtrace_fail_sweep(wrong, NULL));
     printf(", broken %d\n", memtrace_fail_sweep(broken, NULL) == MEMTRACE_SWEEP_BROKEN);
+    printf("modules %d", memtrace_fault_arm_for(0, 0, "nowhere*,lib?.so", 0));
+    printf(" %s", five());
+    /* The program by its name; none of its code is on the stack of a thread that only copies. */
+    printf(" %d", memtrace_fault_arm_for(1, 2, "nowhere,profile-*,faults", 0));
+    printf(" %s copied %d", five(), copies());
+    printf(" %lu", (unsigned long)memtrace_fault_fired());
+    printf(" of %lu\n", (unsigned long)memtrace_fault_seen());
+    memtrace_fault_arm_for(0, 0, NULL, MEMTRACE_THIS_THREAD);
+    printf("here %s", five());
+    printf(" there %s", elsewhere());
+    memtrace_fault_arm_for(0, 0, "nowhere,profile-*,faults", MEMTRACE_THIS_THREAD);
+    printf(" here %s", five());
+    printf(" there %s\n", elsewhere());
+    memtrace_fault_disarm();
+    memset(longest, 'x', sizeof longest - 1);
+    printf("long %d", memtrace_fault_arm_for(0, 0, longest, 0));
+    printf(" %d", memtrace_fault_arm_for(0, 0, longest + 1, 0));
+    memtrace_fault_disarm();
+    printf(" then %s\n", five());
     printf("here %d, leaks %ld\n", memtrace_is_here(), (long)memtrace_check_leaks());
     memtrace_root(&calls, sizeof calls);
     memtrace_unroot(&calls, sizeof calls);
