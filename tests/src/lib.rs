@@ -21,7 +21,7 @@ mod side;
 
 pub use example::{Example, Exit, ExpectedSite};
 pub use job::{Ended, How, Job, PATIENCE};
-pub use pair::{Pair, pair, workspace};
+pub use pair::{Pair, api_example, pair, workspace};
 pub use place::Place;
 pub use profile::{Fault, Frame, Json, Process, Site, Thread, read_json, read_profile};
 pub use recording::{Image, Recording};

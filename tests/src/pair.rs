@@ -40,6 +40,19 @@ fn build() -> PathBuf {
     target
 }
 
+/// The example of the crate for Rust programs, as the tests are built: a program.
+pub fn api_example() -> PathBuf {
+    let target = target_directory();
+    let status = Command::new(env!("CARGO"))
+        .current_dir(workspace())
+        .args(["build", "--quiet", "-p", "memtrace-api", "--example", "failing", "--target-dir"])
+        .arg(&target)
+        .status()
+        .expect("cargo can be started");
+    assert!(status.success(), "the example cannot be built");
+    target.join("debug/examples/failing")
+}
+
 fn found(directory: &Path) -> Pair {
     let [library, calls] = ["libmemtrace.so", "libmemtrace_calls.so"].map(|name| directory.join(name));
     let pair = Pair { library, calls, command: directory.join("memtrace") };

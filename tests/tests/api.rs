@@ -1,9 +1,10 @@
-//! memtrace.h: it compiles everywhere without a warning, does what it says with the library, and nothing without.
+//! memtrace.h and what is made of it for Rust: it compiles everywhere without a warning, does what it says with the
+//! library, and nothing without.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use memtrace_tests::{How, Place, Recording, workspace};
+use memtrace_tests::{How, Place, Recording, api_example, workspace};
 use memtrace_wire::layout::BENIGN;
 
 const C: &str = include_str!("api/faults.c");
@@ -148,4 +149,35 @@ fn failures_that_the_program_asked_for_are_recorded_and_benign_ones_say_so() {
     let names: Vec<u64> = image.points.iter().map(|point| point.name.get()).collect();
     assert!(image.faults.iter().all(|fault| names.contains(&fault.name.get())));
     assert_eq!(image.header.fault_armed.get(), 0, "nothing was asked for by settings");
+}
+
+#[test]
+fn the_crate_for_rust_programs_does_the_same_and_nothing_without_the_library() {
+    let place = Place::new();
+    let program = api_example();
+    let said = |how, variables: &[(&str, &str)]| {
+        let job = place.job(how, &program).env("MEMTRACE_QUIET", "1");
+        let ended = variables.iter().fold(job, |job, (name, value)| job.env(*name, *value)).run();
+        assert_eq!(ended.code(), Some(0), "{}", ended.stderr);
+        ended.stdout
+    };
+    let with = "here true, failed before false\n\
+        armed 10011\n2 of 5, then true\na name of 16 digits\n\
+        paused 11111\nresumed 00000\n\
+        in no module 11111\nin this one 00000\n\
+        elsewhere 11111\nelsewhere 00000\n\
+        sweep 3 in 5 calls, 3 refused\n\
+        since the marker 11111\nleaks checked true\n";
+    let without = "here false, failed before false\n\
+        armed 11111\n0 of 0, then true\na name of 0 digits\n\
+        paused 11111\nresumed 11111\n\
+        in no module 11111\nin this one 11111\n\
+        elsewhere 11111\nelsewhere 11111\n\
+        sweep 0 in 1 calls, 0 refused\n\
+        since the marker 11111\nleaks checked false\n";
+    assert_eq!(said(How::Bare, &[]), with);
+    assert_eq!(said(How::Native, &[]), without);
+    let since = [("MALLOC_FAIL_SINCE", "marker:begin"), ("MALLOC_FAIL_SIZE", "10"), ("MALLOC_FAIL_COUNT", "inf")];
+    let marked = said(How::Bare, &since);
+    assert!(marked.contains("armed 11111\n") && marked.contains("since the marker 00000\n"), "{marked}");
 }

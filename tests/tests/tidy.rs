@@ -14,6 +14,7 @@ const LINES_MAX: usize = 400;
 
 /// Each crate, and the crates of the house that it may name.
 const ARROWS: &[(&str, &[&str])] = &[
+    ("shim/api", &[]),
     ("shim/wire", &[]),
     ("shim/hot", &["memtrace-wire"]),
     ("shim/cold", &["memtrace-hot", "memtrace-wire"]),
@@ -98,6 +99,7 @@ const OWNERS: &[(&str, &[&str])] = &[
 /// files of raw system calls.
 const UNSAFE: &[&str] = &[
     "shim/src/",
+    "shim/api/src/library.rs",
     "shim/calls/src/",
     "shim/hot/src/unwind/",
     "shim/hot/src/fault.rs",
