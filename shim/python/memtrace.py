@@ -1,0 +1,158 @@
+"""What a Python program and its tests can tell memtrace, and ask of it. This one file is all; copy it, or put it in the path.
+
+Without `libmemtrace.so` in the process (LD_PRELOAD, `memtrace run`, `memtrace sweep`) nothing fails, every number is 0, and
+what is run for each allocation is run once; `active()` says which it is. The functions are those of `memtrace.h`.
+
+    import memtrace
+
+    with memtrace.failing(after=2, module="*myext*"):     # below code of this extension two succeed, the third fails
+        try:
+            myext.parse(text)
+        except MemoryError:
+            pass
+
+    memtrace.fail_sweep(lambda: myext.parse(text), module="*myext*")
+
+Python itself allocates at nearly every step, and parts of its arenas are no allocations (PYTHONMALLOC=malloc makes them
+such): name the extension that is meant by `module`. Where all memory is refused, CPython itself may hang or abort.
+"""
+
+import contextlib
+import ctypes
+
+__all__ = ["active", "benign", "check_leaks", "failing", "fail_sweep", "last_point", "marker", "pause"]
+
+_THIS_THREAD = 1
+_DIGITS = 16
+
+
+def _find(name, result, *arguments):
+    """The library's function, or None. It is called with the interpreter's lock held, so no other thread of Python's
+    allocates meanwhile."""
+    try:
+        function = getattr(ctypes.PyDLL(None), name)
+    except AttributeError:
+        return None
+    function.restype = result
+    function.argtypes = arguments
+    return function
+
+
+_u64 = ctypes.c_uint64
+_arm = _find("memtrace_fault_arm_for", ctypes.c_int, _u64, _u64, ctypes.c_char_p, ctypes.c_uint)
+_disarm = _find("memtrace_fault_disarm", None)
+_fired = _find("memtrace_fault_fired", _u64)
+_seen = _find("memtrace_fault_seen", _u64)
+_pause = _find("memtrace_fault_pause", None)
+_resume = _find("memtrace_fault_resume", None)
+_benign_begin = _find("memtrace_fault_benign_begin", None)
+_benign_end = _find("memtrace_fault_benign_end", None)
+_marker = _find("memtrace_marker", None, ctypes.c_char_p)
+_last = _find("memtrace_fault_last", ctypes.c_size_t, ctypes.c_char_p, ctypes.c_size_t)
+_check_leaks = _find("memtrace_check_leaks", ctypes.c_int64)
+
+
+def active():
+    """Whether `libmemtrace.so` is in the process."""
+    return _arm is not None
+
+
+class failing:
+    """`with failing(after, count, module, all_threads) as failure`: a failure is armed in the block.
+
+    after        so many allocations of this thread succeed before
+    count        so many in a row fail; 0: all that follow
+    module       patterns for names of files with commas between them (`*` and `?` match): only allocations with code of
+                 such a library or program on their stack count; None: all do
+    all_threads  other threads' count too
+    """
+
+    def __init__(self, after=0, count=1, module=None, all_threads=False):
+        if after < 0 or count < 0:
+            raise ValueError("after and count are numbers of allocations")
+        self._plan = (after, count, None if module is None else module.encode(), 0 if all_threads else _THIS_THREAD)
+
+    def __enter__(self):
+        if _arm is not None and not _arm(*self._plan):
+            raise ValueError("the list of modules is too long")
+        return self
+
+    def __exit__(self, *exception):
+        if _disarm is not None:
+            _disarm()
+        return False
+
+    @property
+    def fired(self):
+        """Allocations that have failed since a failure was armed last."""
+        return _fired() if _fired is not None else 0
+
+    @property
+    def seen(self):
+        """Allocations that counted since then, failed ones included."""
+        return _seen() if _seen is not None else 0
+
+
+def fail_sweep(run, count=1, module=None, all_threads=False):
+    """Calls `run()` once without a failure, and then again and again: each time one allocation later fails, and `count` in
+    a row from it on, until a call comes to its end before it fails. A MemoryError that comes out of `run` counts as handled
+    where something has failed; another exception ends the sweep, and `last_point()` then names the stack that failed.
+
+    Gives how many allocations have failed in turn; 0 without memtrace. A crash ends the process, as it should.
+    """
+    run()
+    points = 0
+    while active():
+        failure = failing(points, count, module, all_threads)
+        try:
+            with failure:
+                run()
+        except MemoryError:
+            if failure.fired == 0:
+                raise
+        if failure.fired == 0:
+            break
+        points += 1
+    return points
+
+
+@contextlib.contextmanager
+def _between(begin, end):
+    if begin is not None:
+        begin()
+    try:
+        yield
+    finally:
+        if end is not None:
+            end()
+
+
+def pause():
+    """`with pause()`: this thread's allocations neither count nor fail in the block."""
+    return _between(_pause, _resume)
+
+
+def benign():
+    """`with benign()`: this thread's failures are recorded as benign in the block; whatever comes of them is meant to be."""
+    return _between(_benign_begin, _benign_end)
+
+
+def marker(name):
+    """A place in the program's run: MALLOC_FAIL_SINCE=marker:NAME and MALLOC_FAIL_UNTIL=marker:NAME mean it."""
+    if _marker is not None:
+        _marker(name.encode())
+
+
+def last_point():
+    """The name of the stack whose allocation failed last, for MALLOC_FAIL_STACK: 16 hexadecimal digits. None: none has."""
+    if _last is None:
+        return None
+    buffer = ctypes.create_string_buffer(_DIGITS + 1)
+    return buffer.value.decode() if _last(buffer, len(buffer)) == _DIGITS else None
+
+
+def check_leaks():
+    """Checks now: blocks that are definitely or possibly lost, or held by such ones. None: nothing could be classified, or
+    there is no library."""
+    lost = _check_leaks() if _check_leaks is not None else -1
+    return None if lost < 0 else lost
