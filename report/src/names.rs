@@ -217,6 +217,15 @@ fn data<'m>(
     addresses.iter().filter_map(datum).collect()
 }
 
+/// The data at an address of a file, as the file counts.
+pub fn datum(path: &Path, address: u64) -> Option<Datum> {
+    let module = ElfFile::open(path)?;
+    let separate = debug_files::find(path, &module, &module.build_id(), &Places::system());
+    let files = [Some(&module), separate.as_ref().map(|found| &found.1)];
+    let tables = || files.into_iter().flatten().map(|file| (file, file.symbol_tables())).collect();
+    data(&BTreeSet::from([address]), tables).remove(&address)
+}
+
 /// Whether the file's build-id is the recorded one. The recording keeps the first 32 bytes.
 fn is_same(recorded: &[u8], found: &[u8]) -> bool {
     match recorded.len() {

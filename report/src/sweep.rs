@@ -23,6 +23,7 @@ mod journal;
 mod judge;
 pub mod lines;
 mod live;
+mod locks;
 pub mod merge;
 pub mod model;
 mod one;

@@ -23,6 +23,8 @@ pub struct Baseline {
     files_vary: bool,
     /// Descriptors that are open at the end, the most of any run.
     descriptors: BTreeMap<String, u32>,
+    /// Mutexes that are held at the end, as above.
+    locks: BTreeMap<String, u32>,
     /// Signals whose faults a handler takes in any case.
     handled: HashSet<i32>,
     /// Lost blocks, the most of any run.
@@ -105,6 +107,18 @@ impl Compared {
     }
 }
 
+/// What there is more of than is known.
+fn more<'f>(
+    found: &'f BTreeMap<String, u32>,
+    known: &BTreeMap<String, u32>,
+) -> impl Iterator<Item = (&'f String, u32)> {
+    let more = |(name, &count): (&'f String, &u32)| {
+        let known = known.get(name).copied().unwrap_or(0);
+        (count > known).then(|| (name, count - known))
+    };
+    found.iter().filter_map(more)
+}
+
 impl Baseline {
     /// What these runs have in common; `None`: they end in different ways, or there are none.
     pub fn of(runs: &[Facts]) -> Option<Baseline> {
@@ -118,6 +132,7 @@ impl Baseline {
         let files_vary = names.windows(2).any(|pair| pair[0] != pair[1]);
         let mut files: BTreeMap<String, Option<u64>> = BTreeMap::new();
         let mut descriptors: BTreeMap<String, u32> = BTreeMap::new();
+        let mut locks: BTreeMap<String, u32> = BTreeMap::new();
         let mut lost: HashMap<(u64, Kind), u64> = HashMap::new();
         for run in runs {
             for (name, &hash) in &run.files {
@@ -126,6 +141,10 @@ impl Baseline {
             }
             for (name, &count) in &run.descriptors {
                 let most = descriptors.entry(name.clone()).or_default();
+                *most = (*most).max(count);
+            }
+            for (name, &count) in &run.locks {
+                let most = locks.entry(name.clone()).or_default();
                 *most = (*most).max(count);
             }
             for leak in &run.lost {
@@ -150,6 +169,7 @@ impl Baseline {
             files,
             files_vary,
             descriptors,
+            locks,
             handled: runs.iter().flat_map(|run| &run.crashes).map(|crash| crash.signal).collect(),
             lost,
             time_us: runs.iter().map(|run| run.time_us).max().unwrap_or(0),
@@ -202,11 +222,12 @@ impl Baseline {
 
     /// Descriptors that are not open at the end without a failure.
     pub fn descriptors_left(&self, run: &Facts) -> Vec<String> {
-        let more = |(name, &count): (&String, &u32)| {
-            let known = self.descriptors.get(name).copied().unwrap_or(0);
-            (count > known).then(|| format!("{name} ({} more)", count - known))
-        };
-        run.descriptors.iter().filter_map(more).collect()
+        more(&run.descriptors, &self.descriptors).map(|(name, count)| format!("{name} ({count} more)")).collect()
+    }
+
+    /// Mutexes that are not held at the end without a failure.
+    pub fn locks_left(&self, run: &Facts) -> Vec<String> {
+        more(&run.locks, &self.locks).map(|(name, _)| name.clone()).collect()
     }
 
     /// Whether a handler takes faults of this kind without a failure too.

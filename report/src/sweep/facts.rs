@@ -31,6 +31,9 @@ pub struct Facts {
     pub left_out: Vec<String>,
     /// Descriptors that were open at its end, as what they lead to.
     pub descriptors: BTreeMap<String, u32>,
+    /// Mutexes that its first thread held at its end, by name.
+    #[serde(default)]
+    pub locks: BTreeMap<String, u32>,
     /// Whether memtrace was in the program at all.
     pub is_recorded: bool,
     /// It ended by a failed assertion.

@@ -48,7 +48,7 @@ fn keys(course: &Course, run: &Run) -> Vec<Key> {
     for &outcome in run.outcomes.iter().filter(|outcome| outcome.level() != Level::Fair) {
         let places: Vec<String> = match outcome {
             Outcome::Leak => place.lost().into_iter().map(|lost| place.name(lost.stack)).collect(),
-            Outcome::FileLeft | Outcome::FdLeft => vec![String::new()],
+            Outcome::FileLeft | Outcome::FdLeft | Outcome::LockLeft => vec![String::new()],
             Outcome::HangSpinning | Outcome::HangDeadlocked => {
                 vec![place.thread().and_then(|stack| course.stacks.caller(stack)).unwrap_or_default()]
             }
@@ -178,11 +178,7 @@ pub fn finding(course: &Course, group: &Group, repeat: impl Fn(&Task, &str) -> R
         end: run.end,
         crash: crash(&place, key.outcome),
         leaks: if key.outcome == Outcome::Leak { leaks(&place, &key.place) } else { Vec::new() },
-        left: match key.outcome {
-            Outcome::FileLeft => course.baseline.files_left(facts),
-            Outcome::FdLeft => course.baseline.descriptors_left(facts),
-            _ => Vec::new(),
-        },
+        left: left(key.outcome, facts, course),
         message: message(&facts.errors.tail),
         repeated: 0,
         repetitions: 0,
@@ -193,6 +189,16 @@ pub fn finding(course: &Course, group: &Group, repeat: impl Fn(&Task, &str) -> R
         failed,
         id,
     })
+}
+
+/// What is left.
+fn left(outcome: Outcome, facts: &Facts, course: &Course) -> Vec<String> {
+    match outcome {
+        Outcome::FileLeft => course.baseline.files_left(facts),
+        Outcome::FdLeft => course.baseline.descriptors_left(facts),
+        Outcome::LockLeft => course.baseline.locks_left(facts),
+        _ => Vec::new(),
+    }
 }
 
 fn title(key: &Key, failed: &Failed, facts: &Facts, course: &Course) -> String {
@@ -206,11 +212,8 @@ fn title(key: &Key, failed: &Failed, facts: &Facts, course: &Course) -> String {
             let lost: u64 = judge::lost(facts).iter().map(|lost| lost.bytes).sum();
             format!("leak of {lost} bytes allocated{place}, {after}")
         }
-        Outcome::FileLeft => {
-            format!("{}: {}, {after}", key.outcome.name(), course.baseline.files_left(facts).join(", "))
-        }
-        Outcome::FdLeft => {
-            format!("{}: {}, {after}", key.outcome.name(), course.baseline.descriptors_left(facts).join(", "))
+        Outcome::FileLeft | Outcome::FdLeft | Outcome::LockLeft => {
+            format!("{}: {}, {after}", key.outcome.name(), left(key.outcome, facts, course).join(", "))
         }
         outcome => format!("{}{place}, {after}", outcome.name()),
     }

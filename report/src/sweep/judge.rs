@@ -14,7 +14,7 @@
 //!    TMPDIR, and those of the working directory that a run makes, writes to or removes.
 //! 5. Beside what it came to by 4: a leak if blocks are definitely or indirectly lost that are not lost without a failure,
 //!    files left, or files of the working directory written to or removed that are not without a failure, and descriptors
-//!    left where the end is one at which the program has put things in order: it has the usual status, or main has
+//!    and mutexes left where the end is one at which the program has put things in order: it has the usual status, or main has
 //!    returned, or the call of exit is the one, by its whole stack, that ends the program without a failure.
 //!    An exit from anywhere else says nothing: the functions that have not returned may own what is open, and whether a
 //!    number of a descriptor is still known to them is not to be seen as it is for a pointer. Nor do other such exits say
@@ -77,6 +77,9 @@ pub fn outcomes(baseline: &Baseline, signatures: &Signatures, run: &Facts) -> Ve
     }
     if is_orderly(baseline, run) && !baseline.descriptors_left(run).is_empty() {
         outcomes.push(Outcome::FdLeft);
+    }
+    if is_orderly(baseline, run) && !baseline.locks_left(run).is_empty() {
+        outcomes.push(Outcome::LockLeft);
     }
     outcomes.sort_unstable();
     outcomes

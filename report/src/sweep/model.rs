@@ -210,7 +210,7 @@ pub struct Finding {
     /// What it lost.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub leaks: Vec<Leak>,
-    /// Files or descriptors that are left.
+    /// Files, descriptors or mutexes that are left.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub left: Vec<String>,
     /// The last lines of stderr.

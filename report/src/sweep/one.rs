@@ -137,6 +137,7 @@ impl<'s> Place<'s> {
         let end = watch.until_the_end(timeout);
         facts.is_spinning = watch.is_spinning;
         facts.descriptors = std::mem::take(&mut watch.descriptors);
+        facts.locks = std::mem::take(&mut watch.locks);
         let file = recording.file().map_err(system("cannot read the recording"))?;
         let recording = Recording::from_file(file, "recording")?;
         collect::add(&recording, pid as u32, known, std::mem::take(&mut watch.seen), facts);

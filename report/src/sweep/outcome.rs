@@ -39,6 +39,7 @@ outcomes! {
     WrongWithMessage = "wrong-with-message", Poor, "status 0 and a message, and another output than without the failure";
     FileLeft = "file-left", Poor, "a file is left, written to or removed that is not without the failure";
     FdLeft = "fd-left", Poor, "a descriptor is open at the end that is not open without the failure";
+    LockLeft = "lock-left", Poor, "a mutex is held at the end that is not held without the failure";
     ErrorWithoutMessage = "error-without-message", Poor, "the program ended with an error and said nothing";
     DesignedAbort = "designed-abort", Fair, "the program ended itself in the way that is meant for lack of memory";
     ToleratedWithMessage = "tolerated-with-message", Fair, "status and output are right, and the program said something";

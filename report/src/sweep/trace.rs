@@ -17,6 +17,7 @@ use memtrace_wire::layout::{BEGUN, TRACER_STACK_BYTES};
 
 use super::collect::{Seen, Taken};
 use super::facts::Crash;
+use super::locks;
 use super::model::End;
 use crate::leaks::target::library;
 use crate::names;
@@ -63,6 +64,8 @@ pub struct Watch<'l> {
     pub seen: Seen,
     /// What the program's descriptors led to when it ended.
     pub descriptors: BTreeMap<String, u32>,
+    /// Mutexes that its first thread held then.
+    pub locks: BTreeMap<String, u32>,
     /// For a program that did not end: whether it used the processor.
     pub is_spinning: bool,
 }
@@ -81,6 +84,7 @@ impl<'l> Watch<'l> {
             end: None,
             seen: Seen::default(),
             descriptors: BTreeMap::new(),
+            locks: BTreeMap::new(),
             is_spinning: false,
         })
     }
@@ -149,6 +153,7 @@ impl<'l> Watch<'l> {
             Event::Exiting(_) => {
                 if tid == self.main {
                     self.descriptors = descriptors(tid);
+                    self.locks = locks::held(tid);
                 }
                 trace::go_on(tid, 0);
             }

@@ -360,8 +360,19 @@ fn has_ended(tid: Pid) -> io::Result<bool> {
     Ok([libc::CLD_EXITED, libc::CLD_KILLED, libc::CLD_DUMPED].contains(&about.si_code))
 }
 
+/// Memory of another process, as far as it can be read.
+pub fn memory_of(pid: Pid, at: u64, bytes: usize) -> Vec<u8> {
+    let mut memory = vec![0u8; bytes];
+    let own = libc::iovec { iov_base: memory.as_mut_ptr().cast(), iov_len: bytes };
+    let other = libc::iovec { iov_base: at as *mut libc::c_void, iov_len: bytes };
+    // SAFETY: the kernel writes no more than there is room for, and reads there only what can be read.
+    let length = unsafe { libc::process_vm_readv(pid, &raw const own, 1, &raw const other, 1, 0) };
+    memory.truncate(length.max(0) as usize);
+    memory
+}
+
 /// A word of another process's memory.
-fn word_of(pid: Pid, at: u64) -> Option<u64> {
+pub fn word_of(pid: Pid, at: u64) -> Option<u64> {
     let mut word = 0u64;
     let own = libc::iovec { iov_base: ptr::from_mut(&mut word).cast(), iov_len: size_of::<u64>() };
     let other = libc::iovec { iov_base: at as *mut libc::c_void, iov_len: size_of::<u64>() };

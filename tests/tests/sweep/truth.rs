@@ -33,12 +33,13 @@ pub const BAD: [&str; 10] = [
     "wild-access",
 ];
 /// All others.
-pub const HARMLESS: [&str; 9] = [
+pub const HARMLESS: [&str; 10] = [
     "clean-error",
     "designed-abort",
     "error-without-message",
     "fd-left",
     "file-left",
+    "lock-left",
     "not-reached",
     "tolerated",
     "tolerated-with-message",
@@ -171,7 +172,7 @@ pub fn is_bad(outcome: &str) -> bool {
 pub fn from_outside(outcome: &str) -> &str {
     match outcome {
         "null-dereference" | "wild-access" | "stack-overflow" => "crash",
-        "fd-left" => "clean-error",
+        "fd-left" | "lock-left" => "clean-error",
         other => other,
     }
 }
