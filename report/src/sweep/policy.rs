@@ -206,6 +206,7 @@ fn modules<'s>(finding: &Finding, sweep: &'s Sweep) -> impl Iterator<Item = &'s 
 
 #[cfg(test)]
 mod tests {
+    use super::super::outcome::Outcome;
     use super::super::sample::sweep;
     use super::*;
 
@@ -225,6 +226,24 @@ mod tests {
         let mut sweep = sweep();
         policy(rules).apply(&mut sweep, today());
         sweep.findings.iter().map(|finding| finding.accepted.as_ref().map(|accepted| accepted.rule.clone())).collect()
+    }
+
+    #[test]
+    fn the_example_for_cpython_accepts_what_the_interpreter_loses_and_not_what_an_extension_does() {
+        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/cpython.policy.toml");
+        let policy = Policy::read(&path).unwrap();
+        let accepts = |allocated: &str, message: &str| {
+            let mut sweep = sweep();
+            let leak = sweep.findings.iter_mut().find(|finding| finding.outcome == Outcome::Leak).unwrap();
+            message.clone_into(&mut leak.message);
+            leak.leaks.iter_mut().for_each(|leak| leak.caller = Some(allocated.to_owned()));
+            policy.apply(&mut sweep, today());
+            sweep.findings.iter().any(|finding| finding.accepted.is_some())
+        };
+        assert!(accepts("python3.11+0x5064f3", "MemoryError\nMemoryError: "));
+        assert!(accepts("_Py_SetLocaleFromEnv", "Fatal Python error: _PyArgv_AsWstrList: memory allocation failed"));
+        assert!(!accepts("decode_list", "MemoryError"));
+        assert!(!accepts("python3.11+0x5064f3", "Traceback (most recent call last):"));
     }
 
     #[test]
