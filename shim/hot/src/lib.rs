@@ -45,6 +45,7 @@ pub mod trie;
 pub mod unwind;
 #[cfg(feature = "self-check")]
 pub mod witness;
+pub mod written;
 
 use core::sync::atomic::{AtomicU64, Ordering};
 use memtrace_wire::layout::{self, WindowKind};

@@ -13,6 +13,7 @@ use crate::Hot;
 use crate::cells::{self, Cells};
 use crate::lock::Lock;
 use crate::own;
+use crate::written::Written;
 use core::arch::x86_64::{
     _mm_and_si128, _mm_cmpeq_epi32, _mm_load_si128, _mm_movemask_epi8, _mm_or_si128, _mm_packs_epi16, _mm_packs_epi32,
     _mm_set1_epi32, _mm_setzero_si128,
@@ -125,24 +126,26 @@ impl Live {
     }
 
     /// All blocks that have cells, by address: address, bytes and site. What threads change meanwhile may be missed.
-    pub fn each_block(&self, mut each: impl FnMut(u64, u64, u32)) {
-        let shift = self.granule_shift.get();
+    pub fn each_block(&self, written: &Written<'_>, mut each: impl FnMut(u64, u64, u32)) {
+        let (kind, shift) = (self.spacing().kind(), self.granule_shift.get());
         for (start, cells) in self.leaves() {
-            for line in (0..cells.len() - 1).step_by(LINE_CELLS) {
-                // SAFETY: a leaf begins on a page and has whole lines of cells.
-                let mut begins = unsafe { begins(cells.as_ptr().add(line)) };
-                while begins != 0 {
-                    let place = line + begins.trailing_zeros() as usize;
-                    begins &= begins - 1;
-                    let cell = cells.get(place).map_or(0, U32::get);
-                    if !is_block(cell) || live::code(cell) == live::BESIDE {
-                        continue;
+            for part in written.parts(kind, start >> LEAF_SHIFT, (cells.len() - 1) * size_of::<U32>()) {
+                for line in (part.start / size_of::<U32>()..part.end / size_of::<U32>()).step_by(LINE_CELLS) {
+                    // SAFETY: a leaf begins on a page and has whole lines of cells.
+                    let mut begins = unsafe { begins(cells.as_ptr().add(line)) };
+                    while begins != 0 {
+                        let place = line + begins.trailing_zeros() as usize;
+                        begins &= begins - 1;
+                        let cell = cells.get(place).map_or(0, U32::get);
+                        if !is_block(cell) || live::code(cell) == live::BESIDE {
+                            continue;
+                        }
+                        let bytes = match live::code(cell) {
+                            live::NEXT => cells.get(place + 1).map_or(0, |next| live::size(next.get())),
+                            code => u64::from(code),
+                        };
+                        each(live::address(cell, start + ((place as u64) << shift)), bytes, live::site(cell));
                     }
-                    let bytes = match live::code(cell) {
-                        live::NEXT => cells.get(place + 1).map_or(0, |next| live::size(next.get())),
-                        code => u64::from(code),
-                    };
-                    each(live::address(cell, start + ((place as u64) << shift)), bytes, live::site(cell));
                 }
             }
         }
@@ -353,7 +356,9 @@ mod tests {
                 model.values().copied().filter(|block| hot.peek(block.address).is_some()).collect();
             cells.sort_by_key(|block| block.address);
             let mut listed = Vec::new();
-            hot.live.each_block(|address, bytes, site| listed.push(Block { address, bytes, site }));
+            hot.live.each_block(&Written::of(&hot.store), |address, bytes, site| {
+                listed.push(Block { address, bytes, site })
+            });
             assert_eq!(listed, cells, "seed {seed}");
             for (address, block) in model {
                 assert!(hot.peek(address).is_none_or(|found| found == block));

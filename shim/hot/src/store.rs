@@ -136,7 +136,7 @@ impl Store {
     }
 
     /// Opens the launcher's file through proc, which works for every process of the same user.
-    fn descriptor(&self) -> Option<u32> {
+    pub(crate) fn descriptor(&self) -> Option<u32> {
         let mut path = crate::text::Buffer::<64>::new();
         path.push(b"/proc/");
         path.push_number(u64::from(self.launcher_pid.get()));

@@ -182,6 +182,13 @@ pub fn close(fd: i32) {
     unsafe { call(libc::SYS_close, fd as usize, 0, 0, 0) };
 }
 
+/// lseek(2): the new place, or an errno.
+pub fn seek(fd: i32, to: usize, whence: i32) -> Result<usize, i32> {
+    // SAFETY: no memory is read or written.
+    let at = unsafe { call(libc::SYS_lseek, fd as usize, to, whence as usize, 0) };
+    usize::try_from(at).map_err(|_| -at as i32)
+}
+
 /// read(2) into `into`; bytes or -errno.
 pub fn read(fd: i32, into: &mut [u8]) -> isize {
     // SAFETY: the kernel writes into the slice only.

@@ -8,6 +8,7 @@
 //! From there a few steps lead to the block. A block takes 16 bytes, a page of heap 4.
 
 use memtrace_hot::Hot;
+use memtrace_hot::written::Written;
 use memtrace_wire::layout::LEAF_SHIFT;
 use memtrace_wire::live;
 
@@ -98,7 +99,7 @@ pub fn room(hot: &Hot, sides: &List<[u64; 3]>) -> usize {
 pub fn list(hot: &Hot, sides: &List<[u64; 3]>, into: &Array<[u64; 2]>) -> usize {
     let mut rows = Filling::of(into);
     let mut next = 0;
-    hot.live.each_block(|address, bytes, site| {
+    hot.live.each_block(&Written::of(&hot.store), |address, bytes, site| {
         while next < sides.count() && sides.get(next)[0] < address {
             let [address, bytes, site] = sides.get(next);
             rows.push(address, bytes, site as u32);
@@ -121,7 +122,7 @@ impl Blocks {
             Some(rows) => rows,
             None => {
                 let mut count = sides.count() + SLACK;
-                hot.live.each_block(|_, _, _| count += 1);
+                hot.live.each_block(&Written::of(&hot.store), |_, _, _| count += 1);
                 Array::new(count)?
             }
         };
