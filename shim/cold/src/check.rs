@@ -100,6 +100,9 @@ pub fn run(task: &Task<'_>, mut blocks: Blocks) -> Result<Sums, Hindrance> {
     task.check.unreadable_bytes.set(marks.unreadable);
     let frames_bytes = frames.as_ref().map_or(0, Frames::work_bytes);
     task.check.work_bytes.set(blocks.work_bytes() + marks.work_bytes() + frames_bytes);
+    // The copy ends now, and the kernel takes all of it at once: sooner than one array after the other.
+    core::mem::forget((frames, marks, roots, heaps));
+    core::mem::forget((blocks, mappings));
     Ok(sums)
 }
 

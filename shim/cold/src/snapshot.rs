@@ -283,6 +283,7 @@ extern "C" fn in_copy(work: *const c_void) -> ! {
         answer.is_written.set(u32::from(written));
     }
     answer.state.publish(if is_kept { DONE } else { FAILED });
+    task::wake(&answer.state);
     task::end()
 }
 
@@ -356,7 +357,7 @@ fn share() -> Option<Page> {
 
 /// Waits until the copy has come so far, or has ended. False: the deadline came first.
 fn wait(answer: &Answer, copy: isize, state: u32, deadline_ns: u64) -> bool {
-    let mut pause_ns = 20_000u64;
+    let mut pause_ns = 1_000_000u64;
     while answer.state.acquire() < state {
         if task::has_ended(copy) {
             return true;
@@ -364,9 +365,8 @@ fn wait(answer: &Answer, copy: isize, state: u32, deadline_ns: u64) -> bool {
         if sys::monotonic_ns() >= deadline_ns {
             return false;
         }
-        let pause = [0u64, pause_ns];
-        // SAFETY: a time of two words.
-        unsafe { sys::call(libc::SYS_nanosleep, pause.as_ptr() as usize, 0, 0, 0) };
+        // A copy that was killed wakes nobody, so it is looked at now and then.
+        task::wait_while(&answer.state, 0, pause_ns);
         pause_ns = (pause_ns * 2).min(5_000_000);
     }
     true

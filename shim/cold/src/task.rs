@@ -2,6 +2,7 @@
 
 use core::arch::asm;
 use core::ffi::c_void;
+use memtrace_wire::map::U32;
 use memtrace_wire::sys;
 
 /// What a task does; it ends itself.
@@ -100,4 +101,21 @@ pub fn reap(task: isize, to_be_killed: bool) {
         }
         sys::call(libc::SYS_wait4, task as usize, 0, libc::__WALL as usize, 0);
     }
+}
+
+/// Waits until a cell on a page that both see holds something else than this, or the time is over.
+pub fn wait_while(cell: &U32, value: u32, patience_ns: u64) {
+    let patience = [0u64, patience_ns];
+    let place = core::ptr::from_ref(cell) as usize;
+    // SAFETY: the kernel reads the cell, and a time of two words.
+    unsafe {
+        sys::call(libc::SYS_futex, place, libc::FUTEX_WAIT as usize, value as usize, patience.as_ptr() as usize);
+    }
+}
+
+/// Ends the wait of whoever waits for a change of this cell.
+pub fn wake(cell: &U32) {
+    let place = core::ptr::from_ref(cell) as usize;
+    // SAFETY: no memory is read or written.
+    unsafe { sys::call(libc::SYS_futex, place, libc::FUTEX_WAKE as usize, 1, 0) };
 }
