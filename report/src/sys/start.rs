@@ -1,6 +1,6 @@
 //! Starting processes: a program, as it is or in other surroundings, and a part of ourselves that goes on alone.
 
-use std::ffi::{CString, c_char, c_int};
+use std::ffi::{CString, c_char, c_int, c_void};
 use std::io::{self, Read, Write};
 use std::os::fd::{AsRawFd, RawFd};
 use std::ptr;
@@ -59,41 +59,82 @@ pub fn start_in(
     let arguments = pointers(&program.arguments);
     let shell_arguments = pointers(&program.shell_arguments);
     let variables = pointers(&program.variables);
-    // SAFETY: one thread only. The child calls async-signal-safe functions on memory made above, then exec or _exit.
-    let pid = checked(unsafe { libc::fork() })?;
-    if pid == 0 {
-        // SAFETY: as above; the arrays end with a null and live on the parent's copied stack and heap.
-        unsafe {
-            let mut go = 0u8;
-            libc::close(gatekeeper.as_raw_fd());
-            if libc::read(gate.as_raw_fd(), (&raw mut go).cast(), 1) != 1 {
-                libc::_exit(127);
-            }
-            if surroundings.is_some_and(|surroundings| !surroundings.enter()) {
-                libc::_exit(127);
-            }
-            libc::sigaction(libc::SIGCHLD, &held.on_child, ptr::null_mut());
-            libc::sigprocmask(libc::SIG_SETMASK, &held.mask, ptr::null_mut());
-            libc::execve(program.path.as_ptr(), arguments.as_ptr(), variables.as_ptr());
-            if *libc::__errno_location() == libc::ENOEXEC {
-                libc::execve(c"/bin/sh".as_ptr(), shell_arguments.as_ptr(), variables.as_ptr());
-            }
-            let errno = *libc::__errno_location();
-            libc::write(report.as_raw_fd(), (&raw const errno).cast(), size_of::<c_int>());
-            libc::_exit(127);
-        }
-    }
+    let work = Child {
+        gate: gate.as_raw_fd(),
+        gatekeeper: gatekeeper.as_raw_fd(),
+        report: report.as_raw_fd(),
+        path: program.path.as_ptr(),
+        arguments: arguments.as_ptr(),
+        shell_arguments: shell_arguments.as_ptr(),
+        variables: variables.as_ptr(),
+        held,
+        surroundings,
+    };
+    let mut stack = Vec::<u128>::with_capacity(CHILD_STACK_BYTES / size_of::<u128>());
+    let top = stack.as_mut_ptr_range().start.wrapping_add(stack.capacity());
+    // SAFETY: one thread only. The child shares our memory, so that nothing is copied for a process that execs at once;
+    // it has a stack of its own, and what it is given stays until it has exec'ed or ended (below).
+    let pid = checked(unsafe {
+        libc::clone(child, top.cast(), libc::CLONE_VM | libc::SIGCHLD, (&raw const work).cast_mut().cast())
+    })?;
     drop(report);
     announce(pid);
-    gatekeeper.write_all(&[1])?;
+    // Where this fails the child has been killed.
+    let opened = gatekeeper.write_all(&[1]);
+    drop(gatekeeper);
     let mut errno = [0; size_of::<c_int>()];
-    match outcome.read_exact(&mut errno) {
-        Ok(()) => {
-            let _ = wait(pid);
-            Err(io::Error::from_raw_os_error(c_int::from_ne_bytes(errno)))
+    // Until the child has left our memory, errno may be its own: a call that was cut short is just made again.
+    let told = loop {
+        if let Ok(bytes) = outcome.read(&mut errno) {
+            break bytes;
         }
-        // The pipe was closed by exec.
-        Err(_) => Ok(pid),
+    };
+    if told != 0 {
+        let _ = wait(pid);
+        return Err(io::Error::from_raw_os_error(c_int::from_ne_bytes(errno)));
+    }
+    // The pipe was closed by exec.
+    opened.map(|()| pid)
+}
+
+/// Room for a few calls.
+const CHILD_STACK_BYTES: usize = 64 << 10;
+
+/// What the child of `start_in` is given.
+struct Child<'a> {
+    gate: RawFd,
+    gatekeeper: RawFd,
+    report: RawFd,
+    path: *const c_char,
+    arguments: *const *const c_char,
+    shell_arguments: *const *const c_char,
+    variables: *const *const c_char,
+    held: &'a Held,
+    surroundings: Option<&'a Surroundings>,
+}
+
+/// The child's way to exec. It writes to no memory but its stack, and errno.
+extern "C" fn child(work: *mut c_void) -> c_int {
+    // SAFETY: `start_in` gave it. Only calls are made here that may follow a fork; the arrays end with a null.
+    unsafe {
+        let work = &*work.cast::<Child<'_>>();
+        let mut go = 0u8;
+        libc::close(work.gatekeeper);
+        if libc::read(work.gate, (&raw mut go).cast(), 1) != 1 {
+            libc::_exit(127);
+        }
+        if work.surroundings.is_some_and(|surroundings| !surroundings.enter()) {
+            libc::_exit(127);
+        }
+        libc::sigaction(libc::SIGCHLD, &work.held.on_child, ptr::null_mut());
+        libc::sigprocmask(libc::SIG_SETMASK, &work.held.mask, ptr::null_mut());
+        libc::execve(work.path, work.arguments, work.variables);
+        if *libc::__errno_location() == libc::ENOEXEC {
+            libc::execve(c"/bin/sh".as_ptr(), work.shell_arguments, work.variables);
+        }
+        let errno = *libc::__errno_location();
+        libc::write(work.report, (&raw const errno).cast(), size_of::<c_int>());
+        libc::_exit(127)
     }
 }
 
