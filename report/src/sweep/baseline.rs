@@ -240,3 +240,39 @@ impl Baseline {
         self.lost.values().sum()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::facts::Text;
+    use super::*;
+
+    /// A run that writes lines with these hashes, and hashes without numbers.
+    fn run(lines: &[(u32, u32)], files: &[(&str, u64)]) -> Facts {
+        let text = || Text {
+            lines: lines.to_vec(),
+            hash: lines.iter().map(|line| u64::from(line.0)).sum(),
+            ..Text::default()
+        };
+        let files = files.iter().map(|&(name, content)| (name.to_owned(), content)).collect();
+        Facts { end: End::Exited(0), output: text(), errors: text(), files, ..Facts::default() }
+    }
+
+    #[test]
+    fn what_varies_is_told_in_words_of_the_schema() {
+        let schema: serde_json::Value =
+            crate::json::line(include_bytes!("../../schema/sweep-1.schema.json")).expect("the schema is JSON");
+        let words = &schema["properties"]["baseline"]["properties"]["varies"]["items"]["enum"];
+        let words = words.as_array().expect("words are listed");
+        let runs = [
+            run(&[(1, 1), (2, 2)], &[("a", 1)]),
+            run(&[(1, 1), (3, 2)], &[("a", 2)]),
+            run(&[(1, 1), (4, 4)], &[("b", 2)]),
+            run(&[(1, 1)], &[]),
+        ];
+        for (count, expected) in [(1, 0), (2, 3), (3, 4), (4, 4)] {
+            let varies = Baseline::of(&runs[..count]).expect("they end alike").varies;
+            assert!(varies.len() >= expected, "{count}: {varies:?}");
+            assert_eq!(varies.iter().find(|word| !words.contains(&word.as_str().into())), None);
+        }
+    }
+}

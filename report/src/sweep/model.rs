@@ -82,8 +82,8 @@ pub struct Baseline {
     pub end: End,
     /// Allocations in scope of one run.
     pub allocations: u64,
-    /// What differs from run to run, and is not judged: `stdout`, `numbers in stdout`, `stderr`, `files`, `names of files`,
-    /// `descriptors`, `allocations`.
+    /// What differs from run to run, and is not judged: `all of stdout`, `some lines of stdout`, `some numbers of stdout`,
+    /// the same of stderr, `files`, `names of files`, `descriptors`, `allocations`.
     pub varies: Vec<String>,
     /// Time of one run in milliseconds.
     pub time_ms: u64,

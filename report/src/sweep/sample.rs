@@ -155,7 +155,7 @@ pub fn sweep() -> Sweep {
             runs: 2,
             end: End::Exited(0),
             allocations: 1234,
-            varies: vec!["stderr".into()],
+            varies: vec!["some lines of stderr".into()],
             time_ms: 5,
             lost_blocks: 1,
         },
