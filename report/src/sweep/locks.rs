@@ -14,13 +14,15 @@
 //! have no names; locks that are made of futexes alone (Rust, GLib); robust mutexes, which the kernel sees to.
 
 use std::collections::BTreeMap;
-use std::fs;
+use std::fs::{self, File};
+use std::ops::Range;
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use crate::names;
 use crate::sys::{Pid, trace};
 
-/// Memory that is looked at, in pieces that are mapped: what is beyond is not worth the time of every run.
+/// Memory that is looked at, of what was ever touched: what is beyond is not worth the time of every run.
 const MEMORY_MAX: u64 = 16 << 20;
 /// Kinds of mutexes: normal, recursive, error-checking, adaptive.
 const KIND_MAX: u32 = 3;
@@ -28,6 +30,9 @@ const KIND_MAX: u32 = 3;
 const KIND_FLAGS: u32 = 0x80 | 0x100 | 0x200;
 /// Depth of a recursive one that is believed.
 const COUNT_MAX: u32 = 1 << 16;
+/// Bytes of a page, and of its entry in /proc/PID/pagemap.
+const PAGE: u64 = 4096;
+const ENTRY: u64 = 8;
 /// Bytes of a mutex.
 const BYTES: usize = 40;
 /// `e_type` of a program that is not moved.
@@ -47,19 +52,47 @@ struct Piece {
 pub fn held(pid: Pid) -> BTreeMap<String, u32> {
     let text = fs::read_to_string(format!("/proc/{pid}/maps")).unwrap_or_default();
     let pieces: Vec<Piece> = text.lines().filter_map(piece).collect();
+    let pages = File::open(format!("/proc/{pid}/pagemap")).ok();
     let mut found = BTreeMap::new();
     let mut left = MEMORY_MAX;
     for (place, piece) in pieces.iter().enumerate().filter(|(_, piece)| piece.is_private_data) {
-        let bytes = piece.end - piece.start;
-        if bytes > left {
-            continue;
-        }
-        left -= bytes;
-        for at in mutexes(&trace::memory_of(pid, piece.start, bytes as usize), pid as u32) {
-            *found.entry(name(pid, &pieces, place, piece.start + at as u64)).or_default() += 1;
+        for part in touched(pages.as_ref(), piece.start..piece.end) {
+            let bytes = part.end - part.start;
+            if bytes > left {
+                continue;
+            }
+            left -= bytes;
+            let mut memory = trace::memory_of(pid, part.start, bytes as usize);
+            // What was never touched behind it is zero.
+            memory.extend([0; BYTES]);
+            for at in mutexes(&memory, pid as u32) {
+                *found.entry(name(pid, &pieces, place, part.start + at as u64)).or_default() += 1;
+            }
         }
     }
     found
+}
+
+/// The parts of a piece that were ever touched (proc(5), pagemap: bit 63 present, bit 62 swapped); all of it where the
+/// kernel does not say. To read the others would give each a page.
+fn touched(pages: Option<&File>, piece: Range<u64>) -> Vec<Range<u64>> {
+    let mut entries = vec![0; ((piece.end - piece.start) / PAGE * ENTRY) as usize];
+    let read = pages.map(|pages| pages.read_exact_at(&mut entries, piece.start / PAGE * ENTRY));
+    if !matches!(read, Some(Ok(()))) {
+        return vec![piece];
+    }
+    let mut parts: Vec<Range<u64>> = Vec::new();
+    for (start, entry) in (piece.start..).step_by(PAGE as usize).zip(entries.chunks_exact(ENTRY as usize)) {
+        // The byte with the highest bits.
+        if entry[ENTRY as usize - 1] >> 6 == 0 {
+            continue;
+        }
+        match parts.last_mut() {
+            Some(last) if last.end == start => last.end += PAGE,
+            _ => parts.push(start..start + PAGE),
+        }
+    }
+    parts
 }
 
 /// Where mutexes lie that this thread holds.
