@@ -20,6 +20,8 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
 #ifdef __cplusplus
 #include <cstdint>
 #include <new>
@@ -202,6 +204,155 @@ MEMTRACE_INLINE_(int, memtrace_fail_next_, (uint64_t point)) {
  *     MEMTRACE_FAIL_EACH(point) { tree = parse(text); assert(tree || point); free_tree(tree); }
  */
 #define MEMTRACE_FAIL_EACH(point) for ((point) = 0; memtrace_fail_next_(point); (point)++)
+
+/* ---- Source sites: file, line, function and type in the report, of stripped programs too ---- */
+
+/* What happens when there is no memory is the includer's choice, made before this file is included. By itself NULL is
+ * given, and the program's checks come alive; with
+ *
+ *     #define MEMTRACE_ON_OOM MEMTRACE_ON_OOM_CALL(out_of_memory)
+ *
+ * out_of_memory(bytes, file, line), which is declared before, is called first; it may end the process. */
+#define MEMTRACE_ON_OOM_CALL(function) function(bytes, site->file, site->line)
+#ifndef MEMTRACE_ON_OOM
+#define MEMTRACE_ON_OOM ((void)0)
+#endif
+
+/* Where an allocation stands. */
+struct memtrace_site {
+    const char *file, *function, *type;
+    unsigned int line, flags; /* `flags` is 0. */
+};
+
+MEMTRACE_INLINE_(struct memtrace_site, memtrace_site_, (const char *file, unsigned int line, const char *function,
+                                                        const char *type)) {
+    struct memtrace_site site;
+    site.file = file;
+    site.function = function;
+    site.type = type;
+    site.line = line;
+    site.flags = 0;
+    return site;
+}
+
+/* The bytes of a product; more than there are, if it overflows. */
+MEMTRACE_INLINE_(size_t, memtrace_product_, (size_t count, size_t size)) {
+    return count > 0 && size > (size_t)-1 / count ? (size_t)-1 : count * size;
+}
+
+/* Under a name of its own, because C89 does not declare it. */
+void *memtrace_aligned_alloc_(size_t alignment, size_t bytes) __asm__("aligned_alloc");
+
+#define MEMTRACE_GIVE_(block, asked) \
+    do { \
+        const size_t bytes = (asked); \
+        if (!(block) && bytes > 0) { \
+            MEMTRACE_ON_OOM; \
+        } \
+        return (block); \
+    } while (0)
+
+MEMTRACE_INLINE_(void *, memtrace_malloc_at_, (const struct memtrace_site *site, size_t size)) {
+    void *(*real)(const struct memtrace_site *, size_t);
+    void *block;
+    MEMTRACE_FIND_(real, memtrace_source_malloc);
+    block = real ? real(site, size) : malloc(size);
+    MEMTRACE_GIVE_(block, size);
+}
+
+MEMTRACE_INLINE_(void *, memtrace_calloc_at_, (const struct memtrace_site *site, size_t count, size_t size)) {
+    void *(*real)(const struct memtrace_site *, size_t, size_t);
+    void *block;
+    MEMTRACE_FIND_(real, memtrace_source_calloc);
+    block = real ? real(site, count, size) : calloc(count, size);
+    MEMTRACE_GIVE_(block, memtrace_product_(count, size));
+}
+
+MEMTRACE_INLINE_(void *, memtrace_realloc_at_, (const struct memtrace_site *site, void *old, size_t size)) {
+    void *(*real)(const struct memtrace_site *, void *, size_t);
+    void *block;
+    MEMTRACE_FIND_(real, memtrace_source_realloc);
+    block = real ? real(site, old, size) : realloc(old, size);
+    MEMTRACE_GIVE_(block, size);
+}
+
+/* The size is rounded up to a multiple of the alignment, as aligned_alloc(3) wants it. */
+MEMTRACE_INLINE_(void *, memtrace_aligned_at_, (const struct memtrace_site *site, size_t size, size_t alignment)) {
+    void *(*real)(const struct memtrace_site *, size_t, size_t);
+    const size_t over = alignment > 0 ? size % alignment : 0;
+    const size_t asked = over == 0 || size > (size_t)-1 - (alignment - over) ? size : size + (alignment - over);
+    void *block;
+    MEMTRACE_FIND_(real, memtrace_source_aligned);
+    block = real ? real(site, alignment, asked) : memtrace_aligned_alloc_(alignment, asked);
+    MEMTRACE_GIVE_(block, asked);
+}
+
+MEMTRACE_INLINE_(void *, memtrace_zeroed_at_, (const struct memtrace_site *site, size_t count, size_t size)) {
+    const size_t bytes = memtrace_product_(count, size);
+    void *block = memtrace_aligned_at_(site, bytes, 16);
+    return block ? memset(block, 0, bytes) : block;
+}
+
+MEMTRACE_INLINE_(char *, memtrace_strdup_at_, (const struct memtrace_site *site, const char *text)) {
+    const size_t bytes = text ? strlen(text) + 1 : 0;
+    void *copy = text ? memtrace_malloc_at_(site, bytes) : NULL;
+    return (char *)(copy ? memcpy(copy, text, bytes) : copy);
+}
+
+/* One function for each, so that a macro is an expression, and each argument is evaluated once. */
+#define MEMTRACE_PLACE_ const char *file, unsigned int line, const char *function, const char *type
+#define MEMTRACE_AT_(name, result, parameters, arguments) \
+    MEMTRACE_INLINE_(result, memtrace_##name##_, parameters) { \
+        const struct memtrace_site site = memtrace_site_(file, line, function, type); \
+        return memtrace_##name##_at_ arguments; \
+    }
+MEMTRACE_AT_(malloc, void *, (MEMTRACE_PLACE_, size_t size), (&site, size))
+MEMTRACE_AT_(calloc, void *, (MEMTRACE_PLACE_, size_t count, size_t size), (&site, count, size))
+MEMTRACE_AT_(realloc, void *, (MEMTRACE_PLACE_, void *old, size_t size), (&site, old, size))
+MEMTRACE_AT_(aligned, void *, (MEMTRACE_PLACE_, size_t size, size_t alignment), (&site, size, alignment))
+MEMTRACE_AT_(zeroed, void *, (MEMTRACE_PLACE_, size_t count, size_t size), (&site, count, size))
+MEMTRACE_AT_(strdup, char *, (MEMTRACE_PLACE_, const char *text), (&site, text))
+#define MEMTRACE_HERE_(type) __FILE__, __LINE__, __extension__ __FUNCTION__, type
+#define MEMTRACE_BLOCK_(block) ((void *)(uintptr_t)(block))
+
+/* `type` is the whole pointer type; sizes are bytes, and products that overflow give NULL. */
+#ifndef MEMTRACE_NO_SAFE_MACROS
+#define SAFE_MALLOC(size, type) ((type)memtrace_malloc_(MEMTRACE_HERE_(#type), (size_t)(size)))
+#define SAFE_CALLOC(count, size, type) \
+    ((type)memtrace_calloc_(MEMTRACE_HERE_(#type), (size_t)(count), (size_t)(size)))
+#define SAFE_REALLOC(ptr, size, type) \
+    ((type)memtrace_realloc_(MEMTRACE_HERE_(#type), MEMTRACE_BLOCK_(ptr), (size_t)(size)))
+#define SAFE_MALLOC_ALIGNED(size, alignment, type) \
+    ((type)memtrace_aligned_(MEMTRACE_HERE_(#type), (size_t)(size), (size_t)(alignment)))
+#define SAFE_MALLOC_SIMD(size, type) SAFE_MALLOC_ALIGNED(size, 16, type)
+#define SAFE_CALLOC_SIMD(count, size, type) \
+    ((type)memtrace_zeroed_(MEMTRACE_HERE_(#type), (size_t)(count), (size_t)(size)))
+/* A NULL source gives NULL. */
+#define SAFE_STRDUP(dst, src) ((void)((dst) = memtrace_strdup_(MEMTRACE_HERE_("char *"), (src))))
+/* Frees, const or not, and makes the pointer NULL. */
+#define SAFE_FREE(ptr) ((void)(free(MEMTRACE_BLOCK_(ptr)), (ptr) = NULL))
+/* Without a site, and no leak whoever holds it. */
+#define UNTRACKED_MALLOC(size, type) ((type)memtrace_untracked_((size_t)(size)))
+#define UNTRACKED_FREE(ptr) SAFE_FREE(ptr)
+#endif
+
+MEMTRACE_INLINE_(void *, memtrace_untracked_, (size_t size)) {
+    void (*real)(const void *);
+    void *block = malloc(size);
+    MEMTRACE_FIND_(real, __lsan_ignore_object);
+    if (real && block) real(block);
+    return block;
+}
+
+/* The shapes in which SAFE_MALLOC is written elsewhere: a code base makes its own name one of these, after
+ * MEMTRACE_NO_SAFE_MACROS if that is SAFE_MALLOC. Products that overflow give NULL. */
+#define MEMTRACE_MALLOC_SIZE(size) memtrace_malloc_(MEMTRACE_HERE_("void *"), (size_t)(size))
+#define MEMTRACE_MALLOC_SIZE_CAST(size, type) ((type)memtrace_malloc_(MEMTRACE_HERE_(#type), (size_t)(size)))
+#define MEMTRACE_MALLOC_PTR_SIZE(ptr, size) \
+    ((void)((ptr) = (__typeof__(ptr))memtrace_malloc_(MEMTRACE_HERE_("void *"), (size_t)(size))))
+#define MEMTRACE_MALLOC_PTR_TYPE_COUNT(ptr, type, count) ((void)((ptr) = MEMTRACE_MALLOC_TYPE_COUNT(type, count)))
+#define MEMTRACE_MALLOC_TYPE_COUNT(type, count) \
+    ((type *)memtrace_malloc_(MEMTRACE_HERE_(#type " *"), memtrace_product_((size_t)(count), sizeof(type))))
 
 /* ---- Leaks ---- */
 

@@ -1,6 +1,5 @@
 //! The allocation functions of C, exported. Each is one line of the entry macro.
 
-use core::arch::naked_asm;
 use core::ffi::c_void;
 use memtrace_hot::unwind::Entry;
 use memtrace_wire::layout::Op;
@@ -38,13 +37,15 @@ macro_rules! hook {
                 let $entry = Entry { sp, bp };
                 $body
             }
-            naked_asm!(".cfi_startproc", $sp, $bp, "jmp {body}", ".cfi_endproc", body = sym body)
+            core::arch::naked_asm!(".cfi_startproc", $sp, $bp, "jmp {body}", ".cfi_endproc", body = sym body)
         }
     };
 }
 
+pub(crate) use hook;
+
 /// The bytes that a product asks for; more than there is, if it overflows.
-const fn product(count: usize, size: usize) -> usize {
+pub const fn product(count: usize, size: usize) -> usize {
     count.saturating_mul(size)
 }
 

@@ -7,6 +7,7 @@ use core::ffi::c_void;
 use memtrace_hot::Hot;
 use memtrace_hot::fault::Call;
 use memtrace_hot::mode::{ACTIVE, CAREFUL, SAMPLING};
+use memtrace_hot::source::{Announced, Source};
 use memtrace_hot::thread::{Inside, Thread};
 use memtrace_hot::unwind::Entry;
 use memtrace_wire::layout::Op;
@@ -82,10 +83,23 @@ pub fn reallocate(
     bytes: Option<usize>,
     call: impl FnOnce() -> *mut c_void,
 ) -> *mut c_void {
-    let asked = bytes.unwrap_or(usize::MAX);
-    if old.is_null() {
-        return allocate(entry, op, asked, call);
+    match old.is_null() {
+        true => allocate(entry, op, bytes.unwrap_or(usize::MAX), call),
+        false => move_block(entry, op, old, bytes, call, record),
     }
+}
+
+/// What a realloc of a block does. `record` tells hot about the block that it gave.
+#[inline(always)]
+fn move_block(
+    entry: Entry,
+    op: Op,
+    old: *mut c_void,
+    bytes: Option<usize>,
+    call: impl FnOnce() -> *mut c_void,
+    record: impl FnOnce(Entry, Op, usize, *mut c_void, Option<u64>),
+) -> *mut c_void {
+    let asked = bytes.unwrap_or(usize::MAX);
     if !is_active() {
         return call();
     }
@@ -106,6 +120,31 @@ pub fn reallocate(
         return block;
     }
     record(entry, op, asked, block, taken.map(|taken| taken.block.address));
+    block
+}
+
+/// As `allocate`, or `reallocate` of a block that is not null, where the program says what it is for.
+pub fn allocate_for(
+    source: &Source<'_>,
+    entry: Entry,
+    op: Op,
+    old: *mut c_void,
+    bytes: usize,
+    call: impl FnOnce() -> *mut c_void,
+) -> *mut c_void {
+    if !is_active() {
+        return call();
+    }
+    if let Some(inside) = enter(entry) {
+        HOT.announce(inside.body, entry, source);
+    }
+    let block = match old.is_null() {
+        true => allocate_slowly(entry, op, bytes, call),
+        false => move_block(entry, op, old, Some(bytes), call, record_slowly),
+    };
+    if let Some(inside) = enter(entry) {
+        inside.body.source = Announced::NONE;
+    }
     block
 }
 
@@ -199,7 +238,7 @@ fn record_slowly(entry: Entry, op: Op, bytes: usize, block: *mut c_void, moved: 
         None if tls::is_busy() => HOT.store.lose(Loss::BlockDropped),
         None => HOT.allocated_blindly(block as u64, bytes as u64, Loss::ThreadDropped),
         Some(thread) => match thread.enter(&HOT, entry.sp) {
-            Some(inside) if HOT.mode.get() != ACTIVE => {
+            Some(inside) if HOT.mode.get() != ACTIVE || inside.body.source != Announced::NONE => {
                 HOT.allocated_carefully(inside, entry, block as u64, bytes as u64, op, moved)
             }
             Some(inside) => HOT.allocated(inside, entry, block as u64, bytes as u64, op, moved),

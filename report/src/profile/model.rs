@@ -241,6 +241,9 @@ pub struct Frame {
     pub line: Option<u32>,
     /// The function's code was inlined into that of the next frame.
     pub inlined: bool,
+    /// Of `source`: what the program casts the block to.
+    #[serde(rename = "type", default, skip_serializing_if = "Option::is_none")]
+    pub type_name: Option<String>,
 }
 
 /// What one stack in one thread allocated by one function.

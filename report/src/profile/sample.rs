@@ -94,6 +94,7 @@ impl Maker {
             file: is_named.then(|| format!("/src/{function}.c")),
             line: is_named.then_some(7),
             inlined: false,
+            type_name: None,
         };
         let frames = &mut self.process.frames;
         let known = frames.iter().position(|known| *known == frame);

@@ -14,6 +14,7 @@ use std::collections::{BTreeMap, HashMap};
 use memtrace_wire::layout::{Node, frame, module_flags};
 
 use super::model::Frame;
+use super::sources::Sources;
 use crate::names::{Answers, ModuleKey, Name, Wanted, path_of};
 use crate::recording::Process;
 
@@ -47,6 +48,7 @@ pub struct Stacks {
     /// By place, its frame in the profile: of several the outermost, which is no inlined call. Known when all are named.
     frames: Vec<u32>,
     modules: Vec<ModuleKey>,
+    sources: Sources,
     /// References that led nowhere.
     pub damaged: u64,
 }
@@ -77,6 +79,7 @@ impl Stacks {
             by_word,
             frames: Vec::new(),
             modules: process.modules.iter().map(key).collect(),
+            sources: Sources::of(process),
             damaged: 0,
         };
         let mut known: HashMap<Vec<u32>, u32> = HashMap::new();
@@ -156,7 +159,12 @@ impl Stacks {
             let answer = self.key(place).and_then(|key| answers.get(key));
             let names =
                 answer.as_ref().and_then(|answer| answer.names.get(&place.offset)).map_or(&[][..], |names| names);
-            frames.extend(place.frames(names));
+            match place.kind {
+                frame::SOURCE => {
+                    frames.extend(place.frames(&[]).into_iter().map(|frame| self.sources.frame(place.offset, frame)))
+                }
+                _ => frames.extend(place.frames(names)),
+            }
             unfolded.push(first..frames.len() as u32);
         }
         self.frames = unfolded.iter().map(|frames| frames.end.saturating_sub(1)).collect();
@@ -289,6 +297,7 @@ impl Place {
             file: name.file,
             line: name.line,
             inlined,
+            type_name: None,
         };
         match (self.kind, names) {
             (frame::CUT, _) => {

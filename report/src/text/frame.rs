@@ -60,7 +60,13 @@ impl Display for Line<'_> {
             module: module.map(|module| module.path.as_str()),
             offset: frame.offset,
         };
-        call.fmt(f)
+        match (&frame.type_name, function, call.file, call.line) {
+            // What a source site says of itself.
+            (Some(type_name), Some(function), Some(file), Some(line)) => {
+                write!(f, "{} ({}:{line}, {})", Safe(function), Safe(base_name(file)), Safe(type_name))
+            }
+            _ => call.fmt(f),
+        }
     }
 }
 

@@ -37,6 +37,7 @@ pub mod sample;
 pub mod scope;
 pub mod side;
 pub mod site;
+pub mod source;
 pub mod store;
 pub mod symbols;
 pub mod text;
@@ -117,6 +118,8 @@ pub struct Hot {
     pub point_index: index::Index,
     /// From node to what it is to the scope of MALLOC_FAIL_*.
     pub scope_index: index::Index,
+    /// Where the texts of source sites are kept.
+    pub source_index: index::Index,
     /// Where the functions and modules lie that MALLOC_FAIL_* names.
     pub symbols: symbols::Symbols,
     /// Rules by return address.
@@ -170,6 +173,7 @@ impl Hot {
             site_index: index::Index::new(),
             point_index: index::Index::new(),
             scope_index: index::Index::new(),
+            source_index: index::Index::new(),
             symbols: symbols::Symbols::new(),
             rules: unwind::rules::Rules::new(),
             objects: unwind::object::Objects::new(),
@@ -249,6 +253,7 @@ impl Hot {
         self.site_index.forget();
         self.point_index.forget();
         self.scope_index.forget();
+        self.source_index.forget();
         self.symbols.forget();
         self.rules.forget();
         self.loaded.forget();

@@ -201,6 +201,9 @@ impl Hot {
 
     /// A frame's part in the names of points.
     pub fn frame_key(&self, word: u64) -> u64 {
+        if frame::kind(word) == frame::SOURCE {
+            return frame_key(self.source_key(word), 0);
+        }
         if frame::kind(word) != frame::NATIVE {
             return frame_key(word & !frame::RETIRED, 0);
         }

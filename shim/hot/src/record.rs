@@ -56,7 +56,7 @@ impl Hot {
         moved: Option<u64>,
     ) {
         let body = &mut *inside.body;
-        let known = self.capture(body, entry, op);
+        let known = if CAREFUL { self.capture_with_source(body, entry, op) } else { self.capture(body, entry, op) };
         #[cfg(feature = "self-check")]
         self.check(body, entry, known.node());
         let block = Block { address, bytes, site: known.number };

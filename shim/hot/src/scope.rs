@@ -120,11 +120,8 @@ impl Hot {
     /// The stack of an allocation that is about to be made, and the function that was called.
     pub(crate) fn origin_of(&self, body: &mut Body, call: &Call, origin: &mut Option<(u32, Op)>) -> (u32, Op) {
         *origin.get_or_insert_with(|| {
-            match call.op.is_call() {
-                // Whoever allocates from this stack finds a site that is right for it: a call has no blocks.
-                true => (self.capture(body, call.entry, Op::Malloc).node(), call.op),
-                false => self.origin(self.capture(body, call.entry, call.op).node(), call.op),
-            }
+            let node = self.stack_of(body, call);
+            if call.op.is_call() { (node, call.op) } else { self.origin(node, call.op) }
         })
     }
 

@@ -59,6 +59,8 @@ pub struct Body {
     pub random: u64,
     /// Mean distance of the samples that its sites are for.
     pub mean: u64,
+    /// The source site of the allocation that it is about to make.
+    pub source: crate::source::Announced,
     /// What it keeps for MALLOC_FAIL_*.
     pub fault: crate::fault::Own,
     /// Its counters.

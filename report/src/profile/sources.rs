@@ -1,0 +1,60 @@
+//! What source sites say: the texts that a program's own macros gave with its allocations.
+
+use std::collections::HashMap;
+
+use memtrace_wire::layout::{TextAt, frame};
+use memtrace_wire::map::U32;
+
+use super::model::Frame;
+use crate::recording::Process;
+
+/// By the address bits of their frames.
+#[derive(Default)]
+pub struct Sources(HashMap<u64, Source>);
+
+struct Source {
+    file: String,
+    function: String,
+    type_name: String,
+    line: Option<u32>,
+}
+
+impl Sources {
+    /// Those of a process.
+    pub fn of(process: &Process) -> Sources {
+        let words = process.nodes.iter().map(|node| node.frame.get());
+        let places = words.filter(|&word| frame::kind(word) == frame::SOURCE).map(frame::address);
+        let mut sources = HashMap::new();
+        for place in places {
+            if !sources.contains_key(&place)
+                && let Some(source) = read(process, place)
+            {
+                sources.insert(place, source);
+            }
+        }
+        Sources(sources)
+    }
+
+    /// The frame of a source site as a profile has it; `kind` stays.
+    pub fn frame(&self, place: u64, frame: Frame) -> Frame {
+        let Some(Source { file, function, type_name, line }) = self.0.get(&place) else { return frame };
+        let some = |text: &String| Some(text.clone()).filter(|text| !text.is_empty());
+        Frame {
+            // Where the recording has the text is nobody's matter.
+            offset: 0,
+            file: some(file),
+            function: some(function),
+            type_name: some(type_name),
+            line: *line,
+            ..frame
+        }
+    }
+}
+
+/// The text of a site: file, function and type, each ended by a NUL, and the line.
+fn read(process: &Process, place: u64) -> Option<Source> {
+    let at = TextAt { at: U32::new(place as u32), bytes: U32::new((place >> 32) as u32) };
+    let mut parts = process.text(&at)?.split(|&byte| byte == 0).map(|part| String::from_utf8_lossy(part).into_owned());
+    let (file, function, type_name) = (parts.next()?, parts.next()?, parts.next()?);
+    Some(Source { file, function, type_name, line: parts.next()?.parse().ok().filter(|&line| line > 0) })
+}

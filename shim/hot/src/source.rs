@@ -1,0 +1,130 @@
+//! Source sites: the file, line, function and type that a program's own macros give with an allocation.
+//!
+//! A site's text is kept once in the recording, and its place there is the address of a frame of its own kind, which
+//! stands inside the native ones. Only the hooks for such allocations come here.
+
+use memtrace_wire::layout::{Op, TextAt, frame};
+use memtrace_wire::map::U32;
+
+use crate::Hot;
+use crate::fault::Call;
+use crate::site::Known;
+use crate::text::Buffer;
+use crate::thread::Body;
+use crate::trie::roll;
+use crate::unwind::Entry;
+
+/// What a program says about one of its allocations.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Source<'t> {
+    /// As `__FILE__` gives it.
+    pub file: &'t [u8],
+    /// As `__LINE__` gives it.
+    pub line: u64,
+    /// As `__func__` gives it.
+    pub function: &'t [u8],
+    /// What the result is cast to.
+    pub kind: &'t [u8],
+}
+
+/// The source site of the allocation that a thread is about to make.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Announced {
+    /// Frame word; 0: none.
+    word: u64,
+    /// Where the hook was entered that it is for: a signal handler's allocations have none.
+    sp: u64,
+}
+
+impl Announced {
+    /// None.
+    pub const NONE: Announced = Announced { word: 0, sp: 0 };
+}
+
+/// Bytes of a site's text, the longest of paths included.
+const TEXT_MAX: usize = 512;
+
+/// Places of the index at the start: 4 KiB.
+const BITS_FIRST: u32 = 9;
+
+/// Begins the hash of a child with a source frame, which is found by it alone.
+const CHILD_SEED: u64 = 0x50ce;
+
+impl Hot {
+    /// The frame word of a source site, made if it is new. 0: no memory, or its text is too long.
+    fn source_word(&self, source: &Source<'_>) -> u64 {
+        let mut text = Buffer::<TEXT_MAX>::new();
+        for part in [source.file, source.function, source.kind] {
+            text.push(part);
+            text.push(b"\0");
+        }
+        text.push_number(source.line);
+        // A text that fills the buffer was cut.
+        let text = text.as_bytes();
+        if text.len() >= TEXT_MAX - 1 {
+            return 0;
+        }
+        let bytes = text.len() as u32;
+        let hash = text.iter().fold(CHILD_SEED, |hash, &byte| roll(hash, byte.into()));
+        let is_it = |entry: u32| self.text_bytes(&text_at(entry, bytes)).eq(text.iter().copied());
+        let word = |entry: u32| {
+            let at = text_at(entry, bytes);
+            frame::SOURCE << frame::KIND_SHIFT | u64::from(bytes) << 32 | u64::from(at.at.get())
+        };
+        if let Some(entry) = self.source_index.find(hash, is_it) {
+            return word(entry);
+        }
+        let _guard = self.source_index.lock();
+        if let Some(entry) = self.source_index.find(hash, is_it) {
+            return word(entry);
+        }
+        let has_table = self.source_index.bytes() != 0 || self.source_index.start(BITS_FIRST);
+        let kept = text_at(1, 0);
+        if has_table {
+            self.keep_text(text, &kept);
+        }
+        let entry = kept.at.get() / 4 + 1;
+        if kept.bytes.get() != bytes || !self.source_index.insert(hash, entry) {
+            return 0;
+        }
+        word(entry)
+    }
+
+    /// The allocation that is about to be made from `entry` has a source site.
+    pub fn announce(&self, body: &mut Body, entry: Entry, source: &Source<'_>) {
+        body.source = Announced { word: self.source_word(source), sp: entry.sp };
+    }
+
+    /// As `capture`, with the source site that was announced innermost.
+    #[inline(never)]
+    pub(crate) fn capture_with_source(&self, body: &mut Body, entry: Entry, op: Op) -> Known {
+        let known = self.capture(body, entry, op);
+        let Announced { word, sp } = body.source;
+        if word == 0 || sp != entry.sp || known.node() == 0 {
+            return known;
+        }
+        let parent = known.node();
+        match self.child(parent, word, roll(roll(CHILD_SEED, parent.into()), word), &[]) {
+            0 => known,
+            node => self.site_for(&mut body.sites, body.slot, node, op),
+        }
+    }
+
+    /// The stack of a call that may fail.
+    pub(crate) fn stack_of(&self, body: &mut Body, call: &Call) -> u32 {
+        // Whoever allocates from this stack finds a site that is right for it: a call has no blocks.
+        let op = if call.op.is_call() { Op::Malloc } else { call.op };
+        self.capture_with_source(body, call.entry, op).node()
+    }
+
+    /// A source frame's part in the names of points: what it says, not where that is kept.
+    pub(crate) fn source_key(&self, word: u64) -> u64 {
+        let at = TextAt { at: U32::new(word as u32), bytes: U32::new((frame::address(word) >> 32) as u32) };
+        self.text_bytes(&at).fold(CHILD_SEED, |hash, byte| roll(hash, byte.into()))
+    }
+}
+
+/// Where an entry of the index says that a text lies.
+fn text_at(entry: u32, bytes: u32) -> TextAt {
+    TextAt { at: U32::new(entry.wrapping_sub(1).wrapping_mul(4)), bytes: U32::new(bytes) }
+}
