@@ -126,3 +126,28 @@ fn a_failed_allocation_is_named_and_its_point_has_the_same_name_in_every_run() {
     });
     assert!(names[0] == names[1] && names[0].len() >= 14, "{names:?}");
 }
+
+#[test]
+fn allocations_fail_by_source_file_and_line_and_by_the_function_that_a_site_names() {
+    let place = Place::new();
+    let program = build(&place, &place.write("macros.c", MACROS), "gcc", "-std=c11 -s").expect("there is a compiler");
+    let at = line("once(13)");
+    let failed = |name: &str, value: &str| {
+        let ended = place.job(How::Run, &program).env(name, value).record();
+        ended.process().faults.iter().map(|fault| fault.bytes).collect::<Vec<u64>>()
+    };
+    for (name, value, expected) in [
+        ("MALLOC_FAIL_FILE", "macros.c", &[11][..]),
+        ("MALLOC_FAIL_FILE", "other.c,*/macr?s.c", &[11]),
+        ("MALLOC_FAIL_FILE", &format!("macros.c:{at}"), &[13]),
+        ("MALLOC_FAIL_FILE", &format!("macros.c:{at},macros.c:{}", line("once(3)")), &[12]),
+        ("MALLOC_FAIL_FILE", "macros.c:1", &[]),
+        ("MALLOC_FAIL_FILE", "other.c", &[]),
+        // The program has no symbols.
+        ("MALLOC_FAIL_CALLER", "all", &[11]),
+        ("MALLOC_FAIL_IN", "al?", &[11]),
+        ("MALLOC_FAIL_CALLER", "main", &[]),
+    ] {
+        assert_eq!(failed(name, value), expected, "{name}={value}");
+    }
+}

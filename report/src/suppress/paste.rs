@@ -47,6 +47,8 @@ enum Breadth {
     Runtime,
     /// All that the program allocates.
     Everything,
+    /// All that any program allocates by the macros of memtrace.h.
+    Macros,
 }
 
 /// One line for LeakSanitizer, about the function that tells most: the innermost of those that hide least. `None` where
@@ -65,7 +67,9 @@ pub fn paste_ready_leak_sanitizer(frames: &[Frame]) -> Option<String> {
 fn breadth(function: &str, module: &str) -> Breadth {
     let file = module.rsplit('/').next().unwrap_or_default();
     let lower = function.to_lowercase();
-    if function == "main" || name::is_below_main(function) || allocator::is_allocator(function) {
+    if function.starts_with("memtrace_") && function.ends_with('_') {
+        Breadth::Macros
+    } else if function == "main" || name::is_below_main(function) || allocator::is_allocator(function) {
         Breadth::Everything
     } else if RUNTIME.iter().any(|library| file.starts_with(library)) {
         Breadth::Runtime
@@ -211,6 +215,8 @@ mod tests {
         assert_eq!(pasted(&[frames[0], frames[1], frames[4]]).as_deref(), Some("leak:^xmalloc$"));
         assert_eq!(pasted(&[frames[0], frames[4]]).as_deref(), Some("leak:^strdup$"));
         assert_eq!(pasted(&frames[4..]).as_deref(), Some("leak:^main$"));
+        let by_macro = [named("memtrace_block_", program), named("memtrace_malloc_at_", program), frames[4]];
+        assert_eq!(pasted(&by_macro).as_deref(), Some("leak:^main$"));
         assert_eq!(pasted(&frames[..1]).as_deref(), Some("leak:^strdup$"));
         let unnamed = [Frame::default(), Frame { module: "/opt/lib$x.so", ..Frame::default() }];
         assert_eq!(pasted(&unnamed).as_deref(), Some("leak:^/opt/lib*x.so$"));

@@ -259,10 +259,7 @@ mod tests {
 
     #[test]
     fn what_varies_is_told_in_words_of_the_schema() {
-        let schema: serde_json::Value =
-            crate::json::line(include_bytes!("../../schema/sweep-1.schema.json")).expect("the schema is JSON");
-        let words = &schema["properties"]["baseline"]["properties"]["varies"]["items"]["enum"];
-        let words = words.as_array().expect("words are listed");
+        let schema = include_str!("../../schema/sweep-1.schema.json");
         let runs = [
             run(&[(1, 1), (2, 2)], &[("a", 1)]),
             run(&[(1, 1), (3, 2)], &[("a", 2)]),
@@ -272,7 +269,7 @@ mod tests {
         for (count, expected) in [(1, 0), (2, 3), (3, 4), (4, 4)] {
             let varies = Baseline::of(&runs[..count]).expect("they end alike").varies;
             assert!(varies.len() >= expected, "{count}: {varies:?}");
-            assert_eq!(varies.iter().find(|word| !words.contains(&word.as_str().into())), None);
+            assert_eq!(varies.iter().find(|word| !schema.contains(&format!("\"{word}\""))), None);
         }
     }
 }

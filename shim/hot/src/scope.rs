@@ -71,7 +71,7 @@ impl Gate {
 
     /// Whether an allocation counts of which nothing is known but size and function.
     pub fn is_open_for_all(&self, scope: &Scope<'_>) -> bool {
-        self.0.get() == OPEN && !scope.has_names() && scope.threads == Threads::All
+        self.0.get() == OPEN && !scope.has_stacks() && scope.threads == Threads::All
     }
 }
 
@@ -99,7 +99,7 @@ impl Hot {
         if !scope.takes(call.bytes, op) {
             return false;
         }
-        if !scope.has_names() {
+        if !scope.has_stacks() {
             return true;
         }
         let (node, _) = self.origin_of(body, call, origin);
@@ -154,6 +154,7 @@ impl Hot {
                     let inside = if word & frame::EXACT != 0 { 0 } else { 1 };
                     self.symbols.parts_at(frame::address(word).wrapping_sub(inside))
                 }
+                frame::SOURCE => self.parts_of_source(word),
                 _ => 0,
             };
             innermost.get_or_insert(at);
@@ -170,6 +171,7 @@ impl Hot {
         let counts = has(scope.callers, innermost, part::CALLER)
             && has(scope.inside, parts, part::INSIDE)
             && has(scope.modules, parts, part::MODULE)
+            && has(scope.files, parts, part::FILE)
             && parts & part::NOT == 0;
         let bit = |is_there: bool, bit: u32| if is_there { bit } else { 0 };
         bit(counts, known::COUNTS)

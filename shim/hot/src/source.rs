@@ -5,10 +5,13 @@
 
 use memtrace_wire::layout::{Op, TextAt, frame};
 use memtrace_wire::map::U32;
+use memtrace_wire::scope::has_file;
+use memtrace_wire::settings::number;
 
 use crate::Hot;
 use crate::fault::Call;
 use crate::site::Known;
+use crate::symbols::{part, parts_of};
 use crate::text::Buffer;
 use crate::thread::Body;
 use crate::trie::roll;
@@ -117,11 +120,27 @@ impl Hot {
         self.capture_with_source(body, call.entry, op).node()
     }
 
+    /// What a source frame is to the scope of failures: its function calls the allocator.
+    pub(crate) fn parts_of_source(&self, word: u64) -> u64 {
+        let scope = &self.fault.plan().scope;
+        let mut text = Buffer::<TEXT_MAX>::new();
+        self.text_bytes(&text_of(word)).for_each(|byte| text.push(&[byte]));
+        let mut parts = text.as_bytes().split(|&byte| byte == 0);
+        let (file, function) = (parts.next().unwrap_or(&[]), parts.next().unwrap_or(&[]));
+        let line = parts.nth(1).and_then(number);
+        let is_in_file = has_file(scope.files, file, line);
+        parts_of(scope, function) | if is_in_file { part::FILE } else { 0 }
+    }
+
     /// A source frame's part in the names of points: what it says, not where that is kept.
     pub(crate) fn source_key(&self, word: u64) -> u64 {
-        let at = TextAt { at: U32::new(word as u32), bytes: U32::new((frame::address(word) >> 32) as u32) };
-        self.text_bytes(&at).fold(CHILD_SEED, |hash, byte| roll(hash, byte.into()))
+        self.text_bytes(&text_of(word)).fold(CHILD_SEED, |hash, byte| roll(hash, byte.into()))
     }
+}
+
+/// Where the text of a source frame lies.
+fn text_of(word: u64) -> TextAt {
+    TextAt { at: U32::new(word as u32), bytes: U32::new((frame::address(word) >> 32) as u32) }
 }
 
 /// Where an entry of the index says that a text lies.

@@ -31,6 +31,8 @@ pub mod part {
     pub const UNTIL: u64 = 32;
     /// In one of the modules for which the program itself has armed a failure.
     pub const ASKED: u64 = 64;
+    /// A source site in one of `Scope::files`.
+    pub const FILE: u64 = 128;
 }
 
 /// Addresses of one function or module.
@@ -203,7 +205,8 @@ impl Hot {
     }
 }
 
-fn parts_of(scope: &Scope<'_>, name: &[u8]) -> u64 {
+/// What a function of this name is to the scope.
+pub(crate) fn parts_of(scope: &Scope<'_>, name: &[u8]) -> u64 {
     let function = Function::of(name);
     let since = if let Since::Call(name) = scope.since { name } else { b"" };
     let until = if let Until::Call(name) = scope.until { name } else { b"" };

@@ -64,6 +64,7 @@ impl<'a> Fail<'a> {
             "MALLOC_FAIL_CALLER" => scope.callers = scope::names(value)?,
             "MALLOC_FAIL_IN" => scope.inside = scope::names(value)?,
             "MALLOC_FAIL_MODULE" => scope.modules = scope::names(value)?,
+            "MALLOC_FAIL_FILE" => scope.files = scope::names(value)?,
             "MALLOC_FAIL_NOT" => scope.not = scope::names(value)?,
             "MALLOC_FAIL_THREAD" => scope.threads = scope::threads(value),
             "MALLOC_FAIL_SINCE" => scope.since = scope::since(value)?,

@@ -238,6 +238,12 @@ pub const ROWS: &[Row] = &[
         Shape::Names,
         "Count only allocations with code of one of these modules on their stack: names of files, `*` and `?` match.",
     ),
+    row(
+        "MALLOC_FAIL_FILE",
+        "",
+        Shape::Names,
+        "Count only allocations that a macro of memtrace.h makes in one of these source files: `codec.c`, `src/*.c`, `codec.c:120` with commas between.",
+    ),
     row("MALLOC_FAIL_NOT", "", Shape::Names, "Count no allocations with one of these functions on their stack."),
     row(
         "MALLOC_FAIL_THREAD",

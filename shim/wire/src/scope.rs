@@ -44,7 +44,7 @@ pub enum Until<'a> {
     Count(u64),
 }
 
-/// What counts. Functions and modules are lists of patterns with commas between them; empty: all.
+/// What counts. Functions, modules and files are lists of patterns with commas between them; empty: all.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Scope<'a> {
     /// Smallest and largest size.
@@ -57,6 +57,8 @@ pub struct Scope<'a> {
     pub inside: &'a [u8],
     /// Modules, code of one of which is on the stack: patterns for the last part of a path.
     pub modules: &'a [u8],
+    /// Source files, in one of which a macro of memtrace.h made it: see `has_file`.
+    pub files: &'a [u8],
     /// Functions that are not on the stack.
     pub not: &'a [u8],
     /// See there.
@@ -77,6 +79,7 @@ impl Scope<'_> {
         callers: b"",
         inside: b"",
         modules: b"",
+        files: b"",
         not: b"",
         threads: Threads::All,
         since: Since::Main,
@@ -92,6 +95,11 @@ impl Scope<'_> {
     /// Whether a size is in it; calls have none.
     pub fn has_size(&self, bytes: u64, op: Op) -> bool {
         op.is_call() || (self.sizes.0..=self.sizes.1).contains(&bytes)
+    }
+
+    /// Whether what is on a stack matters.
+    pub fn has_stacks(&self) -> bool {
+        self.has_names() || !self.files.is_empty()
     }
 
     /// Whether names of functions or modules matter.
@@ -111,6 +119,22 @@ pub fn any(patterns: &[u8], mut is_match: impl FnMut(&[u8]) -> bool) -> bool {
 pub fn has_module(patterns: &[u8], path: &[u8]) -> bool {
     let name = path.rsplit(|&byte| byte == b'/').next().unwrap_or(path);
     any(patterns, |pattern| glob(pattern, name))
+}
+
+/// Whether a line of a source file is in a list. A pattern is for the whole path, or for its last part if it has no
+/// slash; behind a colon it may have the line.
+pub fn has_file(patterns: &[u8], path: &[u8], line: Option<u64>) -> bool {
+    let name = path.rsplit(|&byte| byte == b'/').next().unwrap_or(path);
+    any(patterns, |pattern| {
+        let (file, wanted) = match pattern.iter().rposition(|&byte| byte == b':') {
+            Some(colon) => match (pattern.get(..colon), pattern.get(colon + 1..).and_then(number)) {
+                (Some(file), Some(line)) => (file, Some(line)),
+                _ => (pattern, None),
+            },
+            None => (pattern, None),
+        };
+        (glob(file, path) || glob(file, name)) && (wanted.is_none() || wanted == line)
+    })
 }
 
 pub(crate) fn sizes(value: &[u8]) -> Option<(u64, u64)> {
@@ -206,6 +230,16 @@ mod tests {
     fn sizes_are_one_a_range_or_all_from_one_on() {
         assert_eq!([&b"8"[..], b"8-16", b"1K-"].map(sizes), [Some((8, 8)), Some((8, 16)), Some((1024, u64::MAX))]);
         assert_eq!([&b""[..], b"-8", b"9-8", b"8-9-10", b"x"].map(sizes), [None; 5]);
+    }
+
+    #[test]
+    fn source_files_are_named_by_path_or_last_part_and_perhaps_a_line() {
+        let has = |patterns: &str| has_file(patterns.as_bytes(), b"../src/codec.c", Some(12));
+        assert!(
+            ["codec.c", "*.c:12", "x.c,codec.c:12", "../src/codec.c", "*/codec.c", "co?ec.c:12"].map(has) == [true; 6]
+        );
+        assert!(["codec", "codec.c:1", "codec.c:", "src/codec.c", ":12", "", "codec.c:12x"].map(has) == [false; 7]);
+        assert!(has_file(b"a:b.c", b"a:b.c", None) && !has_file(b"b.c:1", b"b.c", None));
     }
 
     #[test]
