@@ -41,11 +41,12 @@ fn comparable(report: &str) -> Vec<String> {
     report.lines().filter(|line| !is_libcs(line)).map(without_pid).collect()
 }
 
-/// The files of `examples/`; `MEMTRACE_TEST_EXAMPLE=NAME` chooses one.
+/// The programs of `examples/`, where policies lie too; `MEMTRACE_TEST_EXAMPLE=NAME` chooses one.
 fn examples() -> Vec<PathBuf> {
     let chosen = std::env::var("MEMTRACE_TEST_EXAMPLE").ok();
     let entries = std::fs::read_dir(workspace().join("examples")).expect("examples/ is there").flatten();
-    let files = entries.map(|entry| entry.path()).filter(|path| path.is_file());
+    let is_program = |path: &PathBuf| path.is_file() && !name(path).ends_with(".policy.toml");
+    let files = entries.map(|entry| entry.path()).filter(is_program);
     let mut files: Vec<PathBuf> =
         files.filter(|file| chosen.as_ref().is_none_or(|chosen| name(file) == *chosen)).collect();
     files.sort();
