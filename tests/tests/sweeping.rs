@@ -188,7 +188,9 @@ fn json_lines_have_each_run_when_it_is_made_and_are_the_whole_result_at_the_end(
 fn commands_around_each_run_and_one_that_judges_it() {
     let place = Place::new();
     let app = program(&place);
-    let log = place.join("log");
+    // In the working directory, it would be taken for a file of the program's while runs are made side by side.
+    std::fs::create_dir(place.join("aside")).unwrap();
+    let log = place.join("aside/log");
     let setup = format!("echo setup >>{}; echo x >$TMPDIR/seed", log.display());
     let teardown = format!("test -f $TMPDIR/seed && echo down >>{}", log.display());
     // Nothing is right but an output of six bytes.
