@@ -239,7 +239,8 @@ mod tests {
         let mut target = Target::new(1, "app");
         let granule = 0x7f00_0000_0040u64;
         let place = (granule >> 5) as usize & 0x1ffff;
-        let cells = [live::cell(granule, 2, 24), live::cell(granule + 48, 2, live::NEXT), live::size_cell(1000)];
+        let cells =
+            [live::cell(granule, 2, live::short(24)), live::cell(granule + 48, 2, live::NEXT), live::size_cell(1000)];
         let large = live::cell(granule + 96, 3, live::BESIDE);
         let cells = cells.into_iter().chain([large]).enumerate().map(|(at, cell)| (place + at, cell));
         target.leaves.push((granule >> LEAF_SHIFT, cells.collect()));
