@@ -136,6 +136,7 @@ pub fn finish() {
         return;
     }
     process.end_ns.set(sys::now_ns());
+    crate::guard::finish();
     if process.passive.get() == Passive::Excluded as u32 {
         return;
     }

@@ -18,6 +18,7 @@ mod announce;
 mod calls;
 mod end;
 mod faults;
+mod guard;
 mod hooks;
 mod inside;
 mod loader;
@@ -26,6 +27,7 @@ mod process;
 mod real;
 mod sources;
 mod start;
+mod struck;
 mod tls;
 mod tracer;
 

@@ -108,6 +108,9 @@ fn start() -> bool {
     HOT.sample.mean.set(settings.sample_bytes.into());
     HOT.sample.marked.set(u32::from(settings.sample_bytes != 0));
     HOT.budget.bytes_max.set(settings.memory_bytes_max);
+    HOT.errors.set(&settings.heap);
+    HOT.quarantine.bytes_max.set(settings.heap.quarantine_bytes);
+    HOT.errors.operators_are_replaced.set(u32::from(crate::operators::are_replaced()));
     process.sample_bytes.set(settings.sample_bytes.into());
     true
 }

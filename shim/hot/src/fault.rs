@@ -176,7 +176,7 @@ impl Hot {
         // The first allocation below an operator new is made by that.
         let call = match body.pending {
             Some(pending) if call.entry.sp <= pending.entry.sp && !call.op.is_call() => {
-                Call { entry: pending.entry, op: pending.op, bytes: pending.bytes, ..call }
+                Call { entry: pending.entry, op: pending.op.plain(), bytes: pending.bytes, ..call }
             }
             _ => call,
         };

@@ -12,6 +12,7 @@ pub use crate::checks::{
     Ask, BEGUN, CHECKED, CHECKS_PER_WINDOW, Check, EDGES_PER_WINDOW, Edge, HELD_PER_WINDOW, Held, INSIDE,
     LOST_PER_WINDOW, Lost, STEPS_PER_WINDOW, Step, TRACER_STACK_BYTES, check_flags, lost_flags,
 };
+pub use crate::heap::{FREES, Freed, HEAP_ERRORS_PER_WINDOW, HeapError};
 pub use crate::kinds::{Cause, End, Family, Hindrance, Holder, Passive, Rung, WindowKind, frame, module_flags};
 pub use crate::op::Op;
 
@@ -186,8 +187,14 @@ records! {
         pub way_out: U64,
         /// MALLOC_FAIL_AFTERMATH: allocation calls after the first that was made to fail.
         pub fault_after: U64,
+        /// Heap errors, and notes of what is legal but seldom meant.
+        pub heap_errors: U64,
+        /// As above.
+        pub heap_notes: U64,
+        /// Rows in the table of heap errors.
+        pub heap_error_count: U64,
         /// Not used yet.
-        pub spare: [U64; 44],
+        pub spare: [U64; 41],
         /// What was lost, by `Loss`.
         pub losses: [U64; 40],
     }
@@ -241,7 +248,7 @@ records! {
         pub largest_bytes: U64,
         /// Low half of the `peak_epoch` for which `at_peak_*` holds: set at the first change after each new high.
         pub epoch: U32,
-        /// `LOADER_BLOCKS`, `SAMPLED`, `IGNORED`.
+        /// `LOADER_BLOCKS`, `SAMPLED`, `IGNORED`, `heap::FAMILY`.
         pub flags: U32,
         /// The stack.
         pub node: U32,
