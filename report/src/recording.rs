@@ -66,6 +66,8 @@ pub struct Process {
     pub modules: Vec<layout::Module>,
     /// Allocations that were made to fail.
     pub faults: Vec<layout::Fault>,
+    /// Heap errors.
+    pub heap_errors: Vec<layout::HeapError>,
     /// Stacks that allocated in the scope of MALLOC_FAIL_*.
     pub points: Vec<layout::Point>,
     /// Checks for leaks.
@@ -132,6 +134,7 @@ impl Process {
             modules: directory.table(source, Kind::Modules, header.module_count.get(), &mut missing)?,
             // The count goes on when the table is full: that is a loss of its own.
             faults: directory.table(source, Kind::Faults, header.fault_count.get(), &mut 0)?,
+            heap_errors: directory.table(source, Kind::HeapErrors, header.heap_error_count.get(), &mut 0)?,
             points: directory.table(source, Kind::Points, header.point_count.get(), &mut 0)?,
             checks: Checks::read(source, &directory, &header)?,
             text: directory.text(source, header.text_bytes.get())?,

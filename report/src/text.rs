@@ -13,6 +13,7 @@
 
 mod escape;
 mod frame;
+mod heap;
 mod leaks;
 mod number;
 mod processes;
@@ -35,6 +36,7 @@ use crate::views::tree::Direction;
 use crate::views::{Choice, base_name};
 pub use escape::Safe;
 pub use frame::{Call, Lines, mark};
+pub use heap::line_of_all as heap_errors;
 pub use leaks::{head, lost, words};
 pub use number::{asked, bytes_in, count, parse_bytes, thousands};
 pub use signal::signal;
@@ -85,12 +87,14 @@ fn report_process(
     writeln!(to, "memtrace: {}", title(process))?;
     summary::estimates(process, to)?;
     summary::faults(process, request, to)?;
+    heap::print(process, request, to)?;
     summary::warnings(process, to)?;
     rows::print(process, request, to)?;
     writeln!(to)?;
     summary::print(process, to)?;
     summary::unused(suppressions, to)?;
-    leaks::summary(process, to)
+    leaks::summary(process, to)?;
+    heap::line(process).map_or(Ok(()), |line| writeln!(to, "{line}"))
 }
 
 /// `app (pid 1234)`.

@@ -117,12 +117,19 @@ fn move_block(
         guard::look(&Release { entry, by: Releaser::REALLOC, given: ANY }, old);
     }
     let by = if op == Op::Reallocarray { Releaser::REALLOCARRAY } else { Releaser::REALLOC };
-    let (taken, block) = match release(Release { entry, by, given: ANY }, old) {
+    let released = release(Release { entry, by, given: ANY }, old);
+    if HOT.errors.careful.get() != 0 {
+        struck::stop_if_wanted();
+    }
+    let (taken, block) = match released {
         Ok(taken) => (taken, call()),
         Err(Struck) => (None, struck::call(call)),
     };
     if block.is_null() {
         // realloc(p, 0) of glibc frees p and gives NULL; any other NULL leaves p as it was.
+        if asked == 0 && HOT.errors.careful.get() != 0 {
+            made_carefully(entry, op, asked, block, old);
+        }
         if let (Some(taken), true) = (taken, asked != 0) {
             match thread().and_then(|thread| thread.enter(&HOT, entry.sp)) {
                 Some(inside) => HOT.put_back(inside, taken),
@@ -142,6 +149,8 @@ fn move_block(
 /// What is to be done with a block that is there and recorded, where frees are looked at; `old`: realloc had this one.
 #[cold]
 fn made_carefully(entry: Entry, op: Op, bytes: usize, block: *mut c_void, old: *mut c_void) {
+    // An operator new asks malloc for a byte at least.
+    let bytes = HOT.peek(block as u64).map_or(bytes as u64, |known| known.bytes);
     if bytes == 0
         && HOT.errors.zero_size.get() != 0
         && let Some(inside) = enter(entry)
@@ -209,7 +218,9 @@ pub fn free_slowly(release: Release, old: *mut c_void) -> Next {
         return Next::Free;
     }
     guard::look(&release, old);
-    match release_slowly(release, old) {
+    let released = release_slowly(release, old);
+    struck::stop_if_wanted();
+    match released {
         Err(Struck) => {
             guard::let_go(old as u64);
             Next::Struck
@@ -277,11 +288,15 @@ fn delete_slowly(release: Release, old: *mut c_void, number: u32) -> Next {
     }
     guard::look(&release, old);
     match enter(release.entry) {
-        Some(inside) => match HOT.deleted(inside, release, old as u64, number) {
-            Some(block) if keeps(&release, block) => return Next::Keep,
-            Some(_) => {}
-            None => guard::let_go(old as u64),
-        },
+        Some(inside) => {
+            let deleted = HOT.deleted(inside, release, old as u64, number);
+            struck::stop_if_wanted();
+            match deleted {
+                Some(block) if keeps(&release, block) => return Next::Keep,
+                Some(_) => {}
+                None => guard::let_go(old as u64),
+            }
+        }
         None if tls::is_busy() => {}
         None => _ = HOT.released_blindly(old as u64),
     }

@@ -7,6 +7,7 @@ use std::collections::HashMap;
 
 use memtrace_wire::settings;
 
+use super::heap;
 use super::leaks::Kind;
 use super::sites::sites;
 use super::stacks::Stacks;
@@ -14,7 +15,7 @@ use super::verdicts::{Rows, Verdicts};
 use crate::recording::Process;
 use crate::views::{Numbers, Sort};
 
-/// By number of the stack, whether it may be among the `top` largest, or is that of a fault. With suppressions, which
+/// By number of the stack, whether it may be among the `top` largest, or is that of a fault or a heap error. With suppressions, which
 /// look at names, all of leaks are.
 pub fn stacks(process: &Process, stacks: &Stacks, verdicts: &Verdicts, top: usize, is_hidden: bool) -> Vec<bool> {
     let mut shown = vec![false; stacks.count()];
@@ -33,7 +34,8 @@ pub fn stacks(process: &Process, stacks: &Stacks, verdicts: &Verdicts, top: usiz
         }
         None => largest(live(process, stacks), top).into_iter().for_each(&mut mark),
     }
-    process.faults.iter().filter_map(|fault| stacks.number(fault.node.get())).for_each(mark);
+    process.faults.iter().filter_map(|fault| stacks.number(fault.node.get())).for_each(&mut mark);
+    heap::nodes(process).filter_map(|node| stacks.number(node)).for_each(mark);
     shown
 }
 

@@ -12,51 +12,66 @@ const CHUNK_MAX: u64 = 1 << 40;
 const CACHED_MAX: u64 = 0x410;
 const PAGE: u64 = 4096;
 
+/// What the headers say.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum State {
+    /// It is in use.
+    Used,
+    /// It is free, or no chunk.
+    Free,
+    /// It is free in a fast bin, or was handed out and not written to since.
+    Either,
+}
+
 /// See above. `word`: what stands at an address, if that can be read; `was_freed`: a block was freed at an address, and
 /// none has begun there since.
-pub fn is_in_use(word: impl Fn(u64) -> Option<u64>, was_freed: impl Fn(u64) -> bool, user: u64) -> bool {
+pub fn state(word: impl Fn(u64) -> Option<u64>, was_freed: impl Fn(u64) -> bool, user: u64) -> State {
     let read = |at: u64| word(at).unwrap_or(0);
     if !user.is_multiple_of(16) || user < PAGE {
-        return false;
+        return State::Free;
     }
     let header = read(user - 8);
     let size = header & !7;
     if !(CHUNK_MIN..CHUNK_MAX).contains(&size) || !size.is_multiple_of(16) {
-        return false;
+        return State::Free;
     }
     let start = user - 16;
     if header & MAPPED != 0 {
         let before = read(start);
-        return before < size.max(PAGE)
-            && (start - before).is_multiple_of(PAGE)
-            && (before + size).is_multiple_of(PAGE);
+        let is_mapping =
+            before < size.max(PAGE) && (start - before).is_multiple_of(PAGE) && (before + size).is_multiple_of(PAGE);
+        return if is_mapping { State::Used } else { State::Free };
     }
-    let Some(next) = word(start + size + 8) else { return false };
+    let Some(next) = word(start + size + 8) else { return State::Free };
     if next & IN_USE == 0 || next & !7 < 16 {
-        return false;
+        return State::Free;
     }
     if header & IN_USE == 0 {
         let before = read(start);
         let is_whole = before >= CHUNK_MIN && before.is_multiple_of(16) && before < start;
         if !is_whole || read(start - before + 8) & !7 != before {
-            return false;
+            return State::Free;
         }
     }
-    size > CACHED_MAX || !is_chained(read, was_freed, user)
+    if size > CACHED_MAX { State::Used } else { chained(read, was_freed, user) }
 }
 
-/// Whether the first words are those of a chunk in a thread's cache or in a fast bin.
-fn is_chained(read: impl Fn(u64) -> u64, was_freed: impl Fn(u64) -> bool, user: u64) -> bool {
+/// What the first words say: those of a chunk in a thread's cache or in a fast bin lead to the next.
+fn chained(read: impl Fn(u64) -> u64, was_freed: impl Fn(u64) -> bool, user: u64) -> State {
     // Entries of caches lead to what the program would have, those of fast bins to headers.
     let leads = |to: u64| to == 0 || to.is_multiple_of(16) && (was_freed(to) || was_freed(to + 16));
-    let first = read(user);
-    if leads(first ^ user >> 12) {
-        return true;
-    }
+    let (first, key) = (read(user), read(user + 8));
+    let next = first ^ user >> 12;
+    // A cached chunk that malloc itself has put there was never freed; but since 2.34 all have the same random key.
+    let has_key = next.is_multiple_of(16) && key >> 32 != 0 && read(next + 8) == key;
     // Before 2.32: not mangled, and the second word leads to the cache, a chunk of one of these sizes.
-    let cache = read(user + 8);
-    let is_cache = cache.is_multiple_of(16) && cache > PAGE && [0x250, 0x290].contains(&(read(cache - 8) & !7));
-    is_cache && leads(first)
+    let is_cache = key.is_multiple_of(16) && key > PAGE && [0x250, 0x290].contains(&(read(key - 8) & !7));
+    match (leads(next) || has_key || is_cache && leads(first), key) {
+        // Whoever takes a chunk out of a cache clears its key, and nothing else.
+        (true, 0) => State::Either,
+        (true, _) => State::Free,
+        (false, _) => State::Used,
+    }
 }
 
 #[cfg(test)]
@@ -68,7 +83,7 @@ mod tests {
 
     fn judge(words: &[(u64, u64)], freed: &[u64]) -> bool {
         let memory: HashMap<u64, u64> = words.iter().copied().collect();
-        is_in_use(|at| memory.get(&at).copied(), |at| freed.contains(&at), USER)
+        state(|at| memory.get(&at).copied(), |at| freed.contains(&at), USER) == State::Used
     }
 
     #[test]
@@ -90,7 +105,26 @@ mod tests {
         assert!(!chained(USER >> 12, 7));
         assert!(!chained(USER >> 12 ^ 0x5555_0000_2010, 7) && !chained(USER >> 12 ^ 0x5555_0000_2000, 7));
         assert!(chained(USER >> 12 ^ 0x5555_0000_3010, 7) && chained(0, 7));
+        // To a chunk that nobody has freed, with the same key.
+        let keyed = |key: u64| {
+            let next = 0x5555_0000_7010;
+            let words = [
+                (USER - 8, 0x51),
+                (USER + 0x48, 0x21),
+                (USER, USER >> 12 ^ next),
+                (USER + 8, 5 << 40),
+                (next + 8, key),
+            ];
+            judge(&words, &[])
+        };
+        assert!(!keyed(5 << 40) && keyed(6 << 40));
         assert!(!chained(0, 0x9010) && chained(8, 0x9010));
+    }
+
+    #[test]
+    fn a_chained_chunk_without_a_key_may_have_been_handed_out() {
+        let memory = HashMap::from([(USER - 8, 0x51), (USER + 0x48, 0x21), (USER, USER >> 12), (USER + 8, 0)]);
+        assert_eq!(state(|at| memory.get(&at).copied(), |_| false, USER), State::Either);
     }
 
     #[test]
@@ -107,7 +141,7 @@ mod tests {
         let user = 0x7000_0000_0010u64;
         let judge = |size: u64, before: u64| {
             let memory = HashMap::from([(user - 8, size | MAPPED), (user - 16, before)]);
-            is_in_use(|at| memory.get(&at).copied(), |_| false, user)
+            state(|at| memory.get(&at).copied(), |_| false, user) == State::Used
         };
         assert!(judge(0x2000, 0) && !judge(0x2010, 0) && !judge(0x2000, 0x10));
     }

@@ -14,7 +14,7 @@ use memtrace_wire::map::{Region, U32};
 use memtrace_wire::sys;
 
 use crate::Hot;
-use crate::chunk;
+use crate::chunk::{self, State};
 use crate::live::Block;
 use crate::lock::Lock;
 use crate::map::Table;
@@ -28,12 +28,16 @@ pub struct Errors {
     rows: Table<HeapError, { WindowKind::HeapErrors as u32 }, 2, { HEAP_ERRORS_PER_WINDOW.trailing_zeros() }>,
     frees: Table<Freed, { WindowKind::Frees as u32 }, 1, { FREES.trailing_zeros() }>,
     lock: Lock,
+    /// 1: blocks were freed that came past us.
+    strangers: U32,
     /// 1: hooks have more to do for one of the following.
     pub careful: U32,
     /// 1: the stack of each free is taken.
     pub free_stacks: U32,
     /// 1: what is behind the end of blocks is filled.
     pub canary: U32,
+    /// 1: the first error ends the process.
+    pub fatal: U32,
     /// 1: allocations of no bytes are noted.
     pub zero_size: U32,
     /// 1: heap errors are not looked for.
@@ -49,9 +53,11 @@ impl Errors {
             rows: Table::new(),
             frees: Table::new(),
             lock: Lock::new(),
+            strangers: U32::new(0),
             careful: U32::new(0),
             free_stacks: U32::new(0),
             canary: U32::new(0),
+            fatal: U32::new(0),
             zero_size: U32::new(0),
             off: U32::new(0),
             operators_are_replaced: U32::new(0),
@@ -62,9 +68,16 @@ impl Errors {
     pub fn set(&self, wanted: &Wanted) {
         self.off.set(u32::from(!wanted.errors));
         self.free_stacks.set(u32::from(wanted.free_stacks || wanted.quarantine_bytes != 0));
+        self.fatal.set(u32::from(wanted.fatal));
         self.canary.set(u32::from(wanted.canary));
         self.zero_size.set(u32::from(wanted.zero_size));
         self.careful.set(u32::from(wanted.is_careful()));
+    }
+
+    /// The rows of a process.
+    pub fn iter<'a>(&'a self, hot: &'a Hot) -> impl Iterator<Item = &'static HeapError> + 'a {
+        let count = hot.store.process().map_or(0, |process| process.heap_error_count.acquire());
+        (0..count).filter_map(|number| self.rows.get(number))
     }
 
     /// Rows as memory.
@@ -77,6 +90,11 @@ impl Errors {
         self.rows.forget(shared);
         self.frees.forget(shared);
         self.lock.reset();
+    }
+
+    /// Whether blocks were freed that came past us: then others may be freed past us, and stand in the tables still.
+    pub fn has_strangers(&self) -> bool {
+        self.strangers.get() != 0
     }
 
     /// Whether nobody wants to know.
@@ -117,17 +135,21 @@ impl Hot {
         if self.sample.mean.get() != 0 {
             return false;
         }
-        body.record.unknown_frees.add(1);
         let is_loader = self.objects.is_loader(release.entry.caller());
-        if self.errors.is_off() || sys::is_sealed() || is_loader || self.budget.level.get() != 0 {
-            return false;
-        }
-        match self.judge(body, release, address) {
+        let is_judged = !self.errors.is_off() && !sys::is_sealed() && !is_loader && self.budget.level.get() == 0;
+        let found = if is_judged { self.judge(body, release, address) } else { None };
+        match found {
             Some((kind, block)) => {
                 self.heap_error(body, release, kind, address, block);
                 true
             }
-            None => false,
+            None => {
+                body.record.unknown_frees.add(1);
+                if !is_loader {
+                    self.errors.strangers.set(1);
+                }
+                false
+            }
         }
     }
 
@@ -135,7 +157,10 @@ impl Hot {
     fn judge(&self, body: &Body, release: &Release, address: u64) -> Option<(Kind, (u64, u64, u32))> {
         let cell = |at: u64| self.live.peek_cell(at).unwrap_or(0);
         let was_freed = |at: u64| live::was_at(cell(at), at);
-        let is_used = || self.live.spacing() == Spacing::Apart && chunk::is_in_use(reader(), was_freed, address);
+        let state = || match self.live.spacing() {
+            Spacing::Apart => chunk::state(reader(), was_freed, address),
+            Spacing::Close => State::Free,
+        };
         if address >= 1 << 47 {
             return Some((Kind::UnmappedFree, (0, 0, 0)));
         }
@@ -145,9 +170,15 @@ impl Hot {
         if was_freed(address) {
             // Where blocks were dropped, one of them may stand there.
             let is_sure = self.live.spacing() == Spacing::Apart || !self.has_dropped();
-            return (is_sure && !is_used()).then(|| (Kind::DoubleFree, (address, 0, live::site(cell(address)))));
+            let is_free = match state() {
+                State::Free => true,
+                State::Used => false,
+                // Nobody gets memory past us, as far as was seen.
+                State::Either => self.errors.strangers.get() == 0,
+            };
+            return (is_sure && is_free).then(|| (Kind::DoubleFree, (address, 0, live::site(cell(address)))));
         }
-        if is_used() {
+        if state() != State::Free {
             return None;
         }
         if let Some(block) = self.block_around(address) {

@@ -118,6 +118,7 @@ impl Hot {
         if body.deleting == address && entry.sp <= body.deleting_sp && self.peek(address).is_none() {
             body.deleting = 0;
             body.last_block = 0;
+            body.expected = Expected::NONE;
             self.operator.confirm_delete(body.delete as usize);
             return if core::mem::take(&mut body.deleting_struck) { Err(Struck) } else { Ok(None) };
         }

@@ -84,7 +84,7 @@ impl Wanted {
 
     /// Whether hooks have more to do than without.
     pub const fn is_careful(&self) -> bool {
-        self.free_stacks || self.quarantine_bytes != 0 || self.canary || self.zero_size
+        self.fatal || self.free_stacks || self.quarantine_bytes != 0 || self.canary || self.zero_size
     }
 }
 
