@@ -5,7 +5,7 @@
 
 use core::ffi::c_void;
 use memtrace_hot::Hot;
-use memtrace_hot::fault::Call;
+use memtrace_hot::fault::{Call, Strike};
 use memtrace_hot::mode::{ACTIVE, CAREFUL, SAMPLING};
 use memtrace_hot::source::{Announced, Source};
 use memtrace_hot::thread::{Inside, Thread};
@@ -15,7 +15,7 @@ use memtrace_wire::loss::Loss;
 use memtrace_wire::plan::Action;
 use memtrace_wire::sys;
 
-use crate::{real, start, tls};
+use crate::{real, screen, start, tls};
 
 /// The tables.
 pub static HOT: Hot = Hot::new();
@@ -297,8 +297,13 @@ pub fn strikes(call: Call) -> bool {
     }
     // A thread's first call comes here before it has a state, and a fork child's before it knows that nothing fails.
     let inside = enter(call.entry);
-    if HOT.fault.armed.get() == 0 || !HOT.strikes(inside, call) {
+    if HOT.fault.armed.get() == 0 {
         return false;
+    }
+    match HOT.strikes(inside, call) {
+        Strike::No => return false,
+        Strike::InCopy(point) => return screen::is_copy(point),
+        Strike::Fails => {}
     }
     let (pid, tid) = (sys::pid() as usize, sys::tid() as usize);
     let send = |signal: i32| {

@@ -24,6 +24,7 @@ mod loader;
 mod operators;
 mod process;
 mod real;
+mod screen;
 mod sources;
 mod start;
 mod tls;

@@ -271,10 +271,20 @@ impl<'l> Watch<'l> {
                     trace::go_on(tid, 0);
                 }
                 Ok(None) if Instant::now() > limit => break,
-                Ok(None) => _ = sys::next_signal(&[libc::SIGCHLD], Some(Instant::now() + Duration::from_millis(20))),
+                Ok(None) => {
+                    // What it has left without our seeing it made: a copy's children, say.
+                    adopted().for_each(|pid| sys::send(pid, libc::SIGKILL));
+                    _ = sys::next_signal(&[libc::SIGCHLD], Some(Instant::now() + Duration::from_millis(20)));
+                }
             }
         }
     }
+}
+
+/// Our children, as the kernel lists them: orphans of what we started are among them.
+fn adopted() -> impl Iterator<Item = Pid> {
+    let list = fs::read_to_string("/proc/thread-self/children").unwrap_or_default();
+    list.split_ascii_whitespace().filter_map(|pid| pid.parse().ok()).collect::<Vec<Pid>>().into_iter()
 }
 
 /// What the descriptors of a process lead to, but the first three: paths, or kinds of what has no path.
