@@ -176,6 +176,11 @@ fn what_a_copy_would_disturb_is_not_copied_and_the_reason_is_counted() {
 const NOTICED: &str = r#"
 static int told;
 static void on_child(int signal) { told++; }
+static const char *stray(void) {
+    static char name[400];
+    snprintf(name, sizeof name, "%s/stray", getenv("TMPDIR"));
+    return name;
+}
 static APART void ruin(const char *why) {
     char line[4096];
     int fd;
@@ -184,7 +189,11 @@ static APART void ruin(const char *why) {
     fflush(stdout);
     if (fork() == 0) {
         setsid();
-        if (fork() == 0) { for (;;) pause(); }
+        if (fork() == 0) {
+            usleep(50000);
+            close(open(stray(), O_CREAT | O_WRONLY, 0600));
+            for (;;) pause();
+        }
         pause();
     }
     while ((fd = open("/dev/null", O_RDONLY)) < 60 && fd >= 0) {}
@@ -219,7 +228,8 @@ int main(void) {
     free(careful(88));
     group();
     printf("children told %d, left %d, first fd %d\n", told, waitpid(-1, NULL, WNOHANG), open("/dev/null", O_RDONLY));
-    printf("entries %d\n", entries);
+    usleep(150000);
+    printf("entries %d, stray %d\n", entries, access(stray(), F_OK));
     return 0;
 }
 "#;
@@ -269,6 +279,21 @@ fn a_copy_keeps_the_threads_identity_and_one_that_hangs_is_ended() {
         result["runs"].as_array().unwrap().iter().map(|run| run["outcome"].as_str().unwrap()).collect();
     assert_eq!(first[..3], ["hang-deadlocked", "hang-spinning", "tolerated"]);
     assert!(result["screening"]["time_ms"].as_u64().is_some_and(|time_ms| (400..20_000).contains(&time_ms)));
+}
+
+#[test]
+fn a_program_that_a_copy_becomes_makes_no_copies() {
+    // Each would become it again.
+    let source = r#"
+        int main(int count, char **arguments) {
+            if (!harmless(33)) execv("/proc/self/exe", arguments);
+            return 0;
+        }"#;
+    let place = Place::new();
+    let app = app(&place, source);
+    let (_, result) = sweep(&place, &["--accel", "snapshot", "--modes", "once", "--repeat", "0"], &app);
+    assert_eq!(screen(&result, 33), "clean");
+    assert_eq!(result["screening"]["screened"], 1);
 }
 
 #[test]
