@@ -62,6 +62,12 @@ fn notes(result: &Value) -> Vec<&str> {
     result["notes"].as_array().unwrap().iter().filter_map(|note| note.as_str()).collect()
 }
 
+/// Whether a process has this file for its program.
+fn is_living(program: &Path) -> bool {
+    let processes = std::fs::read_dir("/proc").unwrap().flatten();
+    processes.into_iter().any(|process| std::fs::read_link(process.path().join("exe")).is_ok_and(|exe| exe == program))
+}
+
 fn findings(result: &Value) -> BTreeSet<(String, String)> {
     let text = |value: &Value| value.as_str().unwrap().to_owned();
     let findings = result["findings"].as_array().unwrap().iter();
@@ -245,17 +251,11 @@ fn a_process_does_not_notice_its_copies_and_nothing_of_them_is_left() {
     assert_eq!(screen(&result, 77), "status");
     assert_eq!(screen(&result, 78), "signal");
     assert_eq!(result["screening"]["not_screened"], nothing(), "{}", result["screening"]);
-    let living = |name: &str| {
-        let processes = std::fs::read_dir("/proc").unwrap().flatten();
-        processes
-            .into_iter()
-            .any(|process| std::fs::read_link(process.path().join("exe")).is_ok_and(|exe| exe.ends_with(name)))
-    };
-    assert!(!living(app.file_name().unwrap().to_str().unwrap()));
+    assert!(!is_living(&app));
 }
 
 #[test]
-fn a_copy_keeps_the_threads_identity_and_one_that_hangs_is_ended() {
+fn a_copy_keeps_the_threads_identity_and_memory_and_one_that_hangs_is_ended() {
     let source = r#"
         static pthread_mutex_t twice = PTHREAD_RECURSIVE_MUTEX_INITIALIZER_NP;
         static APART void locked(void) {
@@ -269,7 +269,13 @@ fn a_copy_keeps_the_threads_identity_and_one_that_hangs_is_ended() {
         }
         static APART void waits(void) { void *p = malloc(44); if (p == NULL) for (;;) pause(); free(p); }
         static APART void spins(void) { void *p = malloc(55); if (p == NULL) for (;;) {} free(p); }
-        int main(void) { locked(); harmless(22); waits(); spins(); return 0; }"#;
+        int main(void) {
+            // No fork child gets it, but a copy does.
+            char *kept = mmap(0, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+            madvise(kept, 4096, MADV_DONTFORK);
+            locked(); harmless(22); waits(); spins();
+            return kept[0];
+        }"#;
     let place = Place::new();
     let app = app(&place, source);
     let options = ["--accel", "snapshot", "--modes", "once", "--repeat", "0", "--timeout", "1s", "--jobs", "1"];
@@ -279,6 +285,23 @@ fn a_copy_keeps_the_threads_identity_and_one_that_hangs_is_ended() {
         result["runs"].as_array().unwrap().iter().map(|run| run["outcome"].as_str().unwrap()).collect();
     assert_eq!(first[..3], ["hang-deadlocked", "hang-spinning", "tolerated"]);
     assert!(result["screening"]["time_ms"].as_u64().is_some_and(|time_ms| (400..20_000).contains(&time_ms)));
+}
+
+#[test]
+fn a_sweep_that_is_interrupted_while_stacks_are_screened_ends_at_once() {
+    let source = r#"
+        static APART void hangs(void) { void *p = malloc(9); if (p == NULL) for (;;) pause(); free(p); }
+        #define TEN(x) x x x x x x x x x x
+        int main(void) { TEN(TEN(hangs();)) return 0; }"#;
+    let place = Place::new();
+    let app = place.c(&place.unused_name(), &format!("{HEAD}{source}"), &["-O0", "-fno-builtin"]);
+    let begin = std::time::Instant::now();
+    let job = place.job(How::Native, "timeout").args(["-s", "INT", "-k", "60", "3"]).arg(&pair().command);
+    let ended = job.args(["sweep", "--accel", "snapshot", "--"]).arg(&app).run();
+    // All copies together take twenty seconds.
+    assert!(begin.elapsed() < Duration::from_secs(12), "{:?}", begin.elapsed());
+    assert!(ended.stderr.contains("ended by signal 2"), "{}", ended.stderr);
+    assert!(!is_living(&app));
 }
 
 #[test]

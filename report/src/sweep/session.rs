@@ -245,7 +245,9 @@ impl<'a> Session<'a> {
     }
 
     fn interrupt(&self) -> Option<i32> {
-        sys::next_signal(INTERRUPTS, Some(Instant::now())).map(|signal| signal.number)
+        let signal = sys::next_signal(INTERRUPTS, Some(Instant::now()))?;
+        self.workers.hurry();
+        Some(signal.number)
     }
 
     /// Makes runs again, one after the other as workers are free: what each came to.

@@ -28,6 +28,8 @@ use crate::sys::{self, Pid};
 /// The function of the library that takes a stack, and the end of the memory that it may run on.
 const ENTRY: &str = "memtrace_stack_here";
 const STACK: &str = "memtrace_tracer_stack";
+/// What tells us that nobody waits for the run any more. It is held.
+pub const HURRY: i32 = libc::SIGTERM;
 /// How long a stack may take.
 const STACK_PATIENCE: Duration = Duration::from_secs(1);
 /// How long processes may live on that the program has left.
@@ -125,7 +127,11 @@ impl<'l> Watch<'l> {
                         self.kill();
                         break;
                     }
-                    sys::next_signal(&[libc::SIGCHLD], Some(until));
+                    let signal = sys::next_signal(&[libc::SIGCHLD, HURRY], Some(until));
+                    if signal.is_some_and(|signal| signal.number == HURRY) {
+                        self.kill();
+                        break;
+                    }
                 }
             }
         }
