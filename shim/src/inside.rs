@@ -5,7 +5,7 @@
 
 use core::ffi::c_void;
 use memtrace_hot::Hot;
-use memtrace_hot::fault::Call;
+use memtrace_hot::fault::{Call, Strike};
 use memtrace_hot::live::Block;
 use memtrace_hot::mode::{ACTIVE, CAREFUL, SAMPLING};
 use memtrace_hot::record::Taken;
@@ -19,7 +19,7 @@ use memtrace_wire::loss::Loss;
 use memtrace_wire::plan::Action;
 use memtrace_wire::sys;
 
-use crate::{guard, real, start, struck, tls};
+use crate::{guard, real, screen, start, struck, tls};
 
 /// The tables.
 pub static HOT: Hot = Hot::new();
@@ -387,8 +387,13 @@ pub fn strikes(call: Call) -> bool {
     }
     // A thread's first call comes here before it has a state, and a fork child's before it knows that nothing fails.
     let inside = enter(call.entry);
-    if HOT.fault.armed.get() == 0 || !HOT.strikes(inside, call) {
+    if HOT.fault.armed.get() == 0 {
         return false;
+    }
+    match HOT.strikes(inside, call) {
+        Strike::No => return false,
+        Strike::InCopy(point) => return screen::is_copy(point),
+        Strike::Fails => {}
     }
     let (pid, tid) = (sys::pid() as usize, sys::tid() as usize);
     let send = |signal: i32| {

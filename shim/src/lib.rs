@@ -25,6 +25,7 @@ mod loader;
 mod operators;
 mod process;
 mod real;
+mod screen;
 mod sources;
 mod start;
 mod struck;

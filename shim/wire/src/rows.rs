@@ -324,6 +324,12 @@ pub const ROWS: &[Row] = &[
         Shape::Switch,
         "List every stack that counts in the recording, by a name that holds for every run.",
     ),
+    row(
+        "MALLOC_FAIL_SCREEN",
+        "0",
+        Shape::Count,
+        "Under a launcher: list them, and let the first allocation of each fail in a copy of the process, which has so many milliseconds (`memtrace sweep --accel snapshot`); `0`: no copies.",
+    ),
 ];
 
 /// Whether the variable is one of ours.
