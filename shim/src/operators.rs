@@ -99,7 +99,8 @@ macro_rules! operator_delete {
                     "mov rax, qword ptr [rip + memtrace_thread_word@GOTTPOFF]",
                     "mov rax, qword ptr fs:[rax]",
                     "test rax, rax",
-                    "je 3f",
+                    // The thread's first call.
+                    "je 2f",
                     // One that another operator delete calls: that one knows more.
                     "cmp qword ptr [rax + {address}], rdi",
                     "je 3f",
