@@ -20,7 +20,8 @@ use memtrace_wire::heap::Releaser;
 use memtrace_wire::layout::Op;
 use memtrace_wire::map::U64;
 
-use crate::inside::{self, HOT, Next};
+use crate::frees::{self, Next};
+use crate::inside::{self, HOT};
 use crate::real;
 
 macro_rules! operator_new {
@@ -299,7 +300,7 @@ extern "C" fn deleting(number: u32, block: *mut c_void, sp: u64, bp: u64, second
     if !block.is_null() {
         let by = Releaser::delete(number);
         let given = if by.is_sized() { second } else { ANY };
-        if inside::delete(Release { entry: Entry { sp, bp }, by, given }, block, number) == Next::Keep {
+        if frees::delete(Release { entry: Entry { sp, bp }, by, given }, block, number) == Next::Keep {
             return nothing as *const () as usize;
         }
     }

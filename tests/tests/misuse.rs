@@ -341,8 +341,7 @@ fn each_kind_of_the_schema_has_a_program() {
 
 /// Kinds that the schema of profiles has.
 fn kinds_of_the_schema() -> usize {
-    let schema = std::fs::read(workspace().join("report/schema/profile-1.schema.json")).expect("it is there");
-    let schema: memtrace_tests::Json = serde_json::from_slice(&schema).expect("it is JSON");
+    let schema = memtrace_tests::read_json(&workspace().join("report/schema/profile-1.schema.json"));
     let errors = &schema["$defs"]["process"]["properties"]["heap_errors"];
     errors["items"]["properties"]["kind"]["enum"].as_array().expect("a list").len()
 }

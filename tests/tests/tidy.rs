@@ -69,6 +69,7 @@ const OWNERS: &[(&str, &[&str])] = &[
         "serde",
         &[
             "report/src/json.rs",
+            "report/src/profile/heap.rs",
             "report/src/profile/leaks.rs",
             "report/src/profile/model.rs",
             "report/src/profile/rows.rs",
@@ -109,6 +110,7 @@ const UNSAFE: &[&str] = &[
     "shim/hot/src/map.rs",
     "shim/hot/src/modules.rs",
     "shim/hot/src/own.rs",
+    "shim/hot/src/quarantine.rs",
     "shim/hot/src/rows.rs",
     "shim/hot/src/side.rs",
     "shim/hot/src/store.rs",
