@@ -83,9 +83,13 @@ pub struct RunArgs {
     /// Check the target again and again while it runs, and say on stderr what is new, grown or gone: `30s`, `5m`, `1h`
     #[arg(long, value_name = "TIME", value_parser = parse_time, conflicts_with = "crash")]
     pub every: Option<Duration>,
-    /// Check a process that a signal is about to kill, too; this traces the target (ptrace)
+    /// Check a process that a signal is about to kill, too, and say which freed block a crash is about; this traces the
+    /// target (ptrace), and takes the stack of each free
     #[arg(long)]
     pub crash: bool,
+    /// End a process at its first heap error, as by abort
+    #[arg(long)]
+    pub fatal: bool,
     /// Write a profile for each process; the pattern needs %p
     #[arg(long)]
     pub split: bool,

@@ -21,7 +21,7 @@ pub mod target;
 mod wait;
 
 use std::collections::BTreeSet;
-use std::ffi::OsString;
+use std::ffi::{CString, OsString};
 use std::process::ExitCode;
 use std::rc::Rc;
 
@@ -56,7 +56,7 @@ pub fn command(arguments: &RunArgs) -> Result<ExitCode, Error> {
     let naming = Naming { pattern: arguments.output.clone(), split: arguments.split, command: target.name.clone() };
     naming.check()?;
 
-    let recording = memfd::Recording::create()?;
+    let recording = memfd::Recording::with_settings(&own_settings(arguments, &variables))?;
     let failed = |cause| Error::System { what: "cannot read the recording", cause };
     let answers = Answers::to(recording.file().map_err(failed)?);
     let keeper = Keeper::start(&recording, &naming, suppress.clone())?;
@@ -113,6 +113,14 @@ pub fn command(arguments: &RunArgs) -> Result<ExitCode, Error> {
         }
     }
     Ok(end_as(ended))
+}
+
+/// What the options say to the library, where the environment says nothing else.
+fn own_settings(arguments: &RunArgs, variables: &[CString]) -> Vec<Vec<u8>> {
+    let asked = [("MEMTRACE_FREE_STACKS", arguments.crash), ("MEMTRACE_FATAL", arguments.fatal)];
+    let is_set = |name: &str| variables.iter().any(|variable| settings::value_of(variable.to_bytes(), name).is_some());
+    let wanted = asked.iter().filter(|&&(name, is_asked)| is_asked && !is_set(name));
+    wanted.map(|(name, _)| format!("{name}=1").into_bytes()).collect()
 }
 
 /// A run whose target has ended.

@@ -60,6 +60,18 @@ tracer_entry! {
     memtrace_stack_here(Held) => stack_for_command
 }
 
+tracer_entry! {
+    /// Looks for the freed block that a crash is about, and records it. The result is 1, or 0: there is none, -1: there is
+    /// no recording.
+    ///
+    /// # Safety
+    /// `words` is what the thread held, and behind that the address of the fault; `number` is 0.
+    memtrace_crash_here(Crashed) => crash_for_command
+}
+
+/// What a thread held, and the address of its fault.
+type Crashed = [u64; 9];
+
 /// The launcher has given this process the memory of one that a signal ends: checks it, and ends.
 ///
 /// # Safety
@@ -107,6 +119,14 @@ extern "C" fn stack_for_command(held: &Held) -> i64 {
     }
     match end::own_process() {
         Some(_) => HOT.stack_of_stopped(held).into(),
+        None => -1,
+    }
+}
+
+extern "C" fn crash_for_command(crashed: &Crashed) -> i64 {
+    let [held @ .., address] = *crashed;
+    match end::own_process() {
+        Some(_) => HOT.note_crash(&held, address).into(),
         None => -1,
     }
 }

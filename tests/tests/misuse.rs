@@ -2,10 +2,11 @@
 //! and programs that look as if they did and do not.
 
 use std::collections::BTreeMap;
+use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
 use std::process::Command;
 
-use memtrace_tests::{Ended, How, Job, Place, Process, side_by_side, workspace};
+use memtrace_tests::{Ended, How, Job, Place, Process, pair, side_by_side, workspace};
 
 /// Warnings of gcc's are about what these programs are for.
 const FLAGS: [&str; 3] = ["-std=c++17", "-w", "-pthread"];
@@ -139,6 +140,49 @@ fn an_error_has_the_stacks_of_the_call_the_first_free_and_the_allocation() {
         "heap errors: double-free 1\n",
     ] {
         assert!(text.contains(line), "no `{line}` in:\n{text}");
+    }
+}
+
+#[test]
+fn a_crash_on_a_freed_block_says_which_where_allocated_and_where_freed() {
+    let place = Place::new();
+    // With a mapping of its own, so that it is gone when it is freed.
+    let source = r#"
+        #include <stdlib.h>
+        #include <unistd.h>
+        #include <pthread.h>
+        __attribute__((noinline)) char *made(void) { return malloc(3000000); }
+        __attribute__((noinline)) void dropped(char *p) { free(p); __asm__ volatile(""); }
+        __attribute__((noinline)) char used(char *p) { char c = p[1000]; __asm__ volatile(""); return c; }
+        static void *idle(void *p) { pause(); return p; }
+        int main(int count, char **arguments) {
+            pthread_t thread;
+            if (count > 1) pthread_create(&thread, NULL, idle, NULL);
+            char *volatile p = made();
+            dropped(p);
+            return used(p);
+        }"#;
+    let flags = ["-fno-builtin", "-fno-optimize-sibling-calls", "-w", "-pthread"];
+    let program = place.c("crash", source, &flags);
+    for more in [None, Some("threads")] {
+        let profile = place.join("crash.json");
+        let _ = std::fs::remove_file(&profile);
+        let output = Command::new(&pair().command)
+            .args(["run", "--crash", "-o"])
+            .arg(&profile)
+            .arg("--")
+            .arg(&program)
+            .args(more)
+            .output()
+            .expect("the command is there");
+        assert_eq!(output.status.signal(), Some(libc::SIGSEGV), "{output:?}");
+        let processes = memtrace_tests::read_profile(&profile);
+        let [process] = &processes[..] else { panic!("{}", processes.len()) };
+        let [error] = errors(process)[..] else { panic!("{:?}", errors(process)) };
+        let innermost = |which| functions(process, error, which).first().cloned().unwrap_or_default();
+        assert_eq!([innermost("stack"), innermost("freed"), innermost("allocated")], ["used", "dropped", "made"]);
+        assert_eq!((error["kind"].as_str(), error["offset"].as_u64()), (Some("crash-on-freed"), Some(1000)));
+        assert_eq!(error["bytes"].as_u64(), Some(3_000_000));
     }
 }
 
@@ -336,7 +380,8 @@ fn each_kind_of_the_schema_has_a_program() {
     let place = Place::new();
     let (_, all) = built(&place);
     let kinds: std::collections::BTreeSet<&str> = all.iter().map(|misuse| misuse.kind.as_str()).collect();
-    assert_eq!(kinds.len(), kinds_of_the_schema(), "{kinds:?}");
+    // Crashes have a test of their own.
+    assert_eq!(kinds.len() + 1, kinds_of_the_schema(), "{kinds:?}");
 }
 
 /// Kinds that the schema of profiles has.

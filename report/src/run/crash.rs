@@ -1,4 +1,4 @@
-//! `memtrace run --crash`: a check at the death of each process by a signal. SIGKILL, and more than one thread: see
+//! `memtrace run --crash`: a check at the death of each process by a signal, and the freed block that a fault is about. SIGKILL, and more than one thread: see
 //! `dying`.
 //!
 //! The launcher traces its target and what that starts. A signal that is about to kill a process stops it first; then
@@ -14,19 +14,22 @@ use std::fs;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use memtrace_wire::layout::Cause;
+use memtrace_wire::layout::{BEGUN, Cause};
 
 use super::alive::exists;
 use super::dying::{self, Dying};
 use super::memfd::Recording;
 use super::target::Target as Command;
 use super::wait::Ended;
-use crate::leaks::target::Target;
+use crate::leaks::target::{Target, function};
 use crate::sys::trace::{self, About, Event, Stopped};
 use crate::sys::{self, Pid};
 
 /// How long copies of dead processes may still be searched.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// The library's function that looks for a freed block, and how long it may take.
+const ENTRY: &str = "memtrace_crash_here";
+const LOOK_PATIENCE: Duration = Duration::from_secs(2);
 /// Programs that trace others themselves, which only one can.
 const TRACERS: &[&str] = &["gdb", "gdbserver", "strace", "ltrace", "lldb", "lldb-server", "rr", "perf", "uftrace"];
 
@@ -34,6 +37,8 @@ const TRACERS: &[&str] = &["gdb", "gdbserver", "strace", "ltrace", "lldb", "lldb
 pub struct Watch {
     target: Pid,
     tasks: HashSet<Pid>,
+    /// Processes of which a fault was looked at.
+    looked_at: HashSet<Pid>,
     /// Processes that were checked.
     checked: HashSet<Pid>,
     /// Tasks to which a signal was sent again, with what was known of it.
@@ -55,6 +60,7 @@ impl Watch {
             Ok(file) => Ok(Watch {
                 target,
                 tasks: HashSet::from([target]),
+                looked_at: HashSet::new(),
                 checked: HashSet::new(),
                 sent_again: HashMap::new(),
                 copies: Vec::new(),
@@ -142,6 +148,10 @@ impl Watch {
             return trace::go_on(tid, signal);
         }
         let pid = process_of(tid);
+        if kills(tid, signal) && self.looked_at.insert(pid) && look_at_fault(pid, tid) {
+            // The instruction runs again, and faults again.
+            return trace::go_on(tid, 0);
+        }
         // A thread of the process could not read the registers of others, which are traced by this process.
         let is_alone = dying::threads_of(pid).filter(|&tid| exists(tid)).count() == 1;
         if !kills(tid, signal) || !is_alone || !self.checked.insert(pid) {
@@ -173,6 +183,17 @@ impl Watch {
         }
         self.copies.iter().filter(|&&copy| exists(copy)).for_each(|&copy| sys::send(copy, libc::SIGKILL));
     }
+}
+
+/// Has a thread that is about to die of a fault look whether that was in a freed block. True: it was moved for that.
+fn look_at_fault(pid: Pid, tid: Pid) -> bool {
+    let Some(about) = About::read(tid).ok().filter(About::is_fault) else { return false };
+    let (Ok(entry), Ok(thread)) = (function(pid as u32, tid, ENTRY), Stopped::standing(tid)) else { return false };
+    let mut words = thread.place().to_vec();
+    words.push(about.address());
+    // What came of it stands in the recording.
+    let _ = thread.call(entry, &words, 0, BEGUN, LOOK_PATIENCE, None);
+    true
 }
 
 /// The process that a task belongs to.

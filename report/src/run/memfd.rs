@@ -27,11 +27,6 @@ pub struct Recording {
 }
 
 impl Recording {
-    /// An empty recording.
-    pub fn create() -> Result<Recording, Error> {
-        Self::with_settings(&[])
-    }
-
     /// An empty recording that brings settings, each `NAME=VALUE`, to all processes that write into it.
     pub fn with_settings(settings: &[Vec<u8>]) -> Result<Recording, Error> {
         let failed = |cause| Error::System { what: "cannot make a recording", cause };
@@ -117,7 +112,7 @@ mod tests {
 
     #[test]
     fn a_new_recording_is_empty_and_takes_no_memory() {
-        let recording = Recording::create().unwrap();
+        let recording = Recording::with_settings(&[]).unwrap();
         let header: FileHeader = recording.record(0).unwrap();
         assert_eq!((header.magic.get(), header.version.get()), (MAGIC, VERSION));
         assert_eq!(header.capacity_bytes.get(), recording.file.metadata().unwrap().len());
@@ -128,7 +123,7 @@ mod tests {
 
     #[test]
     fn processes_are_those_whose_magic_was_written_and_a_ring_ends() {
-        let recording = Recording::create().unwrap();
+        let recording = Recording::with_settings(&[]).unwrap();
         assert!(recording.processes().unwrap().is_empty());
         let put = |at: u64, bytes: &[u8]| recording.file.write_all_at(bytes, at).unwrap();
         let first = std::mem::offset_of!(FileHeader, first_process) as u64;

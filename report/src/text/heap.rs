@@ -23,7 +23,7 @@ pub fn print(process: &Process, request: &Request, to: &mut dyn Write) -> io::Re
             lines.print(stack, to)?;
         }
         if let Some(stack) = error.freed {
-            writeln!(to, "  freed first by")?;
+            writeln!(to, "  freed{} by", if kind == Kind::DoubleFree { " first" } else { "" })?;
             lines.print(stack, to)?;
         } else if kind == Kind::DoubleFree {
             writeln!(to, "  where it was freed first: set MEMTRACE_FREE_STACKS=1")?;
@@ -71,6 +71,10 @@ fn head(kind: Kind, error: &HeapError) -> String {
             let which = if kind == Kind::WritePastEnd { block } else { format!("freed {}", &block[2..]) };
             format!("{} changed from offset {} of {which}{found}", bytes(given), thousands(offset))
         }
+        Kind::CrashOnFreed => match error.offset.unwrap_or(0) {
+            0 => format!("{:#x} was the start of {block}", error.address),
+            offset => format!("{:#x} was {} into {block}", error.address, bytes(offset)),
+        },
         Kind::ZeroSize => format!("no bytes are asked for{by}"),
         Kind::ReallocZero => format!("a block is given no bytes{by}"),
     };

@@ -21,6 +21,7 @@ use crate::map::Table;
 use crate::quarantine::Kept;
 use crate::release::Release;
 use crate::thread::Body;
+use crate::unwind::stopped::Held;
 use crate::unwind::{Entry, readable_word};
 
 /// The rows, and what is looked for.
@@ -259,6 +260,41 @@ impl Hot {
         row.site.set(block.site);
         row.node.set(node);
         row.address.publish(block.address);
+    }
+
+    /// Records that a thread has crashed at an address, if that was in a block that was freed. Whoever asks has stopped it
+    /// anywhere, so no lock is waited for.
+    pub fn note_crash(&self, held: &Held, address: u64) -> bool {
+        let cell = |at: u64| self.live.peek_cell(at).unwrap_or(0);
+        let holds = |row: &&Freed| {
+            let block = row.address.get();
+            address.wrapping_sub(block) < row.bytes.get().max(1) && live::was_at(cell(block), block)
+        };
+        let remembered = (0..FREES).map_while(|place| self.errors.frees.get(place)).find(holds);
+        let start = address & !15;
+        let (block, bytes, site, freed_node) = match remembered {
+            Some(row) => (row.address.get(), row.bytes.get(), row.site.get(), row.node.get()),
+            None if live::was_at(cell(start), start) => (start, 0, live::site(cell(start)), 0),
+            None => return false,
+        };
+        let node = self.stack_of_stopped(held);
+        if self.errors.lock.is_held() {
+            return false;
+        }
+        let kind = Kind::CrashOnFreed;
+        self.note_heap_error(&Row {
+            kind,
+            function: 0,
+            node,
+            freed_node,
+            site,
+            address,
+            block,
+            bytes,
+            given: 0,
+            thread: u32::MAX,
+        });
+        true
     }
 
     /// What is remembered of the last free of a block.

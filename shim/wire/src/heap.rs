@@ -49,6 +49,8 @@ kinds! {
     WritePastEnd = 10, "write-past-end", "write past the end of a block";
     /// A block of no bytes was asked for.
     ZeroSize = 11, "zero-size", "allocation of no bytes";
+    /// A crash at an address that a freed block had.
+    CrashOnFreed = 13, "crash-on-freed", "crash on a freed block";
     /// realloc to no bytes, of which each C library makes something else.
     ReallocZero = 12, "realloc-zero", "realloc to no bytes";
 }
