@@ -105,19 +105,40 @@ pub fn write(
     mut report: impl FnMut(Format, &mut dyn Write) -> io::Result<()>,
     text: impl FnOnce(&mut dyn Write) -> io::Result<()>,
 ) -> Result<(), Error> {
-    check(outs)?;
-    for out in outs.iter().filter(|out| !out.is_stdout()) {
-        file(&out.path, FOR_ALL, &mut |to| report(out.format, to))?;
+    files(outs, &mut report)?;
+    match outs.iter().find(|out| out.is_stdout()) {
+        Some(out) => stream("stdout", io::stdout().lock(), |to| report(out.format, to)),
+        None => stream("stdout", io::stdout().lock(), text),
     }
-    let mut to = io::BufWriter::new(io::stdout().lock());
-    let written = match outs.iter().find(|out| out.is_stdout()) {
-        Some(out) => report(out.format, &mut to),
-        None => text(&mut to),
-    };
-    match written.and_then(|()| to.flush()) {
+}
+
+/// The same beside the output of somebody else's: the text goes to stderr, and stdout has nothing that nobody asked for.
+pub fn write_beside(
+    outs: &[Out],
+    mut report: impl FnMut(Format, &mut dyn Write) -> io::Result<()>,
+    text: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+) -> Result<(), Error> {
+    files(outs, &mut report)?;
+    // A closed stderr is no failure: nobody wants to read.
+    let _ = stream("stderr", io::stderr().lock(), text);
+    match outs.iter().find(|out| out.is_stdout()) {
+        Some(out) => stream("stdout", io::stdout().lock(), |to| report(out.format, to)),
+        None => Ok(()),
+    }
+}
+
+fn files(outs: &[Out], report: &mut dyn FnMut(Format, &mut dyn Write) -> io::Result<()>) -> Result<(), Error> {
+    check(outs)?;
+    let mut files = outs.iter().filter(|out| !out.is_stdout());
+    files.try_for_each(|out| file(&out.path, FOR_ALL, &mut |to| report(out.format, to)))
+}
+
+fn stream(name: &str, to: impl Write, report: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<(), Error> {
+    let mut to = io::BufWriter::new(to);
+    match report(&mut to).and_then(|()| to.flush()) {
         // Whoever reads has seen enough.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        Err(cause) => Err(Error::CannotWrite { path: "stdout".into(), cause }),
+        Err(cause) => Err(Error::CannotWrite { path: name.into(), cause }),
         Ok(()) => Ok(()),
     }
 }

@@ -47,7 +47,10 @@ memtrace itself failed.
 .PP
 \\fBmemtrace run\\fR ends as its target ends: with the same status, or by the same signal. It exits with 2 if nothing
 was started or nothing was recorded, and with 3 if the target succeeded and its profile could not be written.
-With MEMTRACE_EXITCODE it ends with that status if the target succeeded and any process of the run has definite or
+\\fBmemtrace check\\fR ends as its command ended if that did not succeed; else with 1, or the status of \\fB\\-\\-exit\\-code\\fR, if
+the policy is broken, with 2 if nothing could be judged or the command itself was not, and with 0 if the policy holds.
+.PP
+With MEMTRACE_EXITCODE \\fBmemtrace run\\fR ends with that status if the target succeeded and any process of the run has definite or
 possible leaks.
 ";
 

@@ -35,10 +35,11 @@ use crate::views::tree::Direction;
 use crate::views::{Choice, base_name};
 pub use escape::Safe;
 pub use frame::{Call, Lines, mark};
-pub use leaks::{head, lost, words};
-pub use number::{asked, bytes_in, count, parse_bytes, thousands};
+pub use leaks::{head, lost, meaning, reason as hindrance, words};
+pub use number::{asked, bytes_in, count, parse_bytes, scaled, thousands};
 pub use signal::signal;
 pub use style::Style;
+pub use summary::{loss, passive};
 pub use why::{way, why};
 
 /// What to print of a profile.

@@ -32,6 +32,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     (
         "clap",
         &[
+            "report/src/check/args.rs",
             "report/src/cli.rs",
             "report/src/formats.rs",
             "report/src/leaks.rs",
@@ -51,6 +52,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     (
         "jsonschema",
         &[
+            "report/src/check/tests.rs",
             "report/src/formats/sarif.rs",
             "report/src/profile/tests.rs",
             "report/src/sweep/file.rs",
@@ -68,6 +70,10 @@ const OWNERS: &[(&str, &[&str])] = &[
     (
         "serde",
         &[
+            "report/src/check/baseline/file.rs",
+            "report/src/check/lines.rs",
+            "report/src/check/model.rs",
+            "report/src/check/policy/parse.rs",
             "report/src/json.rs",
             "report/src/profile/leaks.rs",
             "report/src/profile/model.rs",
@@ -92,7 +98,7 @@ const OWNERS: &[(&str, &[&str])] = &[
             "tests/src/profile.rs",
         ],
     ),
-    ("toml", &["report/src/sweep/policy/parse.rs"]),
+    ("toml", &["report/src/check/policy/parse.rs", "report/src/sweep/policy/parse.rs"]),
 ];
 
 /// Folders and files in which `unsafe` may stand: what touches the target's memory, tables and mappings, and the

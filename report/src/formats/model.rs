@@ -83,6 +83,8 @@ pub struct Case {
     pub items: Vec<usize>,
     /// Why it was not tried.
     pub skipped: Option<&'static str>,
+    /// It fails for this, whatever its items say.
+    pub failure: Option<String>,
 }
 
 /// A place in a source file.

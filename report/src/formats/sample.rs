@@ -41,6 +41,7 @@ pub fn report() -> Report<'static> {
         name: name.into(),
         items: items.to_vec(),
         skipped,
+        failure: None,
     };
     Report {
         suite: "./app 'data file'".into(),

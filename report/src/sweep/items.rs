@@ -49,7 +49,13 @@ fn cases(sweep: &Sweep) -> Vec<Case> {
         let function = caller(frames(sweep, point.stack)).unwrap_or_default();
         let skipped = if tried.contains(id) { None } else { Some("no run was made in which it fails") };
         let items = items.remove(id).unwrap_or_default();
-        Case { group: base_name(&sweep.program).to_owned(), name: format!("{function} {id}"), items, skipped }
+        Case {
+            group: base_name(&sweep.program).to_owned(),
+            name: format!("{function} {id}"),
+            items,
+            skipped,
+            failure: None,
+        }
     };
     sweep.points.iter().map(case).collect()
 }

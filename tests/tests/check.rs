@@ -1,0 +1,6 @@
+//! `memtrace check`: its status is right every time, and its report says what it rests on.
+
+#[path = "check/status.rs"]
+mod status;
+#[path = "check/work.rs"]
+mod work;
