@@ -13,6 +13,7 @@
 
 pub mod args;
 pub mod baseline;
+pub mod diff;
 mod findings;
 mod fingerprint;
 mod frames;
@@ -26,11 +27,14 @@ mod name;
 mod out;
 mod policy;
 mod seen;
+pub mod self_test;
 mod text;
+mod valgrind;
 
 #[cfg(test)]
 mod tests;
 
+use std::path::Path;
 use std::process::ExitCode;
 
 use crate::error::{CLEAN, Error, MISUSED};
@@ -41,6 +45,7 @@ use crate::sweep::policy::Day;
 use crate::text::{count, scaled};
 use args::CheckArgs;
 use findings::Reach;
+use fingerprint::Trail;
 use gather::Gathered;
 use model::{FORMAT, Outcome, Program, Target, VERSION, Verdict, Word};
 use policy::Policy;
@@ -48,8 +53,17 @@ use seen::Seen;
 
 /// The body of the command.
 pub fn command(args: &CheckArgs) -> Result<ExitCode, Error> {
+    command_with(args, None)
+}
+
+/// The same with this baseline.
+pub fn command_with(args: &CheckArgs, baseline: Option<&Path>) -> Result<ExitCode, Error> {
     formats::check(&args.out)?;
-    let policy = Policy::of(args.flags())?;
+    let mut policy = Policy::of(args.flags())?;
+    policy.baseline = baseline.map(Path::to_path_buf).or(policy.baseline);
+    if args.self_test {
+        return self_test::command(policy, args.exit_zero);
+    }
     if let Some(path) = &policy.baseline {
         // Before the command is run: the file may be wrong.
         baseline::Baseline::read(path)?;
@@ -59,7 +73,7 @@ pub fn command(args: &CheckArgs) -> Result<ExitCode, Error> {
     let outcome = outcome(&gathered, &policy, &what, args.exit_zero)?;
     let mut trouble = gathered.trouble.map(|error| error.print());
     if trouble.is_none()
-        && let Err(error) = out::write(&outcome, &gathered.profile, &args.out)
+        && let Err(error) = out::write(&outcome, &args.out)
     {
         trouble = Some(error.print());
     }
@@ -117,6 +131,15 @@ fn outcome(gathered: &Gathered, policy: &Policy, what: &gather::What, exit_zero:
              interpreters and shells",
             scaled(judged.counts.foreign_bytes),
             count(judged.counts.foreign, "leak")
+        ));
+    }
+    let is_unnamed = |finding: &&model::Finding| finding.rule.is_leak() && !Trail(finding.trail.clone()).is_named();
+    let unnamed = judged.findings.iter().filter(is_unnamed).count();
+    if unnamed > 0 {
+        notes.push(format!(
+            "{} without the name of any function on the stack: such fingerprints tell only modules apart; debug \
+             information or a symbol table names them",
+            count(unnamed as u64, "leak")
         ));
     }
     if judged.counts.suppressed_blocks > 0 {

@@ -11,6 +11,8 @@ use memtrace_wire::leaks::Kinds;
 use memtrace_wire::settings::ROWS;
 
 use crate::check::args::CheckArgs;
+use crate::check::baseline::command::BaselineArgs;
+use crate::check::diff::DiffArgs;
 use crate::error::Error;
 use crate::leaks::{LeaksArgs, parse_time};
 use crate::report::ReportArgs;
@@ -53,6 +55,10 @@ pub enum Task {
     /// not loaded into, or that was not classified. 3: memtrace failed. A command that fails itself ends the check as it
     /// ended. The report goes to stderr.
     Check(Box<CheckArgs>),
+    /// Accept the leaks of a run: only others break the policy of a check then
+    Baseline(Box<BaselineArgs>),
+    /// Compare two profiles, place by place: a signed table, what grew most first
+    Diff(DiffArgs),
     /// Make every allocation path of a program fail once, and judge what comes of it
     ///
     /// Each stack that allocates from `main` on fails once, then from there on for ever; then the stacks that only a first
@@ -75,6 +81,14 @@ pub enum Task {
         report_fd: i32,
         /// Takes one `k` when all is said: the target waits for it.
         answer_fd: i32,
+    },
+    /// The program of `memtrace check --self-test`
+    #[command(name = "__plant", hide = true)]
+    Plant {
+        /// Blocks that it loses.
+        blocks: u64,
+        /// Bytes of each.
+        bytes: u64,
     },
     /// Print the man page
     #[command(name = "__man", hide = true)]

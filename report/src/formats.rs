@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   sweep ─┐
-//!          ├─▶ model::Report ─▶ junit · sarif · annotations
+//!          ├─▶ model::Report ─▶ junit · sarif · annotations · gitlab · tap · markdown
 //!   leaks ─┘
 //!   --out FORMAT:PATH ─▶ Out ─▶ whole (a file is there whole, or not at all)
 //! ```
@@ -10,11 +10,15 @@
 //! Invariant: every text is hostile, and each writer makes it harmless for its own readers.
 
 pub mod annotations;
+mod cases;
+pub mod gitlab;
 pub mod junit;
+pub mod markdown;
 pub mod model;
 #[cfg(test)]
 pub mod sample;
 pub mod sarif;
+pub mod tap;
 mod whole;
 
 use std::ffi::{OsStr, OsString};
@@ -42,6 +46,14 @@ words! {
         Sarif = "sarif",
         /// Workflow commands of GitHub's runners.
         Github = "github",
+        /// Markdown: the summary of a job.
+        Markdown = "markdown",
+        /// GitLab's code quality report.
+        Gitlab = "gitlab",
+        /// TAP, version 13.
+        Tap = "tap",
+        /// Leaks as valgrind writes them.
+        ValgrindXml = "valgrind-xml",
     }
 }
 
@@ -91,7 +103,7 @@ pub fn check(outs: &[Out]) -> Result<(), Error> {
 }
 
 /// Who may read and write a report: whom the umask lets.
-const FOR_ALL: u32 = 0o666;
+pub const FOR_ALL: u32 = 0o666;
 
 /// Writes a file, whole or not at all.
 pub fn file(path: &Path, mode: u32, report: &mut dyn FnMut(&mut dyn Write) -> io::Result<()>) -> Result<(), Error> {
@@ -158,7 +170,8 @@ mod tests {
         let odd = OsString::from_vec(b"junit:\xff".to_vec());
         assert_eq!(Out::parse(&odd).unwrap().path.as_os_str().as_bytes(), b"\xff");
         for wrong in ["", "json", "json:", ":x", "JSON:x", "xml:x"] {
-            let expected = "expected FORMAT:PATH with one of text, json, jsonl, junit, sarif, github, `-` for stdout";
+            let expected = "expected FORMAT:PATH with one of text, json, jsonl, junit, sarif, github, markdown, gitlab, tap, \
+                            valgrind-xml, `-` for stdout";
             assert_eq!(parsed(wrong), Err(expected.into()), "{wrong}");
         }
     }

@@ -2,12 +2,13 @@
 //!
 //! ```text
 //!   findings ─┬─ fingerprint ──────▶ entry   known, or grown
-//!             └─ else: a close trail, of which this run has not the exact one ──▶ entry
+//!             └─ else: a close trail, blocks of the same size, and this run has not the exact one ──▶ entry
 //!   entries without a finding: fixed
 //! ```
 //!
 //! Invariant: an entry accepts one finding at most.
 
+pub mod command;
 mod file;
 
 use std::collections::{HashMap, HashSet};
@@ -15,11 +16,11 @@ use std::path::Path;
 
 use super::fingerprint::Trail;
 use super::model::{Accepted, Before, Finding, Fixed, State};
-use crate::error::Error;
 use crate::sweep::policy::Day;
 use crate::text::Safe;
 
-pub use file::{Baseline, Entry};
+pub use file::Baseline;
+use file::Entry;
 
 /// What a baseline says of a run beside its findings.
 #[derive(Default)]
@@ -47,7 +48,7 @@ impl Baseline {
             if place.is_none() {
                 let trail = Trail(finding.trail.clone());
                 let close = |(place, entry): &(usize, &Entry)| {
-                    !used.contains(place) && Trail(entry.trail.clone()).is_close(&trail)
+                    !used.contains(place) && entry.has_size_of(finding) && Trail(entry.trail.clone()).is_close(&trail)
                 };
                 // The one with the most frames in common.
                 let best = self
@@ -68,6 +69,7 @@ impl Baseline {
         }
         for (finding, place) in findings.iter_mut().zip(matched) {
             let Some(entry) = place.and_then(|place| self.entries.get(place)) else { continue };
+            finding.baseline = Some(entry.fingerprint.clone());
             match entry.expires.filter(|&last| today > last) {
                 Some(last) => compared.notes.push(format!(
                     "baseline `{}`: {} ended with {last} and no longer accepts anything",
@@ -91,6 +93,12 @@ impl Baseline {
 }
 
 impl Entry {
+    /// Whether its blocks are of the same size, on the average: how many there are may vary.
+    fn has_size_of(&self, finding: &Finding) -> bool {
+        let product = |one: u64, other: u64| u128::from(one) * u128::from(other);
+        product(self.bytes, finding.all_blocks()) == product(finding.all_bytes(), self.blocks)
+    }
+
     /// Takes a leak for known, or for grown.
     fn accept(&self, finding: &mut Finding) {
         let (blocks, bytes) = (finding.all_blocks(), finding.all_bytes());
@@ -171,6 +179,11 @@ mod tests {
         // The exact one is there: the other is another leak.
         let (found, _) = states(&baseline, &mut [leak("load main", 1, 10), leak("load fill main", 1, 10)]);
         assert_eq!(found, [State::New, State::Known]);
+        // Other blocks are another leak.
+        let (found, _) = states(&baseline, &mut [leak("load main", 1, 11)]);
+        assert_eq!(found, [State::New]);
+        let (found, _) = states(&baseline, &mut [leak("load main", 2, 20)]);
+        assert_eq!(found, [State::Grown]);
         // An entry accepts one.
         let (found, _) = states(&baseline, &mut [leak("load main", 1, 10), leak("fill main", 1, 10)]);
         assert_eq!(found, [State::Known, State::New]);

@@ -205,6 +205,7 @@ pub fn blank(rule: Rule, trail: Trail) -> Finding {
         indirect_bytes: 0,
         limit: None,
         before: None,
+        baseline: None,
         trail: trail.0,
         stack: Vec::new(),
         processes: Vec::new(),

@@ -19,7 +19,8 @@ pub fn report(outcome: &Outcome, root: PathBuf) -> Report<'_> {
     if let Some(target) = outcome.target.as_ref().filter(|target| target.failed) {
         notes.insert(0, format!("the target itself failed: {}", text::end(target)));
     }
-    Report { suite: text::subject(outcome), root, rules, items, cases: cases(outcome), notes }
+    let summary = text::in_a_line(outcome);
+    Report { suite: text::subject(outcome), summary, root, rules, items, cases: cases(outcome), notes }
 }
 
 fn item<'o>(finding: &'o Finding, root: &std::path::Path) -> Item<'o> {

@@ -271,6 +271,8 @@ pub struct Finding {
     pub limit: Option<u64>,
     /// Of a grown one: blocks and bytes in the baseline.
     pub before: Option<Before>,
+    /// The fingerprint of the baseline's entry that it was known again by, whether or not that still accepts it.
+    pub baseline: Option<String>,
     /// What the fingerprint was made of.
     pub trail: Vec<String>,
     /// A stack that it is from, innermost first.

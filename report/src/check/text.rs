@@ -42,6 +42,25 @@ pub fn is_open(finding: &Finding) -> bool {
     finding.fails || matches!(finding.state, State::New | State::Grown)
 }
 
+/// What it came to, in a line.
+pub fn in_a_line(outcome: &Outcome) -> String {
+    let counts = &outcome.counts;
+    let parts = [
+        (counts.failing, "failing"),
+        (counts.new, "new"),
+        (counts.grown, "grown"),
+        (counts.known, "known"),
+        (counts.accepted, "accepted"),
+        (counts.fixed, "fixed"),
+    ];
+    let parts = parts.into_iter().filter(|(number, _)| *number > 0);
+    let parts: Vec<String> = parts.map(|(number, what)| format!("{} {what}", thousands(number))).collect();
+    let target = outcome.target.as_ref().filter(|target| target.failed);
+    let target = target.map(|target| format!("; the target itself failed: {}", end(target))).unwrap_or_default();
+    let separator = if parts.is_empty() { "" } else { ": " };
+    format!("check {}{separator}{}{target}", verdict(outcome.verdict.word), parts.join(", "))
+}
+
 /// What was examined.
 pub fn subject(outcome: &Outcome) -> String {
     let words = match outcome.command.as_slice() {

@@ -6,7 +6,8 @@
 use std::collections::HashMap;
 use std::io::{self, Write};
 
-use super::model::{Case, Item, Level, Report};
+use super::cases::State;
+use super::model::{Case, Item, Report};
 use crate::text::Safe;
 use crate::xml::Escaped;
 
@@ -28,37 +29,6 @@ pub fn write(report: &Report, to: &mut dyn Write) -> io::Result<()> {
         writeln!(to, "    <system-out>{}</system-out>", Escaped(&notes.join("\n")))?;
     }
     writeln!(to, "  </testsuite>\n</testsuites>")
-}
-
-/// What became of a case.
-struct State<'r> {
-    errors: Vec<&'r Item<'r>>,
-    others: Vec<&'r Item<'r>>,
-    skipped: Option<String>,
-    failure: Option<&'r str>,
-}
-
-impl<'r> State<'r> {
-    fn fails(&self) -> bool {
-        self.failure.is_some() || !self.errors.is_empty()
-    }
-
-    fn of(case: &'r Case, report: &'r Report<'r>) -> State<'r> {
-        let items = case.items.iter().filter_map(|&place| report.items.get(place));
-        let (accepted, open): (Vec<&Item>, Vec<&Item>) = items.partition(|item| item.accepted.is_some());
-        let (errors, others): (Vec<&Item>, Vec<&Item>) = open.into_iter().partition(|item| item.level == Level::Error);
-        let failure = case.failure.as_deref();
-        let skipped = if failure.is_some() || !errors.is_empty() {
-            None
-        } else if accepted.is_empty() {
-            case.skipped.map(str::to_owned)
-        } else {
-            let reasons =
-                accepted.iter().filter_map(|item| Some(format!("{} ({})", item.accepted.as_ref()?, item.title)));
-            Some(reasons.collect::<Vec<_>>().join("; "))
-        };
-        State { errors, others, skipped, failure }
-    }
 }
 
 /// `told`: by fingerprint, the case that tells all of a finding. Many cases may have led to it.

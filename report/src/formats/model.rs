@@ -8,6 +8,8 @@ use crate::text::Call;
 pub struct Report<'r> {
     /// What was examined: a command line.
     pub suite: String,
+    /// What it came to, in a line.
+    pub summary: String,
     /// The directory that paths are named from.
     pub root: PathBuf,
     /// All rules that items refer to.

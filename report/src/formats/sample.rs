@@ -45,6 +45,7 @@ pub fn report() -> Report<'static> {
     };
     Report {
         suite: "./app 'data file'".into(),
+        summary: "2 findings".into(),
         root: "/src/app".into(),
         rules: vec![rule("bad", Level::Error), rule("poor", Level::Warning)],
         items: vec![bad, item("poor", Level::Warning), accepted],

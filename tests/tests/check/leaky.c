@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 static void *volatile kept;
+static volatile int used;
 
 __attribute__((noinline)) void *c(size_t bytes) {
     char *block = malloc(bytes);
@@ -13,7 +14,7 @@ __attribute__((noinline)) void *c(size_t bytes) {
     return block;
 }
 __attribute__((noinline)) int a(size_t bytes) { return c(bytes) != NULL; }
-__attribute__((noinline)) int b(size_t bytes) { return c(bytes) != NULL; }
+__attribute__((noinline)) int b(size_t bytes) { return c(bytes) != NULL ? 2 : 1; }
 
 /* What a register or a dead frame still has of a block is written over. */
 __attribute__((noinline)) static void wipe(void) {
@@ -30,9 +31,9 @@ int main(int count, char **words) {
         else if (*word == '!') kill(getpid(), atoi(word + 1));
         else if (*word == 'r') kept = c(64);
         else if (*word == 'x') return execvp(words[place + 1], words + place + 1);
-        else if (function && function[1] == 'b') b(strtoul(word, NULL, 10));
+        else if (function && function[1] == 'b') used = b(strtoul(word, NULL, 10));
         else if (function && function[1] == 'c') c(strtoul(word, NULL, 10));
-        else a(strtoul(word, NULL, 10));
+        else used = a(strtoul(word, NULL, 10));
     }
     wipe();
     return status;
