@@ -89,7 +89,10 @@ fn a_sweep_is_reported_in_every_format_that_is_asked_for() {
 fn what_cannot_be_written_or_is_for_something_else_is_refused() {
     let place = Place::new();
     for (arguments, said) in [
-        (&["--out", "xml:x"][..], "expected FORMAT:PATH with one of text, json, jsonl, junit, sarif, github, markdown, gitlab, tap, valgrind-xml"),
+        (
+            &["--out", "xml:x"][..],
+            "expected FORMAT:PATH with one of text, json, jsonl, junit, sarif, github, markdown, gitlab, tap, valgrind-xml",
+        ),
         (&["--out", "valgrind-xml:x"], "it is not written as `valgrind-xml`"),
         (&["--out", "json:x", "--out", "text:x"], "two reports go to `x`, expected a place for each"),
         (&["--why", "x"], "`--why` is for profiles, and `app.jsonl` is a sweep"),
@@ -106,9 +109,10 @@ fn what_cannot_be_written_or_is_for_something_else_is_refused() {
         "profile.json",
         r#"{"format":"memtrace-profile","version":1,"tool":{"name":"memtrace","version":"0"},"processes_lost":0,"processes":[]}"#,
     );
-    for (option, said) in
-        [("--out", "which is written as `text`, `json` or `valgrind-xml`, not as `junit`"), ("--policy", "is for sweeps")]
-    {
+    for (option, said) in [
+        ("--out", "which is written as `text`, `json` or `valgrind-xml`, not as `junit`"),
+        ("--policy", "is for sweeps"),
+    ] {
         let (status, message) = place.refused(&["report", "profile.json", option, "junit:x"]);
         assert!(status == Some(2) && message.contains(said), "{message}");
     }

@@ -2,7 +2,13 @@
 
 #[path = "check/baseline.rs"]
 mod baseline;
+#[path = "check/formats.rs"]
+mod formats;
+#[path = "check/runners.rs"]
+mod runners;
 #[path = "check/status.rs"]
 mod status;
+#[path = "check/trees.rs"]
+mod trees;
 #[path = "check/work.rs"]
 mod work;

@@ -33,6 +33,8 @@ const OWNERS: &[(&str, &[&str])] = &[
         "clap",
         &[
             "report/src/check/args.rs",
+            "report/src/check/baseline/command.rs",
+            "report/src/check/diff.rs",
             "report/src/cli.rs",
             "report/src/formats.rs",
             "report/src/leaks.rs",
@@ -52,10 +54,12 @@ const OWNERS: &[(&str, &[&str])] = &[
     (
         "jsonschema",
         &[
+            "report/src/check/diff.rs",
             "report/src/check/tests.rs",
             "report/src/formats/sarif.rs",
             "report/src/profile/tests.rs",
             "report/src/sweep/file.rs",
+            "tests/tests/check/formats.rs",
             "tests/tests/endings.rs",
             "tests/tests/running/command.rs",
         ],
@@ -71,6 +75,7 @@ const OWNERS: &[(&str, &[&str])] = &[
         "serde",
         &[
             "report/src/check/baseline/file.rs",
+            "report/src/check/diff/write.rs",
             "report/src/check/lines.rs",
             "report/src/check/model.rs",
             "report/src/check/policy/parse.rs",
@@ -90,6 +95,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     (
         "serde_json",
         &[
+            "report/src/formats/gitlab.rs",
             "report/src/formats/sarif.rs",
             "report/src/json.rs",
             "report/src/profile/tests.rs",

@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, HashMap};
 use memtrace_wire::leaks::Kinds;
 
 use super::fingerprint::{Trail, site};
-use super::frames::{Whose, frames_of, module_of, whose_frame};
+use super::frames::{Whose, module_of, told_frames};
 use super::growth;
 use super::model::{Finding, Had, Rule, State, Step};
 use super::policy::{Policy, Scope};
@@ -42,16 +42,17 @@ pub struct Reach<'p> {
 
 impl Reach<'_> {
     /// Whether a frame makes its stack count.
-    pub fn has(&self, process: &Process, frame: &Frame) -> bool {
+    pub fn has(&self, process: &Process, whose: Whose, frame: &Frame) -> bool {
         if !self.scope.is_whole() {
             return self.scope.has_frame(module_of(process, frame), frame.file.as_deref());
         }
         // A stack that was cut may have had such code.
-        frame.kind == "cut" || whose_frame(process, frame) == Whose::Own
+        frame.kind == "cut" || whose == Whose::Own
     }
 
     fn takes(&self, process: &Process, stack: u32) -> bool {
-        (self.scope.is_whole() && !self.wants_own) || frames_of(process, stack).any(|frame| self.has(process, frame))
+        (self.scope.is_whole() && !self.wants_own)
+            || told_frames(process, stack).any(|(whose, frame)| self.has(process, whose, frame))
     }
 }
 
@@ -215,7 +216,7 @@ pub fn blank(rule: Rule, trail: Trail) -> Finding {
 
 /// The frames of a stack, as they are told.
 pub fn steps(process: &Process, stack: u32, reach: Reach) -> Vec<Step> {
-    let step = |frame: &Frame| Step {
+    let step = |(whose, frame): (Whose, &Frame)| Step {
         function: match frame.kind.as_str() {
             "cut" => Some(format!("[cut: {}]", frame.function.as_deref().unwrap_or("unknown reason"))),
             _ => frame.function.clone(),
@@ -224,10 +225,10 @@ pub fn steps(process: &Process, stack: u32, reach: Reach) -> Vec<Step> {
         line: frame.line,
         module: module_of(process, frame).map(str::to_owned),
         offset: frame.offset,
-        own: frame.kind != "cut" && reach.has(process, frame),
-        whose: whose_frame(process, frame),
+        own: frame.kind != "cut" && reach.has(process, whose, frame),
+        whose,
     };
-    frames_of(process, stack).take(FRAMES_MAX).map(step).collect()
+    told_frames(process, stack).take(FRAMES_MAX).map(step).collect()
 }
 
 fn growth(process: &Process, reach: Reach, grown: growth::Grown, limit: u64) -> Finding {

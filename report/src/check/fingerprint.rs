@@ -9,7 +9,7 @@
 
 use memtrace_wire::point::{frame_key, module_key};
 
-use super::frames::{Whose, frames_of, module_of, whose_frame};
+use super::frames::{Whose, module_of, told_frames};
 use super::name;
 use crate::profile::{Frame, Process};
 
@@ -25,7 +25,7 @@ pub struct Trail(pub Vec<String>);
 impl Trail {
     /// The trail of a stack.
     pub fn of(process: &Process, stack: u32) -> Trail {
-        let frames = || frames_of(process, stack).map(|frame| (whose_frame(process, frame), frame));
+        let frames = || told_frames(process, stack);
         // The best that the stack has: a wrapper alone tells nothing that its library's caller does not.
         let best = frames().map(|(whose, _)| whose).min().unwrap_or(Whose::Runtime);
         let mut trail: Vec<String> = Vec::new();
@@ -69,11 +69,11 @@ fn step(process: &Process, frame: &Frame) -> String {
 
 /// The function that a leak is told by: the first of the project's own, else of a library, else any.
 pub fn site(process: &Process, stack: u32) -> String {
-    let frames = || frames_of(process, stack).filter(|frame| frame.kind != "cut");
+    let frames = || told_frames(process, stack).filter(|(_, frame)| frame.kind != "cut");
     let first = [Whose::Own, Whose::Library, Whose::Wrapper, Whose::Runtime]
         .into_iter()
-        .find_map(|wanted| frames().find(|frame| whose_frame(process, frame) == wanted));
-    first.map_or_else(|| "an unknown place".to_owned(), |frame| label(process, frame))
+        .find_map(|wanted| frames().find(|(whose, _)| *whose == wanted));
+    first.map_or_else(|| "an unknown place".to_owned(), |(_, frame)| label(process, frame))
 }
 
 fn label(process: &Process, frame: &Frame) -> String {
@@ -110,6 +110,14 @@ mod tests {
         assert_eq!(found.fingerprint().len(), 16);
         // Written into files: it does not change.
         assert_eq!(trail(&["load_page", "main"]).fingerprint(), "c0483b739b04f46f");
+    }
+
+    #[test]
+    fn callers_of_a_harness_of_tests_are_no_part_of_a_trail() {
+        let frames = ["std::boxed::new", "app::tests::leaks", "test::run_test", "test::test_main_static", "app::main"];
+        assert_eq!(trail(&frames).0, ["app::tests::leaks (libgarden.so)"]);
+        let own = trail(&["std::mpmc::init", "test::run_tests", "test::test_main_static", "app::main", "main"]);
+        assert_eq!(own.0, ["std::mpmc::init (libgarden.so)", "test::run_tests (libgarden.so)"]);
     }
 
     #[test]

@@ -63,21 +63,31 @@ const INTERPRETERS: [&str; 14] = [
 ];
 /// Shells, whose names are too short for a beginning.
 const SHELLS: [&str; 7] = ["sh", "bash", "dash", "zsh", "ksh", "busybox", "python"];
-/// Beginnings of the names of functions that are a language's own, wherever they were compiled into.
-const LANGUAGES: [&str; 12] = [
-    "std::",
-    "core::",
-    "alloc::",
-    "hashbrown::",
-    "test::",
-    "__gnu_cxx::",
-    "<std::",
-    "<core::",
-    "<alloc::",
-    "__rust_",
-    "__cxx",
-    "__cxa_",
+/// Programs that build and start others, wherever they are installed.
+const TOOLS: [&str; 14] = [
+    "cargo",
+    "cargo-nextest",
+    "ccache",
+    "cmake",
+    "ctest",
+    "go",
+    "gmake",
+    "make",
+    "meson",
+    "ninja",
+    "rustc",
+    "rustdoc",
+    "rustup",
+    "sccache",
 ];
+/// Parts of the paths of toolchains and of interpreters' own modules.
+const TOOLCHAINS: [&str; 3] = ["/.rustup/", "/.cargo/bin/", "/lib-dynload/"];
+/// Beginnings of the names of functions that are a language's own, wherever they were compiled into.
+const LANGUAGES: [&str; 8] = ["std::", "core::", "alloc::", "hashbrown::", "test::", "__gnu_cxx::", "__cxx", "__cxa_"];
+/// The same for Rust's allocator.
+const RUST: [&str; 3] = ["__rust_", "__rdl_", "__rustc::"];
+/// What calls the tests of a Rust program; its callers are the same for all.
+const HARNESS: &str = "test::test_main";
 /// Functions that allocate for their callers, in many projects under the same name. `*` stands for any letters.
 const WRAPPERS: [&str; 36] = [
     "malloc*",
@@ -133,7 +143,7 @@ pub fn whose(function: Option<&str>, module: Option<&str>) -> Whose {
         return match module {
             None => Whose::Runtime,
             Some(_) if begins(&RUNTIMES) => Whose::Runtime,
-            Some(path) if is_system(path) || begins(&INTERPRETERS) || SHELLS.contains(&file) => Whose::Library,
+            Some(path) if is_system(path) || begins(&INTERPRETERS) || is_program(file) => Whose::Library,
             Some(_) => Whose::Own,
         };
     };
@@ -141,20 +151,48 @@ pub fn whose(function: Option<&str>, module: Option<&str>) -> Whose {
         Whose::Runtime
     } else if is_wrapper(function) {
         Whose::Wrapper
-    } else if LANGUAGES.iter().any(|start| function.starts_with(start))
-        || begins(&INTERPRETERS)
-        || SHELLS.contains(&file)
-        || module.is_some_and(is_system)
-    {
+    } else if is_language(function) || begins(&INTERPRETERS) || is_program(file) || module.is_some_and(is_system) {
         Whose::Library
     } else {
         Whose::Own
     }
 }
 
-/// Whether a file is one of the system's.
+/// Whether a file is one of the system's, or of a toolchain.
 pub fn is_system(path: &str) -> bool {
-    SYSTEM.iter().any(|directory| path.starts_with(directory))
+    SYSTEM.iter().any(|directory| path.starts_with(directory)) || TOOLCHAINS.iter().any(|part| path.contains(part))
+}
+
+/// Whether a program of this name is a shell or a tool.
+fn is_program(file: &str) -> bool {
+    SHELLS.contains(&file) || TOOLS.contains(&file)
+}
+
+/// Whether a function is of a language's library. In Rust `<T as Trait>::f` is if both are: somebody's trait for `u8` is
+/// theirs, and so is `Drop` of their type.
+fn is_language(function: &str) -> bool {
+    let Some(inner) = function.strip_prefix('<') else {
+        return LANGUAGES.iter().chain(&RUST).any(|start| function.starts_with(start));
+    };
+    match inner.split_once(" as ") {
+        Some((of, rest)) => is_language_type(of) && is_language(rest.trim_start_matches("dyn ")),
+        None => is_language_type(inner),
+    }
+}
+
+fn is_language_type(name: &str) -> bool {
+    let mut name = name;
+    loop {
+        let rest =
+            ["&", "*const ", "*mut ", "mut ", "dyn ", "<", "[", "("].iter().find_map(|start| name.strip_prefix(start));
+        match rest {
+            Some(rest) => name = rest,
+            None => break,
+        }
+    }
+    // A name without a path is a primitive, a parameter, or of C++, which has no such brackets.
+    let is_bare = name.split(['<', '>', ' ', ',', ')', ']', ';', '(']).next().is_none_or(|word| !word.contains("::"));
+    is_bare || LANGUAGES.iter().any(|start| name.starts_with(start))
 }
 
 /// Whether a module is the project's, as far as can be told.
@@ -168,8 +206,18 @@ pub fn is_own_program(exe: &str) -> bool {
     exe.starts_with('/') && whose(None, Some(exe)) == Whose::Own
 }
 
+/// The frames of a stack, leaf first, each with whose it is. What is outside a harness of tests is the same for all of
+/// them.
+pub fn told_frames(process: &Process, stack: u32) -> impl Iterator<Item = (Whose, &Frame)> {
+    let mut is_outside = false;
+    frames_of(process, stack).map(move |frame| {
+        is_outside |= frame.function.as_deref().is_some_and(|name| name.starts_with(HARNESS));
+        (if is_outside { Whose::Runtime } else { whose_frame(process, frame) }, frame)
+    })
+}
+
 /// The same for a frame of a process. What a source site says of itself is the project's.
-pub fn whose_frame(process: &Process, frame: &Frame) -> Whose {
+fn whose_frame(process: &Process, frame: &Frame) -> Whose {
     match frame.kind.as_str() {
         "cut" => Whose::Runtime,
         "source" => Whose::Own,
@@ -202,8 +250,26 @@ mod tests {
             (Some("xmalloc"), Some("/src/build/app"), Whose::Wrapper),
             (Some("operator new(unsigned long)"), Some("/src/build/app"), Whose::Wrapper),
             (Some("std::vector<int>::push_back(int&&)"), Some("/src/build/app"), Whose::Library),
+            (Some("<u8 as alloc::vec::spec_from_elem::SpecFromElem>::from_elem"), Some("/b/app"), Whose::Library),
+            (
+                Some("<fn() -> core::result::Result<(), X> as core::ops::FnOnce<()>>::call_once"),
+                Some("/b/a"),
+                Whose::Library,
+            ),
+            (
+                Some("<&dyn core::ops::function::Fn() as core::ops::FnOnce<()>>::call_once"),
+                Some("/b/a"),
+                Whose::Library,
+            ),
+            (Some("<hashbrown::raw::RawTableInner>::fallible_with_capacity"), Some("/b/app"), Whose::Library),
+            (Some("<app::Pool as core::ops::drop::Drop>::drop"), Some("/b/app"), Whose::Own),
+            (Some("<u8 as app::Read>::read"), Some("/b/app"), Whose::Own),
+            (Some("<app::Pool>::grow"), Some("/b/app"), Whose::Own),
+            (Some("cargo::main"), Some("/u/.rustup/toolchains/x/bin/cargo"), Whose::Library),
+            (Some("main"), Some("/opt/cmake/bin/ctest"), Whose::Library),
             (Some("curl_easy_init"), Some("/usr/lib/x86_64-linux-gnu/libcurl.so.4"), Whose::Library),
             (Some("_PyEval_EvalFrameDefault"), Some("/opt/python/bin/python3.11"), Whose::Library),
+            (Some("call"), Some("/opt/python/lib/python3.11/lib-dynload/_ctypes.so"), Whose::Library),
             (Some("run"), Some("/venv/lib/python3.11/site-packages/x.so"), Whose::Own),
             (Some("fopen"), Some("/lib/x86_64-linux-gnu/libc.so.6"), Whose::Runtime),
             (Some("_start"), Some("/src/build/app"), Whose::Runtime),

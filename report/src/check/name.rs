@@ -48,9 +48,9 @@ fn folded(part: &str) -> String {
     if part.contains("{lambda") || part.contains("'lambda") {
         return "{lambda}".into();
     }
-    if let Some(of) = part.strip_prefix('<') {
+    if part.starts_with('<') {
         // Rust: `<T<…> as Trait<…>>`.
-        return format!("<{}>", of.split('<').next().unwrap_or(of).trim_end_matches('>'));
+        return without_groups(part);
     }
     if part.starts_with(['{', '(']) {
         return part.to_owned();
@@ -58,6 +58,32 @@ fn folded(part: &str) -> String {
     // A function that holds the next one has its parameters still.
     let bare = if part.starts_with("operator") { part } else { part.split('(').next().unwrap_or(part) };
     without_arguments(bare).trim_end().to_owned()
+}
+
+/// `<a::B<c::D> as e::F<()>>` without the arguments of B and F.
+fn without_groups(text: &str) -> String {
+    let mut kept = String::new();
+    // Kept brackets, and how deep it is in one that is not.
+    let (mut open, mut dropped) = (0_u32, 0_u32);
+    let mut before = ' ';
+    for letter in text.chars() {
+        match letter {
+            '<' if dropped > 0 || before.is_alphanumeric() || matches!(before, '_' | ':') => dropped += 1,
+            '<' => {
+                open += 1;
+                kept.push(letter);
+            }
+            '>' if before == '-' => kept.extend((dropped == 0).then_some(letter)),
+            '>' if dropped > 0 => dropped -= 1,
+            '>' if open > 0 => {
+                open -= 1;
+                kept.push(letter);
+            }
+            letter => kept.extend((dropped == 0).then_some(letter)),
+        }
+        before = letter;
+    }
+    kept
 }
 
 /// A module's name without directory, version, and what build tools add.
@@ -100,7 +126,9 @@ mod tests {
             ("name[abi:cxx11](int)", "name"),
             ("operator new(unsigned long)", "operator new"),
             ("app::tests::leaks::{{closure}}", "app::tests::leaks::{{closure}}"),
-            ("<app::Pool<T> as core::ops::Drop>::drop", "<app::Pool>::drop"),
+            ("<app::Pool<T> as core::ops::Drop>::drop", "<app::Pool as core::ops::Drop>::drop"),
+            ("<<a::B<c::D>>::f as e::F<()>>::call", "<<a::B>::f as e::F>::call"),
+            ("<fn() -> a::R<(), b::S> as e::F<()>>::call", "<fn() -> a::R as e::F>::call"),
             ("app::grow::<u8>", "app::grow"),
             ("", ""),
         ] {

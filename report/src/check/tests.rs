@@ -190,7 +190,7 @@ fn only_reach_says_what_counts() {
     let outcome = judged(vec![process.clone()], Flags { scope: scope.clone(), ..Flags::default() });
     assert_eq!((outcome.verdict.word, outcome.counts.foreign, outcome.counts.foreign_bytes), (Word::Clean, 2, 1652));
     let reach = Reach { scope: &scope, wants_own: true };
-    assert!(!process.frames.iter().any(|frame| reach.has(&process, frame)));
+    assert!(!process.frames.iter().any(|frame| reach.has(&process, super::frames::Whose::Own, frame)));
     let seen = Seen::of(
         &Profile { processes: vec![process], ..Profile::without_processes() },
         &scope,

@@ -127,7 +127,7 @@ fn modules(steps: &[Step]) -> String {
     let foreign = steps.iter().filter_map(|step| step.module.as_deref()).filter(|path| is_served(path));
     let names: BTreeSet<&str> = foreign.map(base_name).collect();
     let names: Vec<String> = names.into_iter().map(|name| Safe(name).to_string()).collect();
-    if names.is_empty() { "others".to_owned() } else { names.join(", ") }
+    if names.is_empty() { "standard libraries".to_owned() } else { names.join(", ") }
 }
 
 fn is_served(path: &str) -> bool {

@@ -38,7 +38,9 @@ fn a_check_fails_for_what_the_baseline_has_not() {
         assert_eq!(again, Some(status), "{command:?}");
     }
     let (status, text) = work.status(&["--baseline", "leaks.json", "--fail-grown"], &["./app", "100:a", "100:a"]);
-    assert!(status == Some(1) && text.contains("  grown: 100 bytes in 1 block in the baseline, 200 bytes in 2 blocks now"));
+    assert!(
+        status == Some(1) && text.contains("  grown: 100 bytes in 1 block in the baseline, 200 bytes in 2 blocks now")
+    );
     let (_, text) = work.status(&with, &["./app", "100:a"]);
     assert!(text.contains(": waits for the new reader\n") && text.contains("\nfixed: "), "{text}");
 }
@@ -49,14 +51,19 @@ fn an_update_keeps_reasons_takes_what_is_new_and_drops_what_is_fixed() {
     work.baseline("write", &["--reason", "first"], &["./app", "100:a", "30:b"]);
     assert_eq!(work.baseline("write", &[], &["./app"]).0, Some(2), "it is there already");
     let before = work.place.read("leaks.json");
-    let (status, text) =
-        work.baseline("update", &["--reason", "second", "--expires", "2099-12-31"], &["./app", "100:a", "100:a", "7:c"]);
+    let (status, text) = work.baseline(
+        "update",
+        &["--reason", "second", "--expires", "2099-12-31"],
+        &["./app", "100:a", "100:a", "7:c"],
+    );
     assert_eq!(status, Some(0), "{text}");
     assert!(text.contains("added: ") && text.contains("grown: ") && text.contains("fixed: "), "{text}");
     let mut told: Vec<(String, u64, Json)> = work
         .entries()
         .iter()
-        .map(|entry| (entry["reason"].as_str().unwrap_or_default().into(), number(entry, "/bytes"), entry["expires"].clone()))
+        .map(|entry| {
+            (entry["reason"].as_str().unwrap_or_default().into(), number(entry, "/bytes"), entry["expires"].clone())
+        })
         .collect();
     told.sort_by_key(|entry| entry.1);
     assert_eq!(told, [("second".into(), 7, "2099-12-31".into()), ("first".into(), 200, Json::Null)]);
@@ -121,7 +128,10 @@ fn leaks_are_known_again_after_another_build_elsewhere_with_other_lines() {
         assert_eq!(ended.code(), Some(0), "{name}: {}", ended.stderr);
         assert!(ended.stderr.contains("known: 3; accepted: 0; fixed: 0"), "{name}: {}", ended.stderr);
         // A leak that the baseline has not is still new there.
-        let other = SOURCE.replace("b(size_t", "other(size_t").replace("else if (function && function[1] == 'b') used = b(", "else if (function && function[1] == 'b') used = other(");
+        let other = SOURCE.replace("b(size_t", "other(size_t").replace(
+            "else if (function && function[1] == 'b') used = b(",
+            "else if (function && function[1] == 'b') used = other(",
+        );
         let program = build(&format!("{name}-other"), &other, flags);
         let words = ["check", "--baseline", "leaks.json", "--", &program, "100:a", "30:b", "7:c"];
         let ended = work.memtrace(&words);
@@ -162,13 +172,18 @@ fn a_diff_is_a_signed_table() {
     let starts: Vec<String> =
         changes.iter().map(|line| line.split_whitespace().take(4).collect::<Vec<_>>().join(" ")).collect();
     assert_eq!(starts, ["+100 bytes +1 block", "+7 bytes +1 block", "-30 bytes -1 block"], "{}", ended.stdout);
-    assert!(ended.stdout.contains("DIFF SUMMARY: leaked: +77 bytes, +1 blocks (130 bytes in 2 blocks, then 207 bytes in 3"));
+    assert!(
+        ended.stdout.contains("DIFF SUMMARY: leaked: +77 bytes, +1 blocks (130 bytes in 2 blocks, then 207 bytes in 3")
+    );
     let json = read_json(&work.place.join("d.json"));
     assert_eq!((number(&json, "/after/bytes"), json["rows"][2]["bytes_change"].as_i64()), (207, Some(-30)));
     assert!(work.place.read("d.md").contains("| +100 | +1 | ` c ` |"));
     for (words, said) in [
         (&["diff", "a.json", "none.json"][..], "cannot read `none.json`"),
-        (&["diff", "a.json", "b.json", "--out", "sarif:x"], "is written as `text`, `json` or `markdown`, not as `sarif`"),
+        (
+            &["diff", "a.json", "b.json", "--out", "sarif:x"],
+            "is written as `text`, `json` or `markdown`, not as `sarif`",
+        ),
         (&["diff", "a.json"], "were not provided"),
     ] {
         let ended = work.memtrace(words);

@@ -1,23 +1,19 @@
 //! A place with the leaky program, and checks that are made there.
 
-use std::path::PathBuf;
-
 use memtrace_tests::{Ended, How, Json, Place, pair, read_json, workspace};
 
 /// The place.
 pub struct Work {
-    /// Where it is.
+    /// Where it is; the leaky program is `app`.
     pub place: Place,
-    /// The leaky program, `app`.
-    pub app: PathBuf,
 }
 
 impl Work {
     /// With the program.
     pub fn new() -> Work {
         let place = Place::new();
-        let app = place.compile(&workspace().join("tests/tests/check/leaky.c"), "app", &[]);
-        Work { place, app }
+        place.compile(&workspace().join("tests/tests/check/leaky.c"), "app", &[]);
+        Work { place }
     }
 
     /// `memtrace` with these words.
