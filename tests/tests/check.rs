@@ -4,6 +4,8 @@
 mod baseline;
 #[path = "check/formats.rs"]
 mod formats;
+#[path = "check/jobs.rs"]
+mod jobs;
 #[path = "check/runners.rs"]
 mod runners;
 #[path = "check/status.rs"]

@@ -15,7 +15,7 @@ use memtrace_tests::{Ended, How, Place, pair, workspace};
 const PATIENCE: Duration = Duration::from_secs(300);
 
 /// A copy of the fixture.
-struct Fixture {
+pub struct Fixture {
     place: Place,
 }
 
@@ -42,10 +42,22 @@ fn copy(from: &Path, to: &Path) {
 }
 
 impl Fixture {
-    fn new() -> Fixture {
+    /// The copy.
+    pub fn new() -> Fixture {
         let place = Place::new();
         copy(&workspace().join("tests/fixture"), place.path());
         Fixture { place }
+    }
+
+    /// A line of shell in it, with memtrace in the PATH.
+    pub fn shell(&self, is_new: bool, line: &str) -> Ended {
+        let home = pair().command.parent().expect("it lies in a directory").display();
+        self.run("", is_new, &[], &["sh", "-c", &format!("PATH={home}:$PATH; {line}")])
+    }
+
+    /// Whether a file is there.
+    pub fn has(&self, name: &str) -> bool {
+        self.place.join(name).is_file()
     }
 
     /// Runs a command in it, natively; whether there is such a program, and it succeeded.
