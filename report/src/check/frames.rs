@@ -131,8 +131,8 @@ const WRAPPERS: [&str; 36] = [
 /// Whether a function of this name hands requests for memory on.
 pub fn is_wrapper(function: &str) -> bool {
     let name = function.split('(').next().unwrap_or(function);
-    let is_name = |pattern: &&str| memtrace_wire::settings::glob(pattern.as_bytes(), name.as_bytes());
-    WRAPPERS.iter().any(|pattern| is_name(&pattern))
+    let is_name = |pattern: &str| memtrace_wire::settings::glob(pattern.as_bytes(), name.as_bytes());
+    WRAPPERS.iter().any(|pattern| is_name(pattern))
 }
 
 /// Whose code a frame is; `module`: the path of its module.

@@ -25,6 +25,8 @@ use crate::text::passive;
 /// The shortest and the longest time between two looks at processes that live on.
 const PAUSES: [Duration; 2] = [Duration::from_millis(5), Duration::from_millis(200)];
 
+/// However short the wait: what reads the copy of a process that has just ended is over by then.
+const GRACE: Duration = Duration::from_millis(50);
 /// So much of a program is looked at for the names of libraries.
 const PROGRAM_BYTES_MAX: u64 = 64 << 20;
 
@@ -72,6 +74,10 @@ pub fn gather(what: &What, policy: &Policy) -> Result<Gathered, Error> {
 fn read(paths: &[PathBuf], policy: &Policy) -> Result<Gathered, Error> {
     let mut all: Option<Profile> = None;
     let suppress = Suppress::of_option(&policy.suppressions)?;
+    if let Some(missing) = paths.iter().find(|path| !path.exists()) {
+        let found = format!("no profile `{}`: a command stands behind `--`", missing.display());
+        return Err(Error::Usage { found });
+    }
     for path in paths {
         let profile = match Input::read(path, suppress.clone())? {
             Input::Profile(profile) => *profile,
@@ -104,8 +110,8 @@ fn run(command: &[OsString], what: &What, policy: &Policy) -> Result<Gathered, E
         let began = Instant::now();
         let mut pause = PAUSES[0];
         let mut living = ran.living()?;
-        while !living.is_empty() && began.elapsed() < what.wait {
-            thread::sleep(pause.min(what.wait));
+        while !living.is_empty() && began.elapsed() < what.wait.max(GRACE) {
+            thread::sleep(pause);
             pause = (pause * 2).min(PAUSES[1]);
             living = ran.living()?;
         }

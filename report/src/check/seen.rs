@@ -143,7 +143,7 @@ fn why_not_judged(process: &Process) -> Option<String> {
         return Some(format!("nothing was recorded: {}", text::passive(reason)));
     }
     // Nothing is live: nothing is lost.
-    if last_word(process).is_some() || process.summary.live_blocks == 0 && process.losses.get("block_dropped").is_none()
+    if last_word(process).is_some() || process.summary.live_blocks == 0 && !process.losses.contains_key("block_dropped")
     {
         return None;
     }

@@ -116,7 +116,7 @@ fn shells_pipelines_and_python_give_the_same_findings() {
     let work = Work::new();
     let python = "import subprocess, sys\n\
                   for words in ['11:a'], ['22:b']: subprocess.run(['./app'] + words, check=True)\n";
-    let run = format!("python3 -c \"{}\"", python.replace('\n', "\n"));
+    let run = format!("python3 -c \"{python}\"");
     let mut seen = Vec::new();
     for script in [
         "./app 11:a; ./app 22:b",
