@@ -51,6 +51,9 @@ use model::{FORMAT, Outcome, Program, Target, VERSION, Verdict, Word};
 use policy::Policy;
 use seen::Seen;
 
+/// Suppressions that are named: the files of others can have thousands of rules.
+const UNUSED_MAX: usize = 5;
+
 /// The body of the command.
 pub fn command(args: &CheckArgs) -> Result<ExitCode, Error> {
     command_with(args, None)
@@ -122,16 +125,20 @@ fn outcome(gathered: &Gathered, policy: &Policy, what: &gather::What, exit_zero:
         _ => Some(own_code),
     };
     let text = |path: &std::path::PathBuf| path.display().to_string();
-    let mut notes = judged.compared.notes;
+    let mut notes = judged.notes;
+    notes.extend(unused(profile));
     notes.extend(seen.notes().into_iter().filter(|_| no_data.is_empty()));
     notes.extend(losses(&processes));
     if judged.counts.foreign > 0 {
-        notes.push(format!(
-            "left out: {} in {}, without code that counts on the stack; `--any-code` counts those of system libraries, \
-             interpreters and shells",
-            scaled(judged.counts.foreign_bytes),
-            count(judged.counts.foreign, "leak")
-        ));
+        let left_out =
+            format!("left out: {} in {}", scaled(judged.counts.foreign_bytes), count(judged.counts.foreign, "leak"));
+        notes.push(match policy.scope.is_whole() {
+            true => format!(
+                "{left_out}, without the project's code on the stack; `--any-code` counts those of system libraries, \
+                 interpreters and shells"
+            ),
+            false => format!("{left_out}, without code of the chosen modules and files on the stack"),
+        });
     }
     let is_unnamed = |finding: &&model::Finding| finding.rule.is_leak() && !Trail(finding.trail.clone()).is_named();
     let unnamed = judged.findings.iter().filter(is_unnamed).count();
@@ -162,7 +169,7 @@ fn outcome(gathered: &Gathered, policy: &Policy, what: &gather::What, exit_zero:
         processes: seen.processes,
         counts: judged.counts,
         findings: judged.findings,
-        fixed: judged.compared.fixed,
+        fixed: judged.fixed,
         notes,
     })
 }
@@ -198,6 +205,15 @@ fn programs(profile: &Profile, seen: &Seen, findings: &[model::Finding]) -> Vec<
         program.findings = findings.iter().filter(has).map(|finding| finding.fingerprint.clone()).collect();
     }
     programs
+}
+
+/// Suppressions that hid nothing.
+fn unused(profile: &Profile) -> Option<String> {
+    let unused: Vec<&str> =
+        profile.suppressions.iter().filter(|one| one.blocks == 0).map(|one| one.name.as_str()).collect();
+    let names = unused.iter().take(UNUSED_MAX).copied().collect::<Vec<_>>().join(", ");
+    let more = if unused.len() > UNUSED_MAX { ", …" } else { "" };
+    (!unused.is_empty()).then(|| format!("{} not used: {names}{more}", count(unused.len() as u64, "suppression")))
 }
 
 /// What memtrace could not do in the processes that were judged, each thing once.

@@ -16,18 +16,27 @@ pub fn write(mut to: impl Write) -> io::Result<()> {
     page.render_synopsis_section(&mut to)?;
     page.render_description_section(&mut to)?;
     for task in command.get_subcommands().filter(|task| !task.is_hide_set()) {
-        let name = task.get_name();
-        writeln!(to, ".SH \"MEMTRACE {}\"", name.to_uppercase())?;
-        writeln!(to, "{}", escaped(&task.get_about().map(|text| text.to_string()).unwrap_or_default()))?;
-        let mut options = Vec::new();
-        Man::new(task.clone().after_help(None::<&str>)).render_options_section(&mut options)?;
-        // A section of this section: its own heading would stand for the whole command's.
-        for line in String::from_utf8_lossy(&options).lines().filter(|line| !line.starts_with(".SH")) {
-            writeln!(to, "{line}")?;
-        }
+        section(task, "MEMTRACE", &mut to)?;
     }
     settings(&mut to)?;
     to.write_all(EXIT_STATUS.as_bytes())
+}
+
+/// The section of a command, and those of the commands below it.
+fn section(task: &cli::Command, above: &str, to: &mut dyn Write) -> io::Result<()> {
+    let name = format!("{above} {}", task.get_name().to_uppercase());
+    writeln!(to, ".SH \"{name}\"")?;
+    writeln!(to, "{}", escaped(&task.get_about().map(|text| text.to_string()).unwrap_or_default()))?;
+    if task.has_subcommands() {
+        return task.get_subcommands().try_for_each(|below| section(below, &name, to));
+    }
+    let mut options = Vec::new();
+    Man::new(task.clone().after_help(None::<&str>)).render_options_section(&mut options)?;
+    // A section of this section: its own heading would stand for the whole command's.
+    for line in String::from_utf8_lossy(&options).lines().filter(|line| !line.starts_with(".SH")) {
+        writeln!(to, "{line}")?;
+    }
+    Ok(())
 }
 
 const EXIT_STATUS: &str = "\
@@ -79,7 +88,15 @@ mod tests {
         let mut page = Vec::new();
         write(&mut page).unwrap();
         let page = String::from_utf8(page).unwrap();
-        for text in ["MEMTRACE RUN", "MEMTRACE REPORT", "\\-\\-split", "EXIT STATUS", ".SH ENVIRONMENT"] {
+        for text in [
+            "MEMTRACE RUN",
+            "MEMTRACE BASELINE UPDATE",
+            "keep\\-fixed",
+            "MEMTRACE REPORT",
+            "\\-\\-split",
+            "EXIT STATUS",
+            ".SH ENVIRONMENT",
+        ] {
             assert!(page.contains(text), "{text} is missing in\n{page}");
         }
         assert!(ROWS.iter().all(|row| page.contains(&format!(".B {}\n", row.name))));

@@ -68,7 +68,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("object", &["report/src/names/elf.rs", "tests/tests/binary.rs"]),
     ("parking_lot", &["report/src/names.rs"]),
     ("proptest", &["report/src/names/demangle.rs"]),
-    ("roxmltree", &["report/src/formats/junit.rs", "report/src/xml.rs"]),
+    ("roxmltree", &["report/src/check/tests.rs", "report/src/formats/junit.rs", "report/src/xml.rs"]),
     ("rustc_demangle", &["report/src/names/demangle.rs"]),
     ("ruzstd", &["report/src/names/content.rs"]),
     (

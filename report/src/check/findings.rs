@@ -21,8 +21,8 @@ use crate::text::{bytes_in, scaled, thousands};
 use crate::views::leaks::{LeakRow, last_word, rows};
 use crate::views::{Choice, base_name};
 
-/// Frames of a stack that are kept.
-const FRAMES_MAX: usize = 128;
+/// Frames of a stack that are kept: all that memtrace records, with what is inlined into them.
+const FRAMES_MAX: usize = 4096;
 /// Kinds of a leak that a trail is told by, the worst first.
 const RULES: [(Kind, Rule); 4] = [
     (Kind::Definite, Rule::DefinitelyLost),

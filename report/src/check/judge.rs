@@ -3,7 +3,7 @@
 use super::baseline::{Baseline, Compared};
 use super::findings::{Found, blank};
 use super::fingerprint::Trail;
-use super::model::{Accepted, Counts, Finding, Rule, State};
+use super::model::{Accepted, Counts, Finding, Fixed, Rule, State};
 use super::policy::Policy;
 use crate::error::Error;
 use crate::profile::Process;
@@ -18,13 +18,16 @@ pub struct Judged {
     pub findings: Vec<Finding>,
     /// By state.
     pub counts: Counts,
-    /// What the baseline says beside.
-    pub compared: Compared,
+    /// Entries of the baseline that were not found again.
+    pub fixed: Vec<Fixed>,
+    /// Sentences about rules and entries.
+    pub notes: Vec<String>,
 }
 
 /// Judges what was found.
 pub fn judge(found: Found, processes: &[&Process], policy: &Policy, today: Day) -> Result<Judged, Error> {
     let mut findings = found.findings;
+    let mut notes = Vec::new();
     for finding in findings.iter_mut().filter(|finding| finding.rule.is_leak()) {
         let modules: Vec<&str> = finding.stack.iter().filter_map(|step| step.module.as_deref()).collect();
         let leak =
@@ -32,6 +35,8 @@ pub fn judge(found: Found, processes: &[&Process], policy: &Policy, today: Day) 
         if let Some(rule) = policy.rules.as_ref().and_then(|rules| rules.accepts(&leak, today)) {
             finding.state = State::Accepted;
             finding.accepted = Some(Accepted { by: rule.rule, reason: rule.reason, expires: rule.expires });
+        } else if let Some(ended) = policy.rules.as_ref().and_then(|rules| rules.ended(&leak, today)) {
+            notes.push(ended);
         }
     }
     let compared = match &policy.baseline {
@@ -61,7 +66,9 @@ pub fn judge(found: Found, processes: &[&Process], policy: &Policy, today: Day) 
         suppressed_blocks: found.suppressed.blocks,
         suppressed_bytes: found.suppressed.bytes,
     };
-    Ok(Judged { findings, counts, compared })
+    notes.extend(compared.notes);
+    notes.dedup();
+    Ok(Judged { findings, counts, fixed: compared.fixed, notes })
 }
 
 /// Whether a finding breaks the policy.

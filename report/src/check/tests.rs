@@ -10,7 +10,7 @@ use super::policy::{Flags, Policy};
 use super::seen::Seen;
 use super::*;
 use crate::formats::model::Level;
-use crate::formats::{annotations, junit, sarif};
+use crate::formats::{annotations, gitlab, junit, markdown, sarif, tap};
 use crate::profile::leaks::{Check, Kind, Leak, Sum, Sums};
 use crate::profile::sample;
 use crate::text::Style;
@@ -181,6 +181,87 @@ fn no_text_of_a_target_steers_the_reader() {
         write(&report, &mut text).unwrap();
         assert!(!text.contains(&0x1b) && !text.is_empty());
     }
+}
+
+#[test]
+fn every_writer_takes_every_profile_that_can_be_read() {
+    let profile = Profile { processes: vec![leaky(7, "/b/app")], ..Profile::without_processes() };
+    let mut json = Vec::new();
+    profile.write_json(&mut json).unwrap();
+    let mut read = 0;
+    for place in 0..json.len() {
+        json[place] ^= 1;
+        if let Ok(profile) = Profile::from_json(&json, "x") {
+            read += 1;
+            let site = policy::Budget { peak: Some(0), ..Default::default() };
+            let outcome =
+                judged(profile.processes, Flags { site, growth: Some(0), any_code: true, ..Flags::default() });
+            let report = items::report(&outcome, "/src".into());
+            let to = &mut std::io::sink();
+            for write in [junit::write, sarif::write, annotations::write, gitlab::write, tap::write, markdown::write] {
+                write(&report, to).unwrap();
+            }
+            lines::write(&outcome, to).unwrap();
+            valgrind::write(&outcome, to).unwrap();
+            text::report(&outcome, Style::default(), to).unwrap();
+        }
+        json[place] ^= 1;
+    }
+    assert!(read > 100, "{read}");
+}
+
+#[test]
+fn the_xml_of_valgrind_has_an_error_for_each_open_leak() {
+    let mut text = Vec::new();
+    valgrind::write(&judged(vec![leaky(7, "/b/app"), leaky(8, "/b/app")], Flags::default()), &mut text).unwrap();
+    let text = String::from_utf8(text).unwrap();
+    let document = roxmltree::Document::parse(&text).unwrap();
+    let texts = |name: &str| {
+        let nodes = document.descendants().filter(|node| node.has_tag_name(name));
+        nodes.filter_map(|node| node.text().map(str::to_owned)).collect::<Vec<_>>()
+    };
+    assert_eq!(texts("kind"), ["Leak_DefinitelyLost", "Leak_PossiblyLost"]);
+    assert_eq!(texts("leakedbytes"), ["3264", "40"]);
+    assert_eq!(texts("fn")[..2], ["xmalloc", "plant<int>(a&)"]);
+}
+
+#[test]
+fn frames_that_do_not_count_are_folded_where_others_are() {
+    let step = |name: &str, whose: frames::Whose| model::Step {
+        function: Some(name.into()),
+        file: None,
+        line: None,
+        module: Some(if whose == frames::Whose::Own { "/b/app" } else { "/lib/libx.so" }.into()),
+        offset: 16,
+        own: whose == frames::Whose::Own,
+        whose,
+    };
+    use frames::Whose::{Library, Own, Runtime};
+    let library = || (0..3).map(|number| step(&format!("f{number}"), Library)).collect::<Vec<_>>();
+    let lines = text::stack(&[library(), vec![step("own", Own), step("g", Library), step("main", Own)]].concat());
+    let expected =
+        ["    … 3 frames of libx.so", "    by own (app+0x10)", "    by g (libx.so+0x10)", "    by main (app+0x10)"];
+    assert_eq!(lines, expected);
+    let lines = text::stack(&[library(), vec![step("_start", Runtime); 3]].concat());
+    assert_eq!((lines.len(), lines[0].as_str()), (4, "    at f0 (libx.so+0x10)"));
+    let lines = text::stack(&vec![step("deep", Own); 100]);
+    assert_eq!((lines.len(), lines[60].as_str()), (61, "    … 40 more frames"));
+}
+
+#[test]
+fn suppressions_that_hid_nothing_are_named() {
+    let profile = Profile {
+        processes: vec![leaky(7, "/b/app")],
+        suppressions: (0..7)
+            .map(|number| crate::profile::leaks::Suppression {
+                name: format!("leak:{number}"),
+                blocks: number % 2,
+                bytes: 0,
+            })
+            .collect(),
+        ..Profile::without_processes()
+    };
+    assert_eq!(unused(&profile).as_deref(), Some("4 suppressions not used: leak:0, leak:2, leak:4, leak:6"));
 }
 
 #[test]

@@ -14,6 +14,8 @@ const FINDINGS_MAX: usize = 50;
 const LINES_MAX: usize = 50;
 /// Processes of a finding that are named.
 const PROCESSES_MAX: usize = 3;
+/// Lines of a stack; the rest is counted.
+const LINES_OF_STACK_MAX: usize = 60;
 /// So many frames in a row of code that does not count become one line.
 const FOLDED_MIN: usize = 3;
 
@@ -101,14 +103,21 @@ pub fn word(state: State) -> &'static str {
     }
 }
 
-/// A stack in lines; code that does not count is folded.
+/// A stack in lines; code that does not count is folded, if any other is there.
 pub fn stack(steps: &[Step]) -> Vec<String> {
+    let has_own = steps.iter().any(|step| step.own);
+    let is_folded = |step: &&Step| match has_own {
+        true => !step.own && step.whose != Whose::Own,
+        false => step.whose == Whose::Runtime,
+    };
     let mut lines = Vec::new();
     let mut rest = steps;
     while let Some(first) = rest.first() {
-        let is_folded = |step: &&Step| !step.own && step.whose != Whose::Own;
         let run = rest.iter().take_while(is_folded).count();
-        if run >= FOLDED_MIN {
+        if lines.len() == LINES_OF_STACK_MAX {
+            lines.push(format!("    … {}", count(rest.len() as u64, "more frame")));
+            break;
+        } else if run >= FOLDED_MIN {
             let (folded, behind) = rest.split_at(run);
             lines.push(format!("    … {} of {}", count(run as u64, "frame"), modules(folded)));
             rest = behind;
@@ -177,7 +186,7 @@ fn accepted_line(finding: &Finding) -> Option<String> {
 /// What the verdict rests on, and the verdict.
 fn summary(outcome: &Outcome, to: &mut dyn Write) -> io::Result<()> {
     let counts = &outcome.counts;
-    writeln!(to, "memtrace: {}", judged(&outcome.processes))?;
+    writeln!(to, "memtrace: {}{}", judged(&outcome.processes), by(outcome))?;
     if let Some(target) = outcome.target.as_ref().filter(|target| target.failed) {
         writeln!(to, "error: the target itself failed: {}; this check passes that on", end(target))?;
     }
@@ -200,6 +209,14 @@ fn summary(outcome: &Outcome, to: &mut dyn Write) -> io::Result<()> {
         outcome.processes.judged,
         outcome.processes.not_judged.len(),
     )
+}
+
+/// `, by policy memtrace.toml and baseline leaks.json`.
+fn by(outcome: &Outcome) -> String {
+    let file = |what: &str, file: &Option<String>| file.as_ref().map(|file| format!("{what} {}", Safe(file)));
+    let files = [file("policy", &outcome.policy), file("baseline", &outcome.baseline)];
+    let files: Vec<String> = files.into_iter().flatten().collect();
+    if files.is_empty() { String::new() } else { format!(", by {}", files.join(" and ")) }
 }
 
 /// `3 programs judged, 1 not judged, 2 that do not count`.

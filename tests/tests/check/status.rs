@@ -177,6 +177,11 @@ fn the_policys_file_says_the_same_as_flags() {
     work.place.write("memtrace.toml", "[[rule]]\naction = 'known'\nfunction = 'c'\nreason = 'ours'\n");
     let (status, text) = work.status(&[], &["./app", "1025"]);
     assert!(status == Some(0) && text.contains("accepted: ") && text.contains(": ours"), "{status:?}: {text}");
+    assert!(text.contains("1 program run judged, by policy memtrace.toml\n"), "{text}");
+    let rule = "[[rule]]\naction = 'known'\nfunction = 'c'\nreason = 'ours'\nexpires = '2020-01-01'\n";
+    work.place.write("memtrace.toml", rule);
+    let (status, text) = work.status(&[], &["./app", "1025"]);
+    assert!(status == Some(1) && text.contains("line 1: the rule `known function=c` ended with 2020-01-01"), "{text}");
     work.place.write("memtrace.toml", "[check]\nkinds = 'x'\n");
     let (status, text) = work.status(&[], &["./app"]);
     let said = "memtrace: cannot read policy `memtrace.toml`: line 2: found `x`, expected `definite`";

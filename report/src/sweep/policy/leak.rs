@@ -23,6 +23,18 @@ impl Policy {
     }
 }
 
+impl Policy {
+    /// A rule that would accept the leak, and whose last day is over.
+    pub fn ended(&self, leak: &Leak, today: Day) -> Option<String> {
+        let over = |rule: &Rule| rule.expires.filter(|&last| today > last && rule.matches_leak(leak));
+        self.rules.iter().find_map(|rule| {
+            let last = over(rule)?;
+            let (name, line, words) = (&self.name, rule.line, rule.in_words());
+            Some(format!("policy `{name}`, line {line}: the rule `{words}` ended with {last} and no longer applies"))
+        })
+    }
+}
+
 impl Rule {
     fn matches_leak(&self, leak: &Leak) -> bool {
         self.conditions().into_iter().all(|(name, pattern)| match name {
@@ -46,7 +58,10 @@ mod tests {
             let text = format!("[[rule]]\naction = 'known'\nreason = 'so'\n{}\n", rule.replace(';', "\n"));
             let policy = parse::parse("p.toml", &text).unwrap_or_else(|bad| panic!("{bad:?}"));
             let leak = Leak { function: "load(int)", modules: &["/opt/libx.so", "/lib/libc.so.6"], id: "ab" };
-            policy.accepts(&leak, Day::parse("2026-06-15").unwrap()).is_some()
+            let today = Day::parse("2026-06-15").unwrap();
+            let ended = policy.ended(&leak, today);
+            assert_eq!(ended.is_some(), rule.contains("06-14"), "{ended:?}");
+            policy.accepts(&leak, today).is_some()
         };
         for rule in ["outcome = 'leak'", "function = 'load'", "module = 'libx.so'; function = 'lo*'", "id = 'a?'"] {
             assert!(accepts(rule), "{rule}");
