@@ -95,7 +95,7 @@ impl Seen {
 
     /// What is to be said of what was not judged, where the rest was.
     pub fn notes(&self) -> Vec<String> {
-        let Processes { not_judged, unseen, lost, living, .. } = &self.processes;
+        let Processes { not_judged, unseen, of_memtrace, lost, living, .. } = &self.processes;
         // The same reason for the same program is one note.
         let mut by_reason: BTreeMap<(&str, &str), (u64, u32)> = BTreeMap::new();
         for one in not_judged {
@@ -109,6 +109,12 @@ impl Seen {
             })
             .collect();
         notes.extend(unseen.iter().map(|one| format!("not seen: {}", unseen_in_words(one))));
+        if *of_memtrace > 0 {
+            let runs = text::count(*of_memtrace, "process");
+            notes.push(format!(
+                "{runs} of memtrace itself: what such a run starts is recorded by it, and not judged here"
+            ));
+        }
         if *lost > 0 {
             notes.push(format!("not recorded: {}, no room in the recording", count(*lost)));
         }
@@ -129,7 +135,7 @@ fn name(exe: &str, pid: u32) -> String {
 
 fn unseen_in_words(unseen: &Unseen) -> String {
     let who = name(&unseen.exe, unseen.pid);
-    let why = "static, set-id, or it allocated nothing";
+    let why = "static, set-id, started without LD_PRELOAD, or it allocated nothing";
     match (unseen.by_exec, unseen.count) {
         (true, _) => format!("{who} became a program that memtrace was not loaded into ({why})"),
         (false, 1) => format!("{who} started 1 process that left no record ({why})"),

@@ -198,7 +198,7 @@ fn summary(outcome: &Outcome, to: &mut dyn Write) -> io::Result<()> {
     writeln!(
         to,
         "CHECK SUMMARY: {}; failing: {}; new: {}; grown: {}; known: {}; accepted: {}; fixed: {}; judged: {}; \
-         not judged: {}",
+         not judged: {}; not seen: {}",
         verdict(outcome.verdict.word),
         counts.failing,
         counts.new,
@@ -208,6 +208,7 @@ fn summary(outcome: &Outcome, to: &mut dyn Write) -> io::Result<()> {
         counts.fixed,
         outcome.processes.judged,
         outcome.processes.not_judged.len(),
+        outcome.processes.unseen.iter().map(|unseen| unseen.count).fold(0, u64::saturating_add),
     )
 }
 

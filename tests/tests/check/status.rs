@@ -77,6 +77,7 @@ fn a_program_that_memtrace_never_saw_is_no_data_whoever_starts_it() {
     for command in [
         &["./static"][..],
         &["env", "./static"],
+        &["env", "-i", "./app", "100"],
         &["timeout", "9", "./static"],
         &["sh", "-c", "./static"],
         &["sh", "-c", "./static; true"],

@@ -57,6 +57,7 @@ fn a_check_inside_a_check_has_its_own_processes_and_the_outer_one_the_rest() {
     let inner = memtrace_tests::read_json(&work.place.join("inner.json"));
     let bytes = |json: &Json| findings(json).into_iter().map(|(bytes, _)| bytes).collect::<Vec<_>>();
     assert_eq!((bytes(&inner), bytes(&outer)), (vec![22], vec![11]));
+    assert!(ended.stderr.contains("of memtrace itself: what such a run starts is recorded by it"), "{}", ended.stderr);
     // memtrace is no program of the project's.
     assert!(number(&outer, "/processes/of_memtrace") >= 1, "{outer:#}");
     assert_eq!(number(&inner, "/processes/judged"), 1);
