@@ -50,13 +50,19 @@ impl Trail {
     }
 
     /// Whether the two may be one place, built in two ways: a call in the last line of a function leaves no frame where
-    /// compilers optimise, nor does one that was inlined where there is no debug information.
+    /// compilers optimise, nor does one that was inlined where there is no debug information; and only symbol tables have
+    /// the namespaces of functions that no other file can call.
     pub fn is_close(&self, other: &Trail) -> bool {
         let (short, long) = if self.0.len() <= other.0.len() { (&self.0, &other.0) } else { (&other.0, &self.0) };
         let mut rest = long.iter();
-        let is_part = short.iter().all(|step| rest.any(|other| other == step));
+        let is_part = short.iter().all(|step| rest.any(|other| bare(other) == bare(step)));
         is_part && short.len() >= 2 && short.len() * FRAMES_LOST_MAX >= long.len()
     }
+}
+
+/// A step without what stands around its function.
+fn bare(step: &str) -> &str {
+    step.rsplit("::").next().unwrap_or(step)
 }
 
 fn step(process: &Process, frame: &Frame) -> String {
@@ -145,6 +151,7 @@ mod tests {
         assert!(trail("load fill main").is_close(&trail("load fill main")));
         assert!(trail("load fill main").is_close(&trail("load main")));
         assert!(trail("fill main").is_close(&trail("load fill main")));
+        assert!(trail("ns::load ns::Box::fill main").is_close(&trail("load fill main")));
         assert!(!trail("load fill main").is_close(&trail("main")));
         assert!(!trail("load main").is_close(&trail("save main")));
         assert!(!trail("a main").is_close(&trail("a b c d main")));

@@ -82,6 +82,9 @@ const TOOLS: [&str; 14] = [
 ];
 /// Parts of the paths of toolchains and of interpreters' own modules.
 const TOOLCHAINS: [&str; 3] = ["/.rustup/", "/.cargo/bin/", "/lib-dynload/"];
+/// Beginnings of the paths of headers and sources that a project takes from elsewhere, and parts of such paths.
+const HEADERS: [&str; 5] = ["/usr/include/", "/usr/local/include/", "/usr/lib/", "/usr/share/", "/rustc/"];
+const SOURCES: [&str; 4] = ["/rustlib/src/", "/.cargo/registry/", "/.cargo/git/", "/.rustup/"];
 /// Beginnings of the names of functions that are a language's own, wherever they were compiled into.
 const LANGUAGES: [&str; 8] = ["std::", "core::", "alloc::", "hashbrown::", "test::", "__gnu_cxx::", "__cxx", "__cxa_"];
 /// The same for Rust's allocator.
@@ -216,13 +219,21 @@ pub fn told_frames(process: &Process, stack: u32) -> impl Iterator<Item = (Whose
     })
 }
 
-/// The same for a frame of a process. What a source site says of itself is the project's.
+/// The same for a frame of a process. What a source site says of itself is the project's; what stands in a header of the
+/// system's or a library's source is not, whatever it was compiled into.
 fn whose_frame(process: &Process, frame: &Frame) -> Whose {
     match frame.kind.as_str() {
         "cut" => Whose::Runtime,
         "source" => Whose::Own,
-        _ => whose(frame.function.as_deref(), module_of(process, frame)),
+        _ => match whose(frame.function.as_deref(), module_of(process, frame)) {
+            Whose::Own if frame.file.as_deref().is_some_and(is_taken) => Whose::Library,
+            whose => whose,
+        },
     }
+}
+
+fn is_taken(file: &str) -> bool {
+    HEADERS.iter().any(|start| file.starts_with(start)) || SOURCES.iter().any(|part| file.contains(part))
 }
 
 /// The path of a frame's module.
@@ -277,6 +288,20 @@ mod tests {
             (None, None, Whose::Runtime),
         ] {
             assert_eq!(whose(function, module), expected, "{function:?} in {module:?}");
+        }
+    }
+
+    #[test]
+    fn what_stands_in_a_header_of_the_systems_is_not_the_projects() {
+        for file in [
+            "/usr/include/c++/12/bits/invoke.h",
+            "/rustc/5980/library/core/src/ops.rs",
+            "/u/.cargo/registry/src/x/a.rs",
+        ] {
+            assert!(is_taken(file), "{file}");
+        }
+        for file in ["/src/include/a.h", "src/a.rs", "/usr/src/app/a.c"] {
+            assert!(!is_taken(file), "{file}");
         }
     }
 

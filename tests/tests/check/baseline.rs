@@ -160,6 +160,25 @@ fn templates_and_lambdas_are_folded() {
 }
 
 #[test]
+fn functions_that_no_other_file_can_call_are_known_with_and_without_debug_information() {
+    let work = Work::new();
+    let source = "#include <cstdlib>\n#include <functional>\nnamespace { struct Hidden { __attribute__((noinline)) static void \
+                  *make(int n) { return std::malloc(n); } }; }\nnamespace ns { __attribute__((noinline)) static void *inner(int n) { \
+                  return Hidden::make(n); } }\nvolatile int used;\n__attribute__((noinline)) void fill() { std::function<bool(int)> run = \
+                  [](int n) { return ns::inner(n) != nullptr; }; used = run(77); }\nint main() { fill(); volatile char room[4096]; \
+                  for (int at = 0; at < 4096; at++) room[at] = 0; return 0; }\n";
+    work.place.cpp("hidden", source, &[]);
+    assert_eq!(work.baseline("write", &[], &["./hidden"]).0, Some(0));
+    let trail = work.entries()[0]["trail"].to_string();
+    assert!(!trail.contains("invoke") && trail.contains("fill (hidden)"), "{trail}");
+    for flags in [&["-O0"][..], &["-O2"], &["-g0", "-O0"]] {
+        work.place.cpp("hidden", source, flags);
+        let (status, text) = work.status(&["--baseline", "leaks.json"], &["./hidden"]);
+        assert!(status == Some(0) && text.contains("known: 1;"), "{flags:?}: {status:?}: {text}");
+    }
+}
+
+#[test]
 fn a_diff_is_a_signed_table() {
     let work = Work::new();
     for (name, words) in [("a.json", &["100:a", "30:b"][..]), ("b.json", &["100:a", "100:a", "7:c"])] {
