@@ -23,6 +23,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("report", &["memtrace-wire"]),
     ("tests", &["memtrace-wire"]),
     ("tests/bench", &["memtrace-tests"]),
+    ("tests/fixture/rust", &[]),
 ];
 
 /// Outside packages, and the files that own them: everyone else uses those files. `libc` is everyone's.

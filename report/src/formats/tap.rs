@@ -68,11 +68,11 @@ ok 5 - app: main 05 # SKIP the time was up
     #[test]
     fn no_text_is_a_directive_or_a_line_of_its_own() {
         let mut report = report();
-        report.cases[0].name = "x # TODO y\nok 9".into();
+        report.cases[0].name = "x # SKIP y\nok 9".into();
         report.cases[3].failure = Some("a\nBail out!".into());
         report.items[0].detail = "ok 7\r\n\u{1b}[2J".into();
         let text = written(&report);
-        assert!(text.contains("not ok 1 - app: x \\# TODO y\\\\u{a}ok 9\n# ok 7"), "{text}");
+        assert!(text.contains("not ok 1 - app: x \\# SKIP y\\\\u{a}ok 9\n# ok 7"), "{text}");
         assert!(text.contains("not ok 4 - app: main 04\n# a\n# Bail out!\n"), "{text}");
         let is_known = |line: &str| ["TAP version 13", "1..5"].contains(&line) || line.starts_with("# ");
         assert_eq!(text.lines().filter(|line| !is_known(line)).count(), 5, "{text}");
