@@ -19,6 +19,7 @@ mod fingerprint;
 mod frames;
 mod gather;
 mod growth;
+mod heap;
 mod items;
 mod judge;
 mod lines;
@@ -97,7 +98,10 @@ fn outcome(gathered: &Gathered, policy: &Policy, what: &gather::What, exit_zero:
     let seen = Seen::of(profile, &policy.scope, target, &living);
     let processes: Vec<&Process> = seen.counted.iter().filter_map(|&place| profile.processes.get(place)).collect();
     let reach = Reach { scope: &policy.scope, wants_own: seen.has_own_code && !policy.any_code };
-    let found = findings::find(&processes, policy, reach);
+    let mut found = findings::find(&processes, policy, reach);
+    let not_judged = seen.not_judged.iter().filter_map(|&place| profile.processes.get(place));
+    let all: Vec<&Process> = processes.iter().copied().chain(not_judged).collect();
+    found.findings.extend(heap::find(&all, reach));
     let with_checkpoints = found.with_checkpoints;
     let judged = judge::judge(found, &processes, policy, Day::today())?;
     let mut no_data = match gathered.refused {

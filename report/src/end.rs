@@ -26,7 +26,7 @@ use memtrace_wire::settings;
 
 use crate::error::{CLEAN, Error, FAILED};
 use crate::output;
-use crate::profile::{Options, Profile, Suppress};
+use crate::profile::{Options, Profile, Suppress, heap};
 use crate::recording::Recording;
 use crate::text::{self, Request};
 use crate::views::{Choice, leaks};
@@ -106,7 +106,7 @@ fn work(recording: File, report: Option<&File>, tell: &Sender<News>, is_leaky: &
     let found = Found::of(process);
     let wants_text = !settings.quiet && settings.out != b"none" && (settings.summary || found.may_be_shown(&settings));
     let json = Some(settings.json).filter(|pattern| !settings.quiet && !matches!(*pattern, b"" | b"none"));
-    if !wants_text && json.is_none() && found.lost == 0 {
+    if !wants_text && json.is_none() && found.lost == 0 && !found.heap {
         return Ok(());
     }
     let top = settings.top.map(|top| usize::try_from(top).unwrap_or(usize::MAX));
@@ -120,12 +120,14 @@ fn work(recording: File, report: Option<&File>, tell: &Sender<News>, is_leaky: &
     unusable.iter().for_each(|error| say(report.filter(|_| !settings.quiet), error));
     let profile = Profile::build(&recording, &Options { largest, suppress, ..Options::default() })?;
     let last = profile.processes.last();
-    *is_leaky = last.is_some_and(|process| leaks::leaked(process).blocks > 0);
+    *is_leaky = last.is_some_and(|process| leaks::leaked(process).blocks > 0 || heap::has_errors(process));
     // Suppressions may have left nothing.
     let wants_text = wants_text
         && (settings.summary
             || found.others
-            || last.is_some_and(|process| found::has_leaks_to_show(process, &settings)));
+            || last.is_some_and(|process| {
+                !process.heap_errors.is_empty() || found::has_leaks_to_show(process, &settings)
+            }));
     let create = |pattern: &[u8]| {
         let exe = process.text(&process.header.exe).unwrap_or_default();
         let (pattern, exe) = (String::from_utf8_lossy(pattern), String::from_utf8_lossy(exe));

@@ -6,6 +6,7 @@
 mod build;
 mod check;
 mod checks;
+pub mod heap;
 mod hidden;
 mod hide;
 pub mod leaks;

@@ -66,6 +66,8 @@ pub struct Process {
     pub modules: Vec<layout::Module>,
     /// Allocations that were made to fail.
     pub faults: Vec<layout::Fault>,
+    /// Heap errors.
+    pub heap_errors: Vec<layout::HeapError>,
     /// Stacks that allocated in the scope of MALLOC_FAIL_*.
     pub points: Vec<layout::Point>,
     /// Checks for leaks.
@@ -132,6 +134,7 @@ impl Process {
             modules: directory.table(source, Kind::Modules, header.module_count.get(), &mut missing)?,
             // The count goes on when the table is full: that is a loss of its own.
             faults: directory.table(source, Kind::Faults, header.fault_count.get(), &mut 0)?,
+            heap_errors: directory.table(source, Kind::HeapErrors, header.heap_error_count.get(), &mut 0)?,
             points: directory.table(source, Kind::Points, header.point_count.get(), &mut 0)?,
             checks: Checks::read(source, &directory, &header)?,
             text: directory.text(source, header.text_bytes.get())?,
@@ -239,7 +242,8 @@ mod tests {
         let mut target = Target::new(1, "app");
         let granule = 0x7f00_0000_0040u64;
         let place = (granule >> 5) as usize & 0x1ffff;
-        let cells = [live::cell(granule, 2, 24), live::cell(granule + 48, 2, live::NEXT), live::size_cell(1000)];
+        let cells =
+            [live::cell(granule, 2, live::short(24)), live::cell(granule + 48, 2, live::NEXT), live::size_cell(1000)];
         let large = live::cell(granule + 96, 3, live::BESIDE);
         let cells = cells.into_iter().chain([large]).enumerate().map(|(at, cell)| (place + at, cell));
         target.leaves.push((granule >> LEAF_SHIFT, cells.collect()));

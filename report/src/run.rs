@@ -31,7 +31,7 @@ use memtrace_wire::settings;
 
 use crate::cli::RunArgs;
 use crate::error::{CLEAN, Error};
-use crate::profile::{Options, Profile, Suppress};
+use crate::profile::{Options, Profile, Suppress, heap};
 use crate::recording::Recording;
 use crate::sys::{self, Pid};
 use crate::text;
@@ -91,7 +91,7 @@ struct Run<'r> {
 }
 
 /// Writes the profiles, and leaves what is still to come to the keeper. What there is to say, and whether any process
-/// has leaks.
+/// has leaks or heap errors.
 fn collect(run: &Run, keeper: Keeper, shown: Kinds) -> Result<(String, bool), Error> {
     let Run { recording, address, pid, naming, ref options, command } = *run;
     let failed = |cause| Error::System { what: "cannot read the recording", cause };
@@ -110,7 +110,9 @@ fn collect(run: &Run, keeper: Keeper, shown: Kinds) -> Result<(String, bool), Er
         )?;
         let mut numbers = text::three_numbers(&profile);
         numbers.extend(text::lost(&profile, shown).map(|lost| format!("\nmemtrace: {lost}")));
-        let is_leaky = profile.processes.iter().any(|process| leaks::leaked(process).blocks > 0);
+        numbers.extend(text::heap_errors(&profile).map(|line| format!("\nmemtrace: {line}")));
+        let is_bad = |process| leaks::leaked(process).blocks > 0 || heap::has_errors(process);
+        let is_leaky = profile.processes.iter().any(is_bad);
         let written = profiles::write(read, pid, naming, options, &[])?;
         Ok((numbers, is_leaky, processes.len(), written, living))
     })();

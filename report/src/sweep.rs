@@ -35,6 +35,7 @@ pub mod repro;
 mod result;
 #[cfg(test)]
 pub mod sample;
+mod screening;
 mod session;
 mod signatures;
 mod since;
@@ -55,7 +56,7 @@ use crate::formats;
 use crate::run::environment;
 use crate::run::target::Target;
 use crate::sys;
-use args::SweepArgs;
+use args::{Accel, SweepArgs};
 use course::Course;
 use here::Own;
 use live::Live;
@@ -89,12 +90,17 @@ pub fn command(args: &SweepArgs) -> Result<ExitCode, Error> {
     let baseline = session.baseline()?;
     let timeout =
         args.timeout.unwrap_or_else(|| (Duration::from_micros(baseline.time_us) * TIMEOUT_TIMES).max(TIMEOUT_MIN));
+    let screens = match args.accel {
+        Some(Accel::Snapshot) => Some(session.screen(&baseline, timeout, &mut notes)?),
+        None => None,
+    };
     session.tell_known(&baseline)?;
     let mut course = Course::new(
         baseline,
         Signatures::with(policy.as_ref().map(Policy::signatures).unwrap_or_default()),
         args.order == 2,
     );
+    course.screens = screens;
     let modes: Vec<Mode> =
         args.modes.iter().map(|mode| if mode == "once" { Mode::Once } else { Mode::Forever }).collect();
     session.choose(&mut course, &modes)?;

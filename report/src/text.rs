@@ -13,6 +13,7 @@
 
 mod escape;
 mod frame;
+mod heap;
 mod leaks;
 mod number;
 mod processes;
@@ -35,6 +36,7 @@ use crate::views::tree::Direction;
 use crate::views::{Choice, base_name};
 pub use escape::Safe;
 pub use frame::{Call, Lines, mark};
+pub use heap::{head_of as heap_error, line_of_all as heap_errors};
 pub use leaks::{head, lost, meaning, reason as hindrance, words};
 pub use number::{asked, bytes_in, count, parse_bytes, scaled, thousands};
 pub use signal::signal;
@@ -86,12 +88,14 @@ fn report_process(
     writeln!(to, "memtrace: {}", title(process))?;
     summary::estimates(process, to)?;
     summary::faults(process, request, to)?;
+    heap::print(process, request, to)?;
     summary::warnings(process, to)?;
     rows::print(process, request, to)?;
     writeln!(to)?;
     summary::print(process, to)?;
     summary::unused(suppressions, to)?;
-    leaks::summary(process, to)
+    leaks::summary(process, to)?;
+    heap::line(process).map_or(Ok(()), |line| writeln!(to, "{line}"))
 }
 
 /// `app (pid 1234)`.

@@ -92,7 +92,8 @@ pub fn is_finished() -> bool {
 
 /// Whether stderr is the file that it was at the start.
 fn is_first_stderr() -> bool {
-    sys::identity(2).is_some_and(|(device, file, _)| (device, file) == start::first_stderr())
+    let [_, stderr] = start::first_outputs();
+    sys::identity(2).is_some_and(|(device, file, _)| (device, file) == stderr)
 }
 
 /// Duplicates stderr, high and close-on-exec, if it is still the file of the start.
@@ -136,6 +137,7 @@ pub fn finish() {
         return;
     }
     process.end_ns.set(sys::now_ns());
+    crate::guard::finish();
     if process.passive.get() == Passive::Excluded as u32 {
         return;
     }

@@ -1,11 +1,13 @@
 //! The allocation functions of C, exported. Each is one line of the entry macro.
 
 use core::ffi::c_void;
+use memtrace_hot::release::{ANY, Release};
 use memtrace_hot::unwind::Entry;
+use memtrace_wire::heap::Releaser;
 use memtrace_wire::layout::Op;
 
-use crate::inside::{allocate, free as free_inside, is_no_sample, passes, reallocate};
-use crate::real;
+use crate::inside::{Next, allocate, free as free_inside, free_slowly, is_no_sample, passes, reallocate};
+use crate::{real, struck};
 
 /// An exported function: its naked entry hands rsp and rbp, which show the caller's frame, to the body as two
 /// further arguments, and leaves. The body returns straight to the caller.
@@ -107,38 +109,54 @@ hook!(
 hook!(
     /// See free(3).
     free(old: *mut c_void) -> (), entry => {
-        free_inside(entry, old);
-        real::free(old)
+        match free_inside(entry, old) {
+            Next::Free => real::free(old),
+            Next::Struck => struck::call(|| real::free(old)),
+            Next::Keep => {}
+        }
     };
     first { if is_no_sample(old) { return real::free(old) } }
 );
 hook!(
     /// free of C23: the size is a promise of the caller's, which the real one may check.
     free_sized(old: *mut c_void, size: usize) -> (), entry => {
-        free_inside(entry, old);
-        match real::FREE_SIZED.get() {
+        let next = free_slowly(Release { entry, by: Releaser::FREE_SIZED, given: size as u64 }, old);
+        let free = || match real::FREE_SIZED.get() {
             0 => real::free(old),
             // SAFETY: the C library's function of this name has this type (C23 7.24.3.4).
             address => unsafe { core::mem::transmute::<usize, extern "C" fn(*mut c_void, usize)>(address)(old, size) },
+        };
+        match next {
+            Next::Free => free(),
+            Next::Struck => struck::call(free),
+            Next::Keep => {}
         }
     }
 );
 hook!(
     /// free of C23 for aligned blocks.
     free_aligned_sized(old: *mut c_void, alignment: usize, size: usize) -> (), entry => {
-        free_inside(entry, old);
-        match real::FREE_ALIGNED_SIZED.get() {
+        let next = free_slowly(Release { entry, by: Releaser::FREE_ALIGNED_SIZED, given: ANY }, old);
+        let free = || match real::FREE_ALIGNED_SIZED.get() {
             0 => real::free(old),
             // SAFETY: the C library's function of this name has this type (C23 7.24.3.5).
             address => unsafe {
                 core::mem::transmute::<usize, extern "C" fn(*mut c_void, usize, usize)>(address)(old, alignment, size)
             },
+        };
+        match next {
+            Next::Free => free(),
+            Next::Struck => struck::call(free),
+            Next::Keep => {}
         }
     }
 );
 hook!(
     /// See malloc_usable_size(3).
-    malloc_usable_size(block: *mut c_void) -> usize, _entry => real::malloc_usable_size(block)
+    malloc_usable_size(block: *mut c_void) -> usize, _entry => {
+        crate::guard::asked(block);
+        real::malloc_usable_size(block)
+    }
 );
 
 /// The real one would come back to our realloc, as a second call; it is defined by realloc and an overflow check.

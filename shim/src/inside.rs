@@ -5,17 +5,21 @@
 
 use core::ffi::c_void;
 use memtrace_hot::Hot;
-use memtrace_hot::fault::Call;
+use memtrace_hot::fault::{Call, Strike};
+use memtrace_hot::live::Block;
 use memtrace_hot::mode::{ACTIVE, CAREFUL, SAMPLING};
+use memtrace_hot::record::Taken;
+use memtrace_hot::release::{ANY, Release, Struck};
 use memtrace_hot::source::{Announced, Source};
 use memtrace_hot::thread::{Inside, Thread};
 use memtrace_hot::unwind::Entry;
+use memtrace_wire::heap::Releaser;
 use memtrace_wire::layout::Op;
 use memtrace_wire::loss::Loss;
 use memtrace_wire::plan::Action;
 use memtrace_wire::sys;
 
-use crate::{real, start, tls};
+use crate::{guard, real, screen, start, struck, tls};
 
 /// The tables.
 pub static HOT: Hot = Hot::new();
@@ -71,6 +75,9 @@ fn allocate_slowly(entry: Entry, op: Op, bytes: usize, call: impl FnOnce() -> *m
     }
     let block = call();
     record_slowly(entry, op, bytes, block, None);
+    if HOT.errors.careful.get() != 0 {
+        made_carefully(entry, op, bytes, block, core::ptr::null_mut());
+    }
     block
 }
 
@@ -106,10 +113,23 @@ fn move_block(
     if asked != 0 && HOT.fault.armed.get() != 0 && fails(Call { entry, op, bytes: asked as u64, old: old as u64 }) {
         return core::ptr::null_mut();
     }
-    let taken = release(entry, old);
-    let block = call();
+    if HOT.errors.careful.get() != 0 {
+        guard::look(&Release { entry, by: Releaser::REALLOC, given: ANY }, old);
+    }
+    let by = if op == Op::Reallocarray { Releaser::REALLOCARRAY } else { Releaser::REALLOC };
+    let released = release(Release { entry, by, given: ANY }, old);
+    if HOT.errors.careful.get() != 0 {
+        struck::stop_if_wanted();
+    }
+    let (taken, block) = match released {
+        Ok(taken) => (taken, call()),
+        Err(Struck) => (None, struck::call(call)),
+    };
     if block.is_null() {
         // realloc(p, 0) of glibc frees p and gives NULL; any other NULL leaves p as it was.
+        if asked == 0 && HOT.errors.careful.get() != 0 {
+            made_carefully(entry, op, asked, block, old);
+        }
         if let (Some(taken), true) = (taken, asked != 0) {
             match thread().and_then(|thread| thread.enter(&HOT, entry.sp)) {
                 Some(inside) => HOT.put_back(inside, taken),
@@ -120,7 +140,24 @@ fn move_block(
         return block;
     }
     record(entry, op, asked, block, taken.map(|taken| taken.block.address));
+    if HOT.errors.careful.get() != 0 {
+        made_carefully(entry, op, asked, block, old);
+    }
     block
+}
+
+/// What is to be done with a block that is there and recorded, where frees are looked at; `old`: realloc had this one.
+#[cold]
+fn made_carefully(entry: Entry, op: Op, bytes: usize, block: *mut c_void, old: *mut c_void) {
+    // An operator new asks malloc for a byte at least.
+    let bytes = HOT.peek(block as u64).map_or(bytes as u64, |known| known.bytes);
+    if bytes == 0
+        && HOT.errors.zero_size.get() != 0
+        && let Some(inside) = enter(entry)
+    {
+        HOT.note_zero(inside.body, entry, op, old as u64);
+    }
+    guard::fill(block);
 }
 
 /// As `allocate`, or `reallocate` of a block that is not null, where the program says what it is for.
@@ -148,69 +185,122 @@ pub fn allocate_for(
     block
 }
 
+/// What comes after the look at a block that is given back.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Next {
+    /// The real function.
+    Free,
+    /// The same; but it is a heap error, and the C library may end the process for it.
+    Struck,
+    /// Nothing: the block is kept back.
+    Keep,
+}
+
 /// What a function that frees does before the real one.
 #[inline(always)]
-pub fn free(entry: Entry, old: *mut c_void) {
+pub fn free(entry: Entry, old: *mut c_void) -> Next {
     if old.is_null() {
-        return;
+        return Next::Free;
     }
     if HOT.mode.acquire() == ACTIVE
         && let Some(inside) = enter_idle(entry)
     {
-        return HOT.freed(inside, old as u64);
+        return if HOT.freed(inside, entry, old as u64) { Next::Struck } else { Next::Free };
     }
-    release_slowly(entry, old);
+    free_slowly(Release::free(entry), old)
+}
+
+/// The same where it is not the hook of free itself, or where there is more to do.
+#[cold]
+#[inline(never)]
+pub fn free_slowly(release: Release, old: *mut c_void) -> Next {
+    if old.is_null() {
+        return Next::Free;
+    }
+    guard::look(&release, old);
+    let released = release_slowly(release, old);
+    struck::stop_if_wanted();
+    match released {
+        Err(Struck) => {
+            guard::let_go(old as u64);
+            Next::Struck
+        }
+        Ok(Some(taken)) if keeps(&release, taken.block) => Next::Keep,
+        Ok(_) => Next::Free,
+    }
+}
+
+/// Whether a block that was taken out is kept back; others may leave for it.
+fn keeps(release: &Release, block: Block) -> bool {
+    let is_kept = HOT.quarantine.bytes_max.get() != 0
+        && enter(release.entry).is_some_and(|inside| guard::keep(inside.body, release, block));
+    if is_kept {
+        guard::push_out();
+    }
+    is_kept
 }
 
 /// What a realloc does before the real one: what it took out of the tables, if it was there.
 #[inline(always)]
-fn release(entry: Entry, old: *mut c_void) -> Option<memtrace_hot::record::Taken> {
-    if old.is_null() {
-        return None;
-    }
+fn release(release: Release, old: *mut c_void) -> Result<Option<Taken>, Struck> {
     if HOT.mode.acquire() == ACTIVE
-        && let Some(inside) = enter_idle(entry)
+        && let Some(inside) = enter_idle(release.entry)
     {
-        return HOT.released(inside, old as u64);
+        return HOT.released(inside, release, old as u64);
     }
-    release_slowly(entry, old)
+    release_slowly(release, old)
 }
 
 #[cold]
 #[inline(never)]
-fn release_slowly(entry: Entry, old: *mut c_void) -> Option<memtrace_hot::record::Taken> {
+fn release_slowly(release: Release, old: *mut c_void) -> Result<Option<Taken>, Struck> {
     if !is_active() {
-        return None;
+        return Ok(None);
     }
-    match enter(entry) {
-        Some(inside) => HOT.released(inside, old as u64),
-        None if tls::is_busy() => None,
-        None => HOT.released_blindly(old as u64),
+    match enter(release.entry) {
+        Some(inside) if release.by == Releaser::FREE => HOT.released_by_free(inside, release.entry, old as u64),
+        Some(inside) => HOT.released(inside, release, old as u64),
+        None if tls::is_busy() => Ok(None),
+        None => Ok(HOT.released_blindly(old as u64)),
     }
 }
 
 /// What an operator delete does before the real one: as `release`, and the free that follows is not a second one.
 #[inline(always)]
-pub fn delete(entry: Entry, old: *mut c_void, number: u32) {
+pub fn delete(release: Release, old: *mut c_void, number: u32) -> Next {
     if HOT.mode.acquire() == ACTIVE
-        && let Some(inside) = enter_idle(entry)
+        && let Some(inside) = enter_idle(release.entry)
     {
-        HOT.deleted(inside, old as u64, number);
+        HOT.deleted(inside, release, old as u64, number);
+        Next::Free
     } else if !is_no_sample(old) {
-        delete_slowly(entry, old, number);
+        delete_slowly(release, old, number)
+    } else {
+        Next::Free
     }
 }
 
 #[cold]
 #[inline(never)]
-fn delete_slowly(entry: Entry, old: *mut c_void, number: u32) {
-    if is_active() {
-        match enter(entry) {
-            Some(inside) => HOT.deleted(inside, old as u64, number),
-            None if tls::is_busy() => {}
-            None => _ = HOT.released_blindly(old as u64),
-        }
+fn delete_slowly(release: Release, old: *mut c_void, number: u32) -> Next {
+    if !is_active() {
+        return Next::Free;
     }
+    guard::look(&release, old);
+    match enter(release.entry) {
+        Some(inside) => {
+            let deleted = HOT.deleted(inside, release, old as u64, number);
+            struck::stop_if_wanted();
+            match deleted {
+                Some(block) if keeps(&release, block) => return Next::Keep,
+                Some(_) => {}
+                None => guard::let_go(old as u64),
+            }
+        }
+        None if tls::is_busy() => {}
+        None => _ = HOT.released_blindly(old as u64),
+    }
+    Next::Free
 }
 
 /// Tells hot about an allocation that the real function has made.
@@ -297,8 +387,13 @@ pub fn strikes(call: Call) -> bool {
     }
     // A thread's first call comes here before it has a state, and a fork child's before it knows that nothing fails.
     let inside = enter(call.entry);
-    if HOT.fault.armed.get() == 0 || !HOT.strikes(inside, call) {
+    if HOT.fault.armed.get() == 0 {
         return false;
+    }
+    match HOT.strikes(inside, call) {
+        Strike::No => return false,
+        Strike::InCopy(point) => return screen::is_copy(point),
+        Strike::Fails => {}
     }
     let (pid, tid) = (sys::pid() as usize, sys::tid() as usize);
     let send = |signal: i32| {

@@ -18,14 +18,17 @@ mod announce;
 mod calls;
 mod end;
 mod faults;
+mod guard;
 mod hooks;
 mod inside;
 mod loader;
 mod operators;
 mod process;
 mod real;
+mod screen;
 mod sources;
 mod start;
+mod struck;
 mod tls;
 mod tracer;
 

@@ -8,16 +8,19 @@
 
 use core::arch::naked_asm;
 use core::ffi::c_void;
+use core::mem::offset_of;
 use memtrace_hot::Hot;
 use memtrace_hot::mode::SAMPLING;
-use memtrace_hot::thread::Pending;
+use memtrace_hot::release::{ANY, Expected, Release};
+use memtrace_hot::thread::{EXPECTED_AT, Pending};
 use memtrace_hot::unwind::Entry;
 use memtrace_hot::unwind::elf;
 use memtrace_hot::unwind::object::LinkMap;
+use memtrace_wire::heap::Releaser;
 use memtrace_wire::layout::Op;
 use memtrace_wire::map::U64;
 
-use crate::inside::{self, HOT};
+use crate::inside::{self, HOT, Next};
 use crate::real;
 
 macro_rules! operator_new {
@@ -75,7 +78,9 @@ macro_rules! operator_new {
 }
 
 macro_rules! operator_delete {
-    ($($name:ident = $number:literal, $symbol:literal;)*) => {
+    (@bytes unsized) => { "mov qword ptr [rax + {bytes}], -1" };
+    (@bytes sized) => { "mov qword ptr [rax + {bytes}], rsi" };
+    ($($name:ident = $number:literal, $symbol:literal, $sized:ident;)*) => {
         $(
             /// An operator delete.
             ///
@@ -89,6 +94,20 @@ macro_rules! operator_delete {
                     "mov r11, qword ptr [rip + {hot} + {direct}]",
                     "test r11, r11",
                     "je 2f",
+                    "test rdi, rdi",
+                    "je 3f",
+                    "mov rax, qword ptr [rip + memtrace_thread_word@GOTTPOFF]",
+                    "mov rax, qword ptr fs:[rax]",
+                    "test rax, rax",
+                    "je 3f",
+                    // One that another operator delete calls: that one knows more.
+                    "cmp qword ptr [rax + {address}], rdi",
+                    "je 3f",
+                    "mov qword ptr [rax + {address}], rdi",
+                    operator_delete!(@bytes $sized),
+                    "mov dword ptr [rax + {family}], {family_value}",
+                    "mov dword ptr [rax + {operator}], {number}",
+                    "3:",
                     "jmp r11",
                     "2:",
                     "push rdi",
@@ -97,6 +116,7 @@ macro_rules! operator_delete {
                     ".cfi_adjust_cfa_offset 8",
                     "push rdx",
                     ".cfi_adjust_cfa_offset 8",
+                    "mov r8, rsi",
                     "mov rsi, rdi",
                     "mov edi, {number}",
                     "lea rdx, [rsp + 24]",
@@ -112,6 +132,11 @@ macro_rules! operator_delete {
                     ".cfi_endproc",
                     hot = sym HOT,
                     direct = const DELETES_AT + $number * size_of::<U64>(),
+                    address = const EXPECTED_AT + offset_of!(Expected, address),
+                    bytes = const EXPECTED_AT + offset_of!(Expected, bytes),
+                    family = const EXPECTED_AT + offset_of!(Expected, family),
+                    family_value = const Releaser::delete($number).family(),
+                    operator = const EXPECTED_AT + offset_of!(Expected, number),
                     number = const $number,
                     deleting = sym deleting,
                 )
@@ -129,25 +154,25 @@ operator_new! {
     new_array = 1, NewArray, "_Znam", [], [];
     new_nothrow = 2, New, "_ZnwmRKSt9nothrow_t", [], [];
     new_array_nothrow = 3, NewArray, "_ZnamRKSt9nothrow_t", [], [];
-    new_aligned = 4, New, "_ZnwmSt11align_val_t", [], [];
-    new_array_aligned = 5, NewArray, "_ZnamSt11align_val_t", [], [];
-    new_aligned_nothrow = 6, New, "_ZnwmSt11align_val_tRKSt9nothrow_t", [], [];
-    new_array_aligned_nothrow = 7, NewArray, "_ZnamSt11align_val_tRKSt9nothrow_t", [], [];
+    new_aligned = 4, NewAligned, "_ZnwmSt11align_val_t", [], [];
+    new_array_aligned = 5, NewArrayAligned, "_ZnamSt11align_val_t", [], [];
+    new_aligned_nothrow = 6, NewAligned, "_ZnwmSt11align_val_tRKSt9nothrow_t", [], [];
+    new_array_aligned_nothrow = 7, NewArrayAligned, "_ZnamSt11align_val_tRKSt9nothrow_t", [], [];
 }
 
 operator_delete! {
-    delete = 0, "_ZdlPv";
-    delete_array = 1, "_ZdaPv";
-    delete_nothrow = 2, "_ZdlPvRKSt9nothrow_t";
-    delete_array_nothrow = 3, "_ZdaPvRKSt9nothrow_t";
-    delete_sized = 4, "_ZdlPvm";
-    delete_array_sized = 5, "_ZdaPvm";
-    delete_aligned = 6, "_ZdlPvSt11align_val_t";
-    delete_array_aligned = 7, "_ZdaPvSt11align_val_t";
-    delete_sized_aligned = 8, "_ZdlPvmSt11align_val_t";
-    delete_array_sized_aligned = 9, "_ZdaPvmSt11align_val_t";
-    delete_aligned_nothrow = 10, "_ZdlPvSt11align_val_tRKSt9nothrow_t";
-    delete_array_aligned_nothrow = 11, "_ZdaPvSt11align_val_tRKSt9nothrow_t";
+    delete = 0, "_ZdlPv", unsized;
+    delete_array = 1, "_ZdaPv", unsized;
+    delete_nothrow = 2, "_ZdlPvRKSt9nothrow_t", unsized;
+    delete_array_nothrow = 3, "_ZdaPvRKSt9nothrow_t", unsized;
+    delete_sized = 4, "_ZdlPvm", sized;
+    delete_array_sized = 5, "_ZdaPvm", sized;
+    delete_aligned = 6, "_ZdlPvSt11align_val_t", unsized;
+    delete_array_aligned = 7, "_ZdaPvSt11align_val_t", unsized;
+    delete_sized_aligned = 8, "_ZdlPvmSt11align_val_t", sized;
+    delete_array_sized_aligned = 9, "_ZdaPvmSt11align_val_t", sized;
+    delete_aligned_nothrow = 10, "_ZdlPvSt11align_val_tRKSt9nothrow_t", unsized;
+    delete_array_aligned_nothrow = 11, "_ZdaPvSt11align_val_tRKSt9nothrow_t", unsized;
 }
 
 /// A symbol with the NUL that C wants; the strings above have none, so it is added at compile time.
@@ -175,6 +200,12 @@ const fn c_name(symbol: &'static str) -> elf::Name {
         b"_ZdaPvSt11align_val_tRKSt9nothrow_t" => c"_ZdaPvSt11align_val_tRKSt9nothrow_t",
         _ => c"",
     }
+}
+
+/// Whether the program has an operator of its own, which comes before ours: then new and delete may be of two families.
+pub fn are_replaced() -> bool {
+    let names = NEWS.iter().map(|&(name, _)| name).chain(DELETES.iter().copied());
+    names.into_iter().any(|name| real::before(name).is_some())
 }
 
 /// Real operators by number: the address, and the modules' generation when it was found.
@@ -262,16 +293,23 @@ extern "C" fn left(number: u32, block: *mut c_void, bytes: usize, sp: u64, bp: u
 }
 
 /// An operator delete was called; the real one follows.
-extern "C" fn deleting(number: u32, block: *mut c_void, sp: u64, bp: u64) -> usize {
+extern "C" fn deleting(number: u32, block: *mut c_void, sp: u64, bp: u64, second: u64) -> usize {
     let place = number as usize;
     if !block.is_null() {
-        inside::delete(Entry { sp, bp }, block, number);
+        let by = Releaser::delete(number);
+        let given = if by.is_sized() { second } else { ANY };
+        if inside::delete(Release { entry: Entry { sp, bp }, by, given }, block, number) == Next::Keep {
+            return nothing as *const () as usize;
+        }
     }
     match real_operator(DELETE_FOUND.get(place), DELETES.get(place).copied()) {
         0 => crate::hooks::free as *const () as usize,
         address => address,
     }
 }
+
+/// In place of an operator delete whose block is kept back.
+extern "C" fn nothing() {}
 
 /// No module has this operator: nobody could have linked against it but us, so it is malloc.
 extern "C" fn missing(bytes: usize) -> *mut c_void {

@@ -21,7 +21,7 @@ use memtrace_wire::settings;
 use memtrace_wire::sys;
 
 use crate::inside::HOT;
-use crate::{end, real, tls};
+use crate::{end, real, screen, tls};
 
 unsafe extern "C" {
     /// Where the kernel put argc (ld.so, since glibc 2.2.5).
@@ -35,8 +35,8 @@ struct Origin {
     cookie: U64,
     /// Address of a page that fork wipes; its first word is 1 in the process that opened the recording.
     alive: AtomicU64,
-    /// Which file stderr was at the start.
-    stderr: [U64; 2],
+    /// Which files stdout and stderr were at the start.
+    outputs: [[U64; 2]; 2],
 }
 
 static ORIGIN: Origin = Origin {
@@ -44,7 +44,7 @@ static ORIGIN: Origin = Origin {
     launcher_fd: U32::new(0),
     cookie: U64::new(0),
     alive: AtomicU64::new(0),
-    stderr: [U64::new(0), U64::new(0)],
+    outputs: [const { [const { U64::new(0) }; 2] }; 2],
 };
 
 /// The executable's path, read once: a fork child that has changed its root cannot ask for it.
@@ -104,10 +104,14 @@ fn start() -> bool {
     let settings = settings::parse(own_variables());
     let plan = plan_of(&settings);
     HOT.fault.set(plan);
+    screen::begin(&plan);
     process.fault_armed.set(u64::from(plan.fails()));
     HOT.sample.mean.set(settings.sample_bytes.into());
     HOT.sample.marked.set(u32::from(settings.sample_bytes != 0));
     HOT.budget.bytes_max.set(settings.memory_bytes_max);
+    HOT.errors.set(&settings.heap);
+    HOT.quarantine.bytes_max.set(settings.heap.quarantine_bytes);
+    HOT.errors.operators_are_replaced.set(u32::from(crate::operators::are_replaced()));
     process.sample_bytes.set(settings.sample_bytes.into());
     true
 }
@@ -306,12 +310,12 @@ fn is_glibc() -> bool {
     real::next(c"malloc").is_some_and(|(_, map)| elf::function(map, c"gnu_get_libc_version").is_some())
 }
 
-/// `MEMTRACE_RUN=pid:fd:cookie`, as the launcher sets it; and which file stderr is.
+/// `MEMTRACE_RUN=pid:fd:cookie`, as the launcher sets it; and which files stdout and stderr are.
 fn read_origin() {
-    if let Some((device, file, _)) = sys::identity(2) {
-        let [a, b] = &ORIGIN.stderr;
-        a.set(device);
-        b.set(file);
+    for ([device, file], fd) in ORIGIN.outputs.iter().zip(1..) {
+        let (is_device, is_file, _) = sys::identity(fd).unwrap_or_default();
+        device.set(is_device);
+        file.set(is_file);
     }
     let Some(value) = strings(environment()).find_map(|text| settings::value_of(text, "MEMTRACE_RUN")) else { return };
     let mut parts = value.splitn(3, |&byte| byte == b':');
@@ -327,10 +331,9 @@ fn read_origin() {
     ORIGIN.cookie.set(cookie);
 }
 
-/// Which file stderr was at the start: device and inode.
-pub fn first_stderr() -> (u64, u64) {
-    let [device, file] = &ORIGIN.stderr;
-    (device.get(), file.get())
+/// Which files stdout and stderr were at the start: device and inode.
+pub fn first_outputs() -> [(u64, u64); 2] {
+    ORIGIN.outputs.each_ref().map(|[device, file]| (device.get(), file.get()))
 }
 
 /// Copies memtrace's own variables into the root: the program may change its environment. A launcher's come first.

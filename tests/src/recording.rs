@@ -55,6 +55,7 @@ impl Recording {
             process_count: U32::default(),
             process_lost: U32::default(),
             ask: Ask::default(),
+            copies: U64::new(0),
             spare: Default::default(),
         };
         let text: String = settings.iter().map(|setting| format!("{setting}\0")).collect();

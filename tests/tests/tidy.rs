@@ -91,6 +91,7 @@ const OWNERS: &[(&str, &[&str])] = &[
             "report/src/sweep/model.rs",
             "report/src/sweep/outcome.rs",
             "report/src/sweep/policy/parse.rs",
+            "report/src/sweep/screening.rs",
         ],
     ),
     (
@@ -136,7 +137,9 @@ const UNSAFE: &[&str] = &[
     "shim/cold/src/given.rs",
     "shim/cold/src/helper.rs",
     "shim/cold/src/listing.rs",
+    "shim/cold/src/opened.rs",
     "shim/cold/src/parent.rs",
+    "shim/cold/src/screen.rs",
     "shim/cold/src/short.rs",
     "shim/cold/src/snapshot.rs",
     "shim/cold/src/task.rs",

@@ -102,6 +102,9 @@ pub struct PolicyArgs {
     /// Bytes by which each place may grow from checkpoint to checkpoint; a checkpoint is a call of memtrace_check_leaks()
     #[arg(long, value_name = "BYTES", value_parser = parse_bytes)]
     max_growth: Option<u64>,
+    /// Heap errors, as double frees, break the policy (`fail`), or are told only (`tell`)
+    #[arg(long, value_name = "WHAT", value_parser = ["fail", "tell"], default_value = "fail")]
+    heap_errors: String,
     /// Accepted leaks: only others break the policy
     #[arg(long, value_name = "FILE")]
     baseline: Option<PathBuf>,
@@ -165,6 +168,7 @@ impl PolicyArgs {
                 allocations: self.max_site_allocations,
             },
             growth: self.max_growth,
+            heap_errors_told: self.heap_errors == "tell",
             grown_fails: self.fail_grown,
             is_strict: self.strict,
             exit_code: self.exit_code,

@@ -15,7 +15,7 @@ use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
 use super::fingerprint::Trail;
-use super::model::{Accepted, Before, Finding, Fixed, State};
+use super::model::{Accepted, Before, Finding, Fixed, Rule, State};
 use crate::sweep::policy::Day;
 use crate::text::Safe;
 
@@ -40,15 +40,18 @@ impl Baseline {
         let mut used: HashSet<usize> = HashSet::new();
         let mut matched: Vec<Option<usize>> = Vec::new();
         for finding in findings.iter() {
-            let place = exact.get(finding.fingerprint.as_str()).copied().filter(|_| finding.rule.is_leak());
+            let place = exact.get(finding.fingerprint.as_str()).copied().filter(|_| finding.rule.is_acceptable());
             used.extend(place);
             matched.push(place);
         }
-        for (finding, place) in findings.iter().zip(&mut matched).filter(|(finding, _)| finding.rule.is_leak()) {
+        for (finding, place) in findings.iter().zip(&mut matched).filter(|(finding, _)| finding.rule.is_acceptable()) {
             if place.is_none() {
                 let trail = Trail(finding.trail.clone());
                 let close = |(place, entry): &(usize, &Entry)| {
-                    !used.contains(place) && entry.has_size_of(finding) && Trail(entry.trail.clone()).is_close(&trail)
+                    !used.contains(place)
+                        && entry.kind_is_of(finding)
+                        && entry.has_size_of(finding)
+                        && Trail(entry.trail.clone()).is_close(&trail)
                 };
                 // The one with the most frames in common.
                 let best = self
@@ -93,6 +96,11 @@ impl Baseline {
 }
 
 impl Entry {
+    /// Whether both are leaks, or heap errors.
+    fn kind_is_of(&self, finding: &Finding) -> bool {
+        (self.kind == Rule::HeapError.id()) == (finding.rule == Rule::HeapError)
+    }
+
     /// Whether its blocks are of the same size, on the average: how many there are may vary.
     fn has_size_of(&self, finding: &Finding) -> bool {
         let product = |one: u64, other: u64| u128::from(one) * u128::from(other);
@@ -129,7 +137,6 @@ impl Entry {
 #[cfg(test)]
 mod tests {
     use super::super::findings::blank;
-    use super::super::model::Rule;
     use super::*;
 
     fn leak(trail: &str, blocks: u64, bytes: u64) -> Finding {

@@ -2,8 +2,9 @@
 //!
 //! ```text
 //!   processes ──rows, trails──▶ leaks by fingerprint ─┐
-//!            └─checkpoints────▶ growth ───────────────┼─▶ Vec<Finding>   (heap errors are one more source here)
-//!            └─sites, peaks───▶ budgets of places ────┘
+//!            └─checkpoints────▶ growth ───────────────┼─▶ Vec<Finding>
+//!            ├─sites, peaks───▶ budgets of places ────┤
+//!            └─`heap`─────────▶ heap errors ──────────┘
 //! ```
 
 use std::collections::{BTreeMap, HashMap};
@@ -50,7 +51,8 @@ impl Reach<'_> {
         frame.kind == "cut" || whose == Whose::Own
     }
 
-    fn takes(&self, process: &Process, stack: u32) -> bool {
+    /// Whether a stack counts.
+    pub fn takes(&self, process: &Process, stack: u32) -> bool {
         (self.scope.is_whole() && !self.wants_own)
             || told_frames(process, stack).any(|(whose, frame)| self.has(process, whose, frame))
     }
@@ -182,7 +184,8 @@ impl<'p> Gathered<'p> {
     }
 }
 
-fn add_to(had: &mut Vec<Had>, process: &Process, blocks: u64, bytes: u64) {
+/// Adds to what a process has of a finding.
+pub fn add_to(had: &mut Vec<Had>, process: &Process, blocks: u64, bytes: u64) {
     match had.last_mut().filter(|last| last.pid == process.pid && last.exe == process.exe) {
         Some(last) => {
             (last.blocks, last.bytes) = (last.blocks.saturating_add(blocks), last.bytes.saturating_add(bytes));
@@ -209,6 +212,7 @@ pub fn blank(rule: Rule, trail: Trail) -> Finding {
         baseline: None,
         trail: trail.0,
         stack: Vec::new(),
+        related: Vec::new(),
         processes: Vec::new(),
         accepted: None,
     }

@@ -27,10 +27,15 @@ fn item<'o>(finding: &'o Finding, root: &std::path::Path) -> Item<'o> {
     let mut detail = Vec::new();
     // Writing to memory does not fail.
     let _ = text::finding(finding, Style::default(), &mut detail);
-    let allocated = Step {
-        message: format!("{} allocated here", bytes_in(finding.all_bytes(), finding.all_blocks(), "block")),
-        frames: finding.stack.iter().map(super::model::Step::call).collect(),
+    let first = match finding.rule {
+        Rule::HeapError => "the call".to_owned(),
+        _ => format!("{} allocated here", bytes_in(finding.all_bytes(), finding.all_blocks(), "block")),
     };
+    let others = finding.related.iter().map(|related| Step {
+        message: related.what.clone(),
+        frames: related.stack.iter().map(super::model::Step::call).collect(),
+    });
+    let allocated = Step { message: first, frames: finding.stack.iter().map(super::model::Step::call).collect() };
     let within = if finding.processes.is_empty() {
         String::new()
     } else {
@@ -44,7 +49,7 @@ fn item<'o>(finding: &'o Finding, root: &std::path::Path) -> Item<'o> {
         detail: String::from_utf8_lossy(&detail).into_owned(),
         location: finding.location(root),
         flow: Vec::new(),
-        related: if finding.stack.is_empty() { Vec::new() } else { vec![allocated] },
+        related: if finding.stack.is_empty() { Vec::new() } else { std::iter::once(allocated).chain(others).collect() },
         fingerprint: finding.fingerprint.clone(),
         accepted: accepted(finding),
     }

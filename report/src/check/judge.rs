@@ -8,6 +8,7 @@ use super::policy::Policy;
 use crate::error::Error;
 use crate::profile::Process;
 use crate::profile::leaks::Sum;
+use crate::sweep::outcome::Outcome;
 use crate::sweep::policy::{Day, Leak};
 use crate::text::{bytes_in, count, scaled, thousands};
 use crate::views::base_name;
@@ -28,10 +29,14 @@ pub struct Judged {
 pub fn judge(found: Found, processes: &[&Process], policy: &Policy, today: Day) -> Result<Judged, Error> {
     let mut findings = found.findings;
     let mut notes = Vec::new();
-    for finding in findings.iter_mut().filter(|finding| finding.rule.is_leak()) {
+    for finding in findings.iter_mut().filter(|finding| finding.rule.is_acceptable()) {
         let modules: Vec<&str> = finding.stack.iter().filter_map(|step| step.module.as_deref()).collect();
-        let leak =
-            Leak { function: finding.site.as_deref().unwrap_or_default(), modules: &modules, id: &finding.fingerprint };
+        let leak = Leak {
+            outcome: if finding.rule == Rule::HeapError { Outcome::HeapCorruption } else { Outcome::Leak },
+            function: finding.site.as_deref().unwrap_or_default(),
+            modules: &modules,
+            id: &finding.fingerprint,
+        };
         if let Some(rule) = policy.rules.as_ref().and_then(|rules| rules.accepts(&leak, today)) {
             finding.state = State::Accepted;
             finding.accepted = Some(Accepted { by: rule.rule, reason: rule.reason, expires: rule.expires });
@@ -77,6 +82,9 @@ fn fails(finding: &Finding, policy: &Policy, is_total_passed: bool) -> bool {
         State::Accepted | State::Known => return false,
         State::Grown if !policy.grown_fails => return false,
         State::Grown | State::New => {}
+    }
+    if finding.rule == Rule::HeapError {
+        return policy.heap_errors_fail;
     }
     if !finding.rule.is_leak() {
         return true;

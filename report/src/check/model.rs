@@ -165,6 +165,8 @@ pub struct Counts {
 #[derive(Serialize, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 #[serde(rename_all = "kebab-case")]
 pub enum Rule {
+    /// The heap was used as it must not be.
+    HeapError,
     /// Nothing points to it.
     DefinitelyLost,
     /// Only pointers behind its start lead there.
@@ -185,7 +187,8 @@ pub enum Rule {
 
 impl Rule {
     /// All, the worst first.
-    pub const ALL: [Rule; 8] = [
+    pub const ALL: [Rule; 9] = [
+        Rule::HeapError,
         Rule::DefinitelyLost,
         Rule::PossiblyLost,
         Rule::IndirectlyLost,
@@ -199,6 +202,7 @@ impl Rule {
     /// Its name.
     pub fn id(self) -> &'static str {
         match self {
+            Rule::HeapError => "heap-error",
             Rule::DefinitelyLost => "definitely-lost",
             Rule::PossiblyLost => "possibly-lost",
             Rule::IndirectlyLost => "indirectly-lost",
@@ -213,6 +217,9 @@ impl Rule {
     /// What it means, in a sentence without its subject.
     pub fn text(self) -> &'static str {
         match self {
+            Rule::HeapError => {
+                "memory was freed that is none, or in a way that it must not be, or written to behind its end"
+            }
             Rule::DefinitelyLost => "memory was allocated, and nothing points to it any more",
             Rule::PossiblyLost => "memory was allocated, and only pointers behind its start lead there",
             Rule::IndirectlyLost => "memory was allocated, and only lost memory points to it",
@@ -222,6 +229,11 @@ impl Rule {
             Rule::PeakBudget => "more memory was live at once than the policy allows",
             Rule::AllocationBudget => "more allocations were made than the policy allows",
         }
+    }
+
+    /// Whether rules and baselines may accept it.
+    pub fn is_acceptable(self) -> bool {
+        self.is_leak() || self == Rule::HeapError
     }
 
     /// Whether it is a leak of one place.
@@ -277,10 +289,21 @@ pub struct Finding {
     pub trail: Vec<String>,
     /// A stack that it is from, innermost first.
     pub stack: Vec<Step>,
+    /// Other stacks that belong to it: of a heap error, where the block was allocated and freed first.
+    pub related: Vec<Related>,
     /// The images that it was found in.
     pub processes: Vec<Had>,
     /// Who accepts it.
     pub accepted: Option<Accepted>,
+}
+
+/// A stack that belongs to a finding.
+#[derive(Serialize, Clone, PartialEq, Debug)]
+pub struct Related {
+    /// What happened there.
+    pub what: String,
+    /// The stack, innermost first.
+    pub stack: Vec<Step>,
 }
 
 /// What the baseline has of a finding.

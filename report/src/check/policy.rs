@@ -104,6 +104,8 @@ pub struct Policy {
     pub site: Budget,
     /// By how many bytes one place may grow from checkpoint to checkpoint.
     pub growth: Option<u64>,
+    /// Heap errors break it.
+    pub heap_errors_fail: bool,
     /// Known leaks that have grown break it.
     pub grown_fails: bool,
     /// Whatever was not seen or not classified is no data.
@@ -135,6 +137,8 @@ pub struct Flags {
     pub site: Budget,
     /// `--max-growth`.
     pub growth: Option<u64>,
+    /// `--heap-errors tell`.
+    pub heap_errors_told: bool,
     /// `--fail-grown`.
     pub grown_fails: bool,
     /// `--strict`.
@@ -169,6 +173,7 @@ impl Policy {
             total: flags.total.or(said.total),
             site: flags.site.or(said.site),
             growth: flags.growth.or(said.growth),
+            heap_errors_fail: !flags.heap_errors_told && !said.heap_errors_told,
             grown_fails: flags.grown_fails || said.grown_fails,
             is_strict: flags.is_strict || said.is_strict,
             exit_code: flags.exit_code.or(said.exit_code).unwrap_or(FOUND),

@@ -24,6 +24,8 @@ pub struct Seen {
     pub processes: Processes,
     /// Places in `Profile::processes` of the images that count.
     pub counted: Vec<usize>,
+    /// Places of those that were not judged.
+    pub not_judged: Vec<usize>,
     /// Code of the project's is in one of them.
     pub has_own_code: bool,
     /// Why the command's own program was not judged.
@@ -55,6 +57,7 @@ impl Seen {
                 }
                 Some(why) => {
                     let (pid, exe) = (process.pid, process.exe.clone());
+                    seen.not_judged.push(place);
                     seen.processes.not_judged.push(NotJudged { pid, exe, why });
                 }
             }

@@ -81,6 +81,10 @@ pub fn finding(finding: &Finding, style: Style, to: &mut dyn Write) -> io::Resul
     for line in stack(&finding.stack) {
         writeln!(to, "{line}")?;
     }
+    for related in &finding.related {
+        writeln!(to, "  {}", Safe(&related.what))?;
+        stack(&related.stack).iter().try_for_each(|line| writeln!(to, "{line}"))?;
+    }
     if let Some(before) = finding.before {
         let before = bytes_in(before.bytes, before.blocks, "block");
         let now = bytes_in(finding.all_bytes(), finding.all_blocks(), "block");

@@ -1,6 +1,6 @@
 //! Whether a bare process has something to say at its end without being asked.
 //!
-//! Findings are: leaks, blocks of the kinds that MEMTRACE_SHOW asks for, faults, warnings, and a reason why nothing was
+//! Findings are: leaks, blocks of the kinds that MEMTRACE_SHOW asks for, heap errors, faults, warnings, and a reason why nothing was
 //! recorded. Most processes have none, which is known before any name is looked up.
 
 use memtrace_wire::layout::Passive;
@@ -17,6 +17,8 @@ pub struct Found {
     pub lost: usize,
     /// Reachable blocks.
     pub held: u64,
+    /// Heap errors, and notes of what was asked for.
+    pub heap: bool,
     /// Faults, warnings, a reason why nothing was recorded, or live blocks of which nobody knows whether they are lost.
     pub others: bool,
 }
@@ -33,19 +35,20 @@ impl Found {
             || settings.beaten != 0
             || profile::is_own_bad(process)
             || is_passive;
+        let heap = header.heap_errors.get() > 0 || header.heap_notes.get() > 0;
         match process.checks.whole().0.last().filter(|check| check.is_last_word()) {
-            Some(check) => Found { lost: check.lost.len(), held: check.row.reachable_blocks.get(), others },
+            Some(check) => Found { lost: check.lost.len(), held: check.row.reachable_blocks.get(), heap, others },
             None => {
                 let mut sites = process.sites.iter().skip(1);
                 let is_live = sites.any(|site| site.live_count() > site.foreign_count.get());
-                Found { lost: 0, held: 0, others: others || is_live }
+                Found { lost: 0, held: 0, heap, others: others || is_live }
             }
         }
     }
 
     /// Whether it is worth finding out what is to be said.
     pub fn may_be_shown(&self, settings: &Settings<'_>) -> bool {
-        self.others || self.lost > 0 || self.held > 0 && settings.show.has(Kind::Reachable.verdict())
+        self.others || self.heap || self.lost > 0 || self.held > 0 && settings.show.has(Kind::Reachable.verdict())
     }
 }
 

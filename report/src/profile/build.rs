@@ -8,7 +8,7 @@ use super::process;
 use super::shown;
 use super::stacks::Stacks;
 use super::verdicts::Verdicts;
-use super::{DAMAGED, EndStatus, Options, checks, paths};
+use super::{DAMAGED, EndStatus, Options, checks, heap, paths};
 use crate::names::{self, ModuleKey, Places, Wanted};
 use crate::recording::{Process, Recording};
 
@@ -41,6 +41,8 @@ pub fn profile(recording: &Recording, options: &Options, places: &Places) -> Pro
         built.warnings.extend(book.warning(place).cloned());
         let (checks, damaged) = checks::build(process, &stacks, &verdicts, of_ways, book.hiding(place, &built));
         built.checks = checks;
+        let errors = std::mem::take(&mut built.heap_errors).into_iter();
+        built.heap_errors = errors.filter(|error| !heap::is_of_own_operator(&built, error)).collect();
         if damaged > 0 {
             let sum = built.losses.entry(DAMAGED.into()).or_default();
             *sum = sum.saturating_add(damaged);

@@ -14,8 +14,11 @@ fn fault_of(process: &Process, suppression_count: usize) -> Option<String> {
     let modules = process.frames.iter().filter_map(|frame| frame.module);
     let frames = process.stacks.iter().flatten().copied();
     let stacks = process.sites.iter().map(|site| site.stack).chain(process.faults.iter().map(|fault| fault.stack));
+    let errors = process.heap_errors.iter();
+    let stacks = stacks.chain(errors.flat_map(|error| [error.stack, error.allocated, error.freed]).flatten());
     let threads = process.sites.iter().filter_map(|site| site.thread);
     let threads = threads.chain(process.faults.iter().filter_map(|fault| fault.thread));
+    let threads = threads.chain(process.heap_errors.iter().filter_map(|error| error.thread));
     past("module", modules, process.modules.len())
         .or_else(|| past("frame", frames, process.frames.len()))
         .or_else(|| past("stack", stacks, process.stacks.len()))

@@ -13,6 +13,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::heap::HeapError;
 use super::leaks::{Check, Suppression};
 use crate::json::{from_hex, to_hex};
 
@@ -91,6 +92,9 @@ pub struct Process {
     pub sites: Vec<Site>,
     /// Allocations that were made to fail.
     pub faults: Vec<Fault>,
+    /// Heap errors.
+    #[serde(default)]
+    pub heap_errors: Vec<HeapError>,
     /// Checks for leaks, in the order in which they were made.
     #[serde(default)]
     pub checks: Vec<Check>,

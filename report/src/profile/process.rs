@@ -6,6 +6,7 @@ use memtrace_wire::layout::{self, End as Ended, Passive, ProcessHeader, TextAt, 
 use memtrace_wire::loss::LOSSES;
 
 use super::EndStatus;
+use super::heap::heap_errors;
 use super::model::{Calls, End, Fault, Module, Process, Site, Summary, Thread};
 use super::sites::{op, sites};
 use super::stacks::{Stacks, build_id};
@@ -52,6 +53,7 @@ pub fn build(process: &recording::Process, stacks: &mut Stacks, answers: &Answer
         modules: (0..).zip(&process.modules).map(|(place, row)| module(row, place, &texts, stacks, answers)).collect(),
         frames,
         faults: faults(process, stacks),
+        heap_errors: heap_errors(process, stacks),
         checks: Vec::new(),
         stacks: stack_frames,
         sites,

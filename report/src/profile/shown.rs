@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use memtrace_wire::leaks::Kinds;
 use memtrace_wire::settings;
 
+use super::heap;
 use super::leaks::Kind;
 use super::sites::sites;
 use super::stacks::Stacks;
@@ -15,8 +16,8 @@ use super::verdicts::{Rows, Verdicts};
 use crate::recording::Process;
 use crate::views::{Numbers, Sort};
 
-/// By number of the stack, whether it may be among the `top` largest, or is that of a fault. With suppressions, which
-/// look at names, all of leaks are. `kinds`: of leaks; `None`: those of MEMTRACE_SHOW.
+/// By number of the stack, whether it may be among the `top` largest, or is that of a fault or a heap error. With
+/// suppressions, which look at names, all of leaks are. `kinds`: of leaks; `None`: those of MEMTRACE_SHOW.
 pub fn stacks(
     process: &Process,
     stacks: &Stacks,
@@ -41,7 +42,8 @@ pub fn stacks(
         }
         None => largest(live(process, stacks), top).into_iter().for_each(&mut mark),
     }
-    process.faults.iter().filter_map(|fault| stacks.number(fault.node.get())).for_each(mark);
+    process.faults.iter().filter_map(|fault| stacks.number(fault.node.get())).for_each(&mut mark);
+    heap::nodes(process).filter_map(|node| stacks.number(node)).for_each(mark);
     shown
 }
 

@@ -54,11 +54,12 @@ pub struct Stacks {
 }
 
 impl Stacks {
-    /// The stacks of all sites and faults.
+    /// The stacks of all sites, faults and heap errors.
     pub fn of(process: &Process) -> Stacks {
         let sites = process.sites.iter().skip(1).filter(|site| site.total_count.get() > 0);
         let faults = process.faults.iter().filter(|fault| fault.ready.get() == 1);
-        Self::of_chosen(process, sites.map(|site| site.node.get()).chain(faults.map(|fault| fault.node.get())))
+        let nodes = sites.map(|site| site.node.get()).chain(faults.map(|fault| fault.node.get()));
+        Self::of_chosen(process, nodes.chain(super::heap::nodes(process)))
     }
 
     /// The stacks that end at these nodes.

@@ -60,7 +60,7 @@ impl<'r> LiveBlocks<'r> {
         }
         let bytes = match live::code(own) {
             live::NEXT => live::size(cell(place + 1)?),
-            code => code.into(),
+            code => live::short_bytes(code),
         };
         Some(LiveBlock { address, bytes, site: live::site(own) })
     }
@@ -100,7 +100,7 @@ pub fn read(source: &Source, directory: &Directory, side_count: u64) -> Result<V
                     address: live::address(cell, base.saturating_add(place << spacing.granule_shift())),
                     bytes: match live::code(cell) {
                         live::NEXT => live::size(at(place + 1)),
-                        code => code.into(),
+                        code => live::short_bytes(code),
                     },
                     site: live::site(cell),
                 });

@@ -49,6 +49,7 @@ impl Recording {
             process_count: U32::default(),
             process_lost: U32::default(),
             ask: Ask::default(),
+            copies: U64::new(0),
             spare: Default::default(),
         };
         file.write_all_at(bytes_of(&header), 0).map_err(failed)?;

@@ -21,6 +21,11 @@ pub struct SweepArgs {
     /// Time for all of it: `90s`, `5m`, `1h`; what is widest comes first
     #[arg(long, value_name = "TIME", value_parser = parse_time)]
     pub budget: Option<Duration>,
+    /// `snapshot`: before the runs, each stack fails in a copy of the process, at its first call in one run more; those
+    /// whose copies do not end well come first. Not where a copy would disturb the process: several threads, children,
+    /// a pipe or a file for writing open
+    #[arg(long, value_name = "HOW", value_enum)]
+    pub accel: Option<Accel>,
     /// Time for one run, after which it hangs: `500ms`, `10s`; by default ten times what it takes without a failure, and
     /// a second at least
     #[arg(long, value_name = "TIME", value_parser = parse_patience)]
@@ -86,6 +91,13 @@ pub struct SweepArgs {
     /// The program and its arguments
     #[arg(value_name = "CMD", required = true, trailing_var_arg = true, allow_hyphen_values = true)]
     pub command: Vec<OsString>,
+}
+
+/// How runs that find something are made early.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, clap::ValueEnum)]
+pub enum Accel {
+    /// By copies of the process.
+    Snapshot,
 }
 
 /// A part of a sweep.

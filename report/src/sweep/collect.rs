@@ -152,6 +152,7 @@ impl Table<'_> {
                 first: point.first.get(),
                 count: point.count.get(),
                 stack: self.number(&stacks, stack),
+                screened: point.screened.get(),
             };
             self.facts.points.push(point);
         }

@@ -5,7 +5,8 @@
 //!        by depth                └─ opens points ───────────────▲
 //! ```
 //!
-//! Shallow stacks come first, so that any part of a sweep covers the program as widely as it can.
+//! Shallow stacks come first, so that any part of a sweep covers the program as widely as it can; before them all those
+//! whose copies did not end well, behind them those whose copies did (`screening`).
 
 use std::collections::{HashMap, HashSet, VecDeque};
 
@@ -16,6 +17,7 @@ use super::facts::Facts;
 use super::judge;
 use super::model::{End, Mode};
 use super::outcome::{Level, Outcome};
+use super::screening::{Screen, Screens};
 use super::signatures::Signatures;
 use super::stacks::Stacks;
 
@@ -90,6 +92,8 @@ pub struct Course {
     wants_pairs: bool,
     /// Runs that came to nothing by our own trouble, with the last reason.
     pub troubles: (u64, Option<String>),
+    /// What copies of the process came to, where there were any.
+    pub screens: Option<Screens>,
 }
 
 impl Course {
@@ -105,6 +109,7 @@ impl Course {
             pairs_are_sorted: false,
             wants_pairs,
             troubles: (0, None),
+            screens: None,
             baseline,
         };
         let first = std::mem::take(&mut course.baseline.first);
@@ -119,7 +124,10 @@ impl Course {
     /// Puts the points of the baseline in line: those that `is_wanted`.
     pub fn begin(&mut self, mut is_wanted: impl FnMut(&Point, &Stacks) -> bool, modes: &[Mode]) {
         let mut wanted: Vec<&Point> = self.points.iter().filter(|point| is_wanted(point, &self.stacks)).collect();
-        wanted.sort_by_key(|point| (self.stacks.depth(point.stack), point.first));
+        wanted.sort_by_key(|point| {
+            let turn = self.screen(point).map_or(0, Screen::turn);
+            (turn, self.stacks.depth(point.stack), point.first)
+        });
         for (queue, mode) in self.queues.iter_mut().zip([Mode::Once, Mode::Forever]) {
             if modes.contains(&mode) {
                 queue.extend(wanted.iter().map(|point| Task { points: vec![point.id], mode }));
@@ -143,6 +151,11 @@ impl Course {
             opened_by,
         });
         true
+    }
+
+    /// What came of a point's copies, where points were screened.
+    pub fn screen(&self, point: &Point) -> Option<Screen> {
+        self.screens.as_ref().filter(|_| point.opened_by.is_none()).map(|screens| screens.point(point.id))
     }
 
     /// A point by its name.

@@ -105,6 +105,9 @@ pub struct Point {
     pub count: u64,
     /// Number in `stacks`.
     pub stack: u32,
+    /// What came of a copy of the process in which it failed first (`Screened`); 0: there was none.
+    #[serde(default)]
+    pub screened: u64,
 }
 
 /// A call that failed.

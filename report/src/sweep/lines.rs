@@ -15,6 +15,7 @@ use std::io::{self, Write};
 use serde::{Deserialize, Serialize};
 
 use super::model::{Baseline, Coverage, FORMAT, Finding, Frame, Part, Point, Run, Sweep, VERSION};
+use super::screening::Screening;
 use super::{check, coverage};
 use crate::error::Error;
 use crate::json;
@@ -67,6 +68,9 @@ pub struct Head {
     calls: Option<String>,
     /// Without failures.
     baseline: Baseline,
+    /// How stacks were screened.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    screening: Option<Screening>,
 }
 
 /// Writes one line.
@@ -85,6 +89,7 @@ pub fn head(sweep: &Sweep, to: &mut dyn Write) -> io::Result<()> {
         calls: sweep.calls.clone(),
         partition: sweep.partition.clone(),
         baseline: sweep.baseline.clone(),
+        screening: sweep.screening.clone(),
     };
     line(&Line::Sweep(Box::new(head)), to)
 }
@@ -179,6 +184,7 @@ fn empty(head: Head) -> Sweep {
         partition: head.partition,
         calls: head.calls,
         baseline: head.baseline,
+        screening: head.screening,
         frames: Vec::new(),
         stacks: Vec::new(),
         points: Vec::new(),

@@ -82,7 +82,7 @@ impl Live {
             self.naming = Instant::now() + pause;
         }
         let new = course.points.get(self.points..).unwrap_or_default();
-        let points: Vec<Point> = new.iter().map(|point| point_of(point, &course.stacks)).collect();
+        let points: Vec<Point> = new.iter().map(|point| point_of(course, point)).collect();
         let new = course.runs.get(self.runs..).unwrap_or_default();
         let runs: Vec<Run> = new.iter().map(|run| run_of(course, run, &mut self.alone)).collect();
         let (frames, stacks) = course.stacks.named();

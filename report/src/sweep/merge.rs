@@ -17,6 +17,7 @@ use std::process::ExitCode;
 
 use super::model::{Baseline, Finding, Part, Point, Run, Sweep};
 use super::outcome::Level;
+use super::screening::Screening;
 use super::table::Table;
 use super::{coverage, file, out};
 use crate::error::{CLEAN, Error, FOUND};
@@ -94,6 +95,7 @@ pub fn merge(sweeps: Vec<Sweep>) -> Option<Sweep> {
         partition: partition(&parts),
         calls: calls(&sweeps),
         baseline: baseline(&sweeps),
+        screening: None,
         frames: Vec::new(),
         stacks: Vec::new(),
         points: Vec::new(),
@@ -104,7 +106,9 @@ pub fn merge(sweeps: Vec<Sweep>) -> Option<Sweep> {
         notes: notes.into_iter().collect(),
         parts,
     };
+    let time_ms = sweeps.iter().filter_map(|sweep| Some(sweep.screening.as_ref()?.time_ms)).max();
     sweep.points = points(&mut sweeps);
+    sweep.screening = time_ms.map(|time_ms| Screening::of(sweep.points.iter(), time_ms));
     sweep.runs = runs(&mut sweeps, &sweep.points);
     sweep.findings = findings(&mut sweeps, &sweep.runs);
     table.give(&mut sweep);
@@ -174,12 +178,11 @@ fn points(sweeps: &mut [Sweep]) -> Vec<Point> {
     let mut points: BTreeMap<String, Point> = BTreeMap::new();
     let order = |point: &Point| (point.order, point.first, point.clone());
     for point in sweeps.iter_mut().flat_map(|sweep| sweep.points.drain(..)) {
-        match points.get(&point.id) {
-            Some(known) if order(known) <= order(&point) => {}
-            _ => {
-                points.insert(point.id.clone(), point);
-            }
-        }
+        let known = points.remove(&point.id);
+        // What the worst of its copies came to.
+        let screen = known.as_ref().and_then(|known| known.screen).into_iter().chain(point.screen).min();
+        let first = known.filter(|known| order(known) <= order(&point)).unwrap_or(point);
+        points.insert(first.id.clone(), Point { screen, ..first });
     }
     let mut points: Vec<Point> = points.into_values().collect();
     points.sort_by_key(|point| (point.order, point.first, point.id.clone()));

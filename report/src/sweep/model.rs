@@ -12,6 +12,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::outcome::Outcome;
+use super::screening::{Screen, Screening};
 use crate::json::{from_hex, some_from_hex, some_to_hex, to_hex};
 
 /// Raised whenever a reader of the older version would misunderstand.
@@ -40,6 +41,9 @@ pub struct Sweep {
     pub partition: Option<String>,
     /// Without failures.
     pub baseline: Baseline,
+    /// How stacks were screened before the runs, where that was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub screening: Option<Screening>,
     /// Frames that stacks are made of.
     pub frames: Vec<Frame>,
     /// Stacks, innermost frame first: numbers of `frames`.
@@ -154,6 +158,9 @@ pub struct Point {
     /// The point whose failure opened it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub opened_by: Option<String>,
+    /// What came of the copy of the process in which it failed first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub screen: Option<Screen>,
 }
 
 /// How long a failure lasts.

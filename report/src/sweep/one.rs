@@ -13,7 +13,7 @@ use super::collect::{self, Known};
 use super::facts::{Facts, Text};
 use super::here::{Here, Own};
 use super::model::End;
-use super::trace::{Library, Watch};
+use super::trace::{HURRY, Library, Watch};
 use super::written::{files, text};
 use crate::error::Error;
 use crate::recording::Recording;
@@ -64,7 +64,7 @@ impl<'s> Place<'s> {
             directory,
             output: sys::memfd(c"stdout").map_err(failed)?,
             errors: sys::memfd(c"stderr").map_err(failed)?,
-            held: sys::hold_signals(&[libc::SIGCHLD]),
+            held: sys::hold_signals(&[libc::SIGCHLD, HURRY]),
         })
     }
 

@@ -28,9 +28,9 @@ impl Progress {
         self.begin = Instant::now();
     }
 
-    /// Runs without failures are under way.
-    pub fn baseline(&mut self, runs: usize) {
-        self.line(|_| format!("{} runs without a failure", runs + 1));
+    /// What is done before the runs with failures.
+    pub fn beforehand(&mut self, what: &str) {
+        self.line(|_| what.to_owned());
     }
 
     /// Runs with failures are under way.

@@ -11,7 +11,7 @@ use super::coverage;
 use super::findings::{Alone, Key, hex, op};
 use super::model::{self, Baseline, Coverage, FORMAT, Finding, Repeat, Run, Sweep, VERSION};
 use super::one::{Subject, shown};
-use super::stacks::Stacks;
+use super::screening::Screening;
 use crate::error::Error;
 use crate::formats;
 use crate::run::{quoted, word};
@@ -35,6 +35,10 @@ pub fn head(course: &Course, args: &SweepArgs, subject: &Subject) -> Sweep {
         calls: args.calls.clone(),
         partition: args.partition.map(|part| part.to_string()),
         baseline,
+        screening: course.screens.as_ref().map(|screens| {
+            let points: Vec<model::Point> = course.points.iter().map(|point| point_of(course, point)).collect();
+            Screening::of(points.iter(), screens.time_ms)
+        }),
         frames: Vec::new(),
         stacks: Vec::new(),
         points: Vec::new(),
@@ -59,7 +63,7 @@ pub fn build(
     let mut sweep = head(&course, args, subject);
     let mut alone = Alone::default();
     sweep.runs = course.runs.iter().map(|run| run_of(&course, run, &mut alone)).collect();
-    sweep.points = course.points.iter().map(|point| point_of(point, &course.stacks)).collect();
+    sweep.points = course.points.iter().map(|point| point_of(&course, point)).collect();
     notes.extend(self_notes(&course));
     (sweep.findings, sweep.notes) = (findings, notes);
     (sweep.frames, sweep.stacks) = std::mem::take(&mut course.stacks).into_named();
@@ -82,10 +86,10 @@ pub fn run_of(course: &Course, run: &super::course::Run, alone: &mut Alone) -> R
 }
 
 /// A point as it leaves.
-pub fn point_of(point: &Point, stacks: &Stacks) -> model::Point {
+pub fn point_of(course: &Course, point: &Point) -> model::Point {
     model::Point {
         id: hex(&point.id),
-        symbolic: hex(&stacks.symbolic(point.op, point.stack)),
+        symbolic: hex(&course.stacks.symbolic(point.op, point.stack)),
         op: op(point.op),
         bytes: point.bytes,
         count: point.count,
@@ -93,6 +97,7 @@ pub fn point_of(point: &Point, stacks: &Stacks) -> model::Point {
         stack: point.stack,
         order: if point.opened_by.is_some() { 2 } else { 1 },
         opened_by: point.opened_by.as_ref().map(hex),
+        screen: course.screen(point),
     }
 }
 

@@ -5,6 +5,7 @@ use super::model::{
     Sweep, VERSION,
 };
 use super::outcome::Outcome;
+use super::screening::{Screen, Screening};
 
 /// The first point: `malloc` in `read_all`.
 pub const READ: &str = "00000000000000a1";
@@ -36,6 +37,7 @@ fn point(id: &str, op: &str, bytes: u64, stack: u32, first: u64) -> Point {
         stack,
         order: 1,
         opened_by: None,
+        screen: None,
     }
 }
 
@@ -159,6 +161,12 @@ pub fn sweep() -> Sweep {
             time_ms: 5,
             lost_blocks: 1,
         },
+        screening: Some(Screening {
+            screened: 1,
+            suspicious: 1,
+            not_screened: [(Screen::Threads, 1)].into(),
+            time_ms: 7,
+        }),
         frames: vec![
             own("read_all", "io.c", 12),
             own("main", "main.c", 40),
@@ -169,8 +177,8 @@ pub fn sweep() -> Sweep {
         ],
         stacks: vec![vec![0, 1, 4], vec![2, 0, 1, 4], vec![3, 1, 4], vec![5, 1, 4]],
         points: vec![
-            point(READ, "malloc", 24, 0, 0),
-            point(COPY, "calloc", 64, 1, 1),
+            Point { screen: Some(Screen::Signal), ..point(READ, "malloc", 24, 0, 0) },
+            Point { screen: Some(Screen::Threads), ..point(COPY, "calloc", 64, 1, 1) },
             Point { order: 2, opened_by: Some(READ.into()), ..point(COMPLAIN, "malloc", 100, 3, 2) },
         ],
         runs,

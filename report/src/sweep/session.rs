@@ -14,6 +14,7 @@ use super::live::Live;
 use super::model::{self, End, Mode};
 use super::one::{self, Subject};
 use super::progress::Progress;
+use super::screening::{self, Screens};
 use super::since::Earlier;
 use super::worker::Workers;
 use super::{file, findings, result, text};
@@ -33,6 +34,10 @@ const TICK: Duration = Duration::from_millis(100);
 
 /// Why a sweep took longer.
 const ALONE: &str = "the program writes to the working directory, so its runs were made one after the other";
+
+/// Why no copies were made.
+const UNSCREENED: &str =
+    "the program writes to the working directory, which a copy of it would change: nothing was screened";
 
 /// A sweep under way.
 pub struct Session<'a> {
@@ -63,23 +68,47 @@ impl<'a> Session<'a> {
         self.workers.tell_all(&Order::Known { points, lost })
     }
 
+    /// One run beside which nothing else is done.
+    fn run(&mut self, setting: String, timeout: Duration, what: &str) -> Result<Facts, Error> {
+        let mut settings = vec![setting];
+        settings.extend(self.scope());
+        self.workers.give(&Order::Run { number: 0, settings, timeout_ms: timeout.as_millis() as u64 })?;
+        loop {
+            if let Some(answer) = self.workers.answer(TICK)? {
+                return Ok(answer.facts);
+            }
+            if let Some(signal) = self.interrupt() {
+                return Err(Error::Interrupted { signal });
+            }
+            self.progress.beforehand(what);
+        }
+    }
+
+    /// Lets each stack fail in a copy of the process.
+    pub fn screen(
+        &mut self,
+        baseline: &Baseline,
+        timeout: Duration,
+        notes: &mut Vec<String>,
+    ) -> Result<Screens, Error> {
+        if baseline.touches_here() {
+            notes.push(UNSCREENED.to_owned());
+            return Ok(Screens::default());
+        }
+        let (each, all) = screening::patience(baseline, timeout, self.args.budget);
+        let setting = format!("MALLOC_FAIL_SCREEN={}", each.as_millis().max(1));
+        let facts = self.run(setting, all, "stacks are screened")?;
+        notes.extend(screening::trouble(&facts, baseline));
+        Ok(Screens::of(&facts, baseline.end))
+    }
+
     /// Runs without failures until they agree.
     pub fn baseline(&mut self) -> Result<Baseline, Error> {
-        let mut settings = vec!["MALLOC_FAIL_POINTS=1".to_owned()];
-        settings.extend(self.scope());
+        let timeout = self.args.timeout.unwrap_or(BASELINE_PATIENCE).max(BASELINE_PATIENCE);
         let mut runs: Vec<Facts> = Vec::new();
         loop {
-            let timeout_ms = self.args.timeout.unwrap_or(BASELINE_PATIENCE).max(BASELINE_PATIENCE).as_millis() as u64;
-            self.workers.give(&Order::Run { number: 0, settings: settings.clone(), timeout_ms })?;
-            let facts = loop {
-                if let Some(answer) = self.workers.answer(TICK)? {
-                    break answer.facts;
-                }
-                if let Some(signal) = self.interrupt() {
-                    return Err(Error::Interrupted { signal });
-                }
-                self.progress.baseline(runs.len());
-            };
+            let what = format!("{} runs without a failure", runs.len() + 1);
+            let facts = self.run("MALLOC_FAIL_POINTS=1".to_owned(), timeout, &what)?;
             self.is_usable(&facts)?;
             runs.push(facts);
             if runs.len() < BASELINES_MIN {
@@ -216,7 +245,9 @@ impl<'a> Session<'a> {
     }
 
     fn interrupt(&self) -> Option<i32> {
-        sys::next_signal(INTERRUPTS, Some(Instant::now())).map(|signal| signal.number)
+        let signal = sys::next_signal(INTERRUPTS, Some(Instant::now()))?;
+        self.workers.hurry();
+        Some(signal.number)
     }
 
     /// Makes runs again, one after the other as workers are free: what each came to.

@@ -17,6 +17,7 @@ use std::io::{self, Write};
 
 use super::model::{End, Finding, Frame, Sweep};
 use super::outcome::Outcome;
+use super::screening::Screening;
 use crate::run::word;
 use crate::text::{Call, Safe, Style, count, mark, signal, thousands};
 
@@ -52,11 +53,32 @@ fn head(sweep: &Sweep, to: &mut dyn Write) -> io::Result<()> {
     let allocations = count(baseline.allocations, "allocation") + and_calls;
     let (end, time, runs) = (end_of(baseline.end), thousands(baseline.time_ms), count(baseline.runs.into(), "run"));
     writeln!(to, "  without a failure: {end}, {allocations}, {time} ms ({runs})")?;
+    if let Some(screening) = &sweep.screening {
+        screened(screening, to)?;
+    }
     if let Some(calls) = &sweep.calls {
         writeln!(to, "  calls that fail: {}", Safe(calls))?;
     }
     if let Some(partition) = &sweep.partition {
         writeln!(to, "  only a part: {}", Safe(partition))?;
+    }
+    Ok(())
+}
+
+/// How stacks were screened.
+fn screened(screening: &Screening, to: &mut dyn Write) -> io::Result<()> {
+    let Screening { screened, suspicious, not_screened, time_ms } = screening;
+    let stacks = count(*screened, "stack");
+    writeln!(
+        to,
+        "  screened by copies of the process: {stacks}, {} of which come first ({} ms)",
+        thousands(*suspicious),
+        thousands(*time_ms)
+    )?;
+    if !not_screened.is_empty() {
+        let reasons: Vec<String> =
+            not_screened.iter().map(|(reason, &stacks)| format!("{} ({})", thousands(stacks), reason.text())).collect();
+        writeln!(to, "  not screened: {}", reasons.join(", "))?;
     }
     Ok(())
 }

@@ -28,6 +28,8 @@ use crate::sys::{self, Pid};
 /// The function of the library that takes a stack, and the end of the memory that it may run on.
 const ENTRY: &str = "memtrace_stack_here";
 const STACK: &str = "memtrace_tracer_stack";
+/// What tells us that nobody waits for the run any more. It is held.
+pub const HURRY: i32 = libc::SIGTERM;
 /// How long a stack may take.
 const STACK_PATIENCE: Duration = Duration::from_secs(1);
 /// How long processes may live on that the program has left.
@@ -125,7 +127,11 @@ impl<'l> Watch<'l> {
                         self.kill();
                         break;
                     }
-                    sys::next_signal(&[libc::SIGCHLD], Some(until));
+                    let signal = sys::next_signal(&[libc::SIGCHLD, HURRY], Some(until));
+                    if signal.is_some_and(|signal| signal.number == HURRY) {
+                        self.kill();
+                        break;
+                    }
                 }
             }
         }
@@ -271,10 +277,20 @@ impl<'l> Watch<'l> {
                     trace::go_on(tid, 0);
                 }
                 Ok(None) if Instant::now() > limit => break,
-                Ok(None) => _ = sys::next_signal(&[libc::SIGCHLD], Some(Instant::now() + Duration::from_millis(20))),
+                Ok(None) => {
+                    // What it has left without our seeing it made: a copy's children, say.
+                    adopted().for_each(|pid| sys::send(pid, libc::SIGKILL));
+                    _ = sys::next_signal(&[libc::SIGCHLD], Some(Instant::now() + Duration::from_millis(20)));
+                }
             }
         }
     }
+}
+
+/// Our children, as the kernel lists them: orphans of what we started are among them.
+fn adopted() -> impl Iterator<Item = Pid> {
+    let list = fs::read_to_string("/proc/thread-self/children").unwrap_or_default();
+    list.split_ascii_whitespace().filter_map(|pid| pid.parse().ok()).collect::<Vec<Pid>>().into_iter()
 }
 
 /// What the descriptors of a process lead to, but the first three: paths, or kinds of what has no path.

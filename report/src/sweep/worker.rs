@@ -16,6 +16,7 @@ use std::time::Duration;
 use super::collect::Known;
 use super::facts::{Answer, Order};
 use super::one::{Place, Subject};
+use super::trace::HURRY;
 use crate::error::Error;
 use crate::json;
 use crate::sys::{self, Pid};
@@ -64,6 +65,11 @@ impl Workers {
         let is_new = !self.is_alone && self.workers.len() > 1;
         self.is_alone = true;
         is_new
+    }
+
+    /// What they are at is wanted no more: they end it.
+    pub fn hurry(&self) {
+        self.workers.iter().filter(|worker| worker.waiting != 0).for_each(|worker| sys::send(worker.pid, HURRY));
     }
 
     /// Whether all that was ordered is answered.

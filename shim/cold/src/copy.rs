@@ -71,7 +71,8 @@ fn windows(hot: &Hot) -> impl Iterator<Item = (Region, &'static Window, u64)> + 
             WindowKind::Edges => (hot.checks.edges.region(index)?, table(process.edge_count.get(), size_of::<Edge>())),
             WindowKind::Held => (hot.checks.held.region(index)?, table(process.held_count.get(), size_of::<Held>())),
             WindowKind::Steps => (hot.checks.steps.region(index)?, table(process.step_count.get(), size_of::<Step>())),
-            WindowKind::Live16 | WindowKind::Live32 | WindowKind::Sides => return None,
+            WindowKind::HeapErrors => (hot.errors.region(index)?, u64::MAX),
+            WindowKind::Live16 | WindowKind::Live32 | WindowKind::Sides | WindowKind::Frees => return None,
         };
         Some((region, window, used))
     })

@@ -19,6 +19,8 @@ pub struct Findings {
     pub sites: u64,
     /// Allocations that were made to fail.
     pub faults: u64,
+    /// Heap errors, and notes that were asked for.
+    pub heap: u64,
     /// A failure was asked for, and none came.
     pub never_fired: bool,
     /// Settings that were not understood, or that contradict.
@@ -36,6 +38,7 @@ impl Findings {
         let Some(process) = hot.store.process() else { return findings };
         findings.passive = process.passive.get();
         findings.faults = process.fault_fired.get();
+        findings.heap = process.heap_errors.get() + process.heap_notes.get();
         findings.never_fired = process.fault_armed.get() != 0 && findings.faults == 0;
         for number in 1..process.site_count.acquire() {
             let Some(site) = hot.sites.get(number) else { break };
@@ -61,7 +64,8 @@ impl Findings {
     /// Whether a process that was not asked for a summary says anything.
     pub fn any(&self) -> bool {
         let quiet = [Passive::No as u32, Passive::Excluded as u32];
-        self.live_blocks != 0 || self.faults != 0 || self.never_fired || self.warnings || !quiet.contains(&self.passive)
+        let told = self.live_blocks != 0 || self.faults != 0 || self.heap != 0;
+        told || self.never_fired || self.warnings || !quiet.contains(&self.passive)
     }
 }
 

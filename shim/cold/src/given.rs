@@ -10,6 +10,7 @@ use crate::check::space::List;
 /// As long as this is there, a copy of the process gets everything.
 pub struct Given {
     kept: KeptBack,
+    has_tables: bool,
 }
 
 impl Given {
@@ -18,13 +19,22 @@ impl Given {
         let kept = kept_back(hot);
         fork_windows(true);
         give(&kept, true);
-        Given { kept }
+        Given { kept, has_tables: true }
+    }
+
+    /// The same without our tables: the copy goes on as the target, and records nothing.
+    pub fn to_twin(hot: &Hot) -> Given {
+        let kept = kept_back(hot);
+        give(&kept, true);
+        Given { kept, has_tables: false }
     }
 }
 
 impl Drop for Given {
     fn drop(&mut self) {
-        fork_windows(false);
+        if self.has_tables {
+            fork_windows(false);
+        }
         give(&self.kept, false);
     }
 }

@@ -21,7 +21,9 @@ mod freeze;
 mod given;
 mod helper;
 mod listing;
+mod opened;
 mod parent;
+mod screen;
 mod short;
 mod snapshot;
 mod task;
@@ -39,6 +41,7 @@ use memtrace_wire::sys;
 
 pub use findings::Findings;
 pub use parent::wait_for_copy;
+pub use screen::{Screen, begin_screening, screen};
 use snapshot::{Outcome, Request};
 pub use threads::Own;
 

@@ -6,6 +6,7 @@
 use memtrace_hot::Hot;
 use memtrace_hot::text::Buffer;
 use memtrace_hot::unwind::object::LinkMap;
+use memtrace_wire::heap::Kind;
 use memtrace_wire::layout::{Hindrance, Module, Passive, Site, frame, module_flags};
 use memtrace_wire::sys;
 
@@ -52,6 +53,9 @@ pub fn print(ending: &Ending<'_>, findings: &Findings, recording: Option<i32>) {
         line.push(b" made to fail");
         out.line(&mut line);
     }
+    if findings.heap != 0 {
+        heap_errors(ending.hot, &mut out, &mut line);
+    }
     let mut previous = None;
     for _ in 0..STACKS_MAX {
         let Some((number, site)) = next_largest(ending.hot, previous) else { break };
@@ -80,6 +84,18 @@ pub fn print(ending: &Ending<'_>, findings: &Findings, recording: Option<i32>) {
     }
     if let Some(fd) = own {
         sys::close(fd);
+    }
+}
+
+/// What each heap error is, how often, and where it was called.
+fn heap_errors(hot: &Hot, out: &mut Out, line: &mut Line) {
+    for row in hot.errors.iter(hot).take(STACKS_MAX) {
+        let Some(kind) = Kind::from_number(row.kind.get()) else { continue };
+        line.push(kind.text().as_bytes());
+        line.push(b": ");
+        line.push_count(row.count.get(), b"time");
+        out.line(line);
+        frames(hot, row.node.get(), out, line);
     }
 }
 
@@ -127,7 +143,10 @@ fn stack(hot: &Hot, site: &Site, out: &mut Out, line: &mut Line) {
     line.push_count(blocks, b"block");
     line.push(b" live at the end");
     out.line(line);
-    let mut node = site.node.get();
+    frames(hot, site.node.get(), out, line);
+}
+
+fn frames(hot: &Hot, mut node: u32, out: &mut Out, line: &mut Line) {
     let mut depth = 0;
     while depth < FRAMES_MAX && node != 0 {
         let Some(found) = hot.nodes.get(u64::from(node)) else { break };

@@ -23,6 +23,9 @@ pub struct Announced {
     pub unforked: U32,
     /// Signal stacks (sigaltstack(2)): address, and length with the thread's kernel id in the upper half.
     pub signal_stacks: Rows,
+    /// Where stacks are screened: descriptors that were open at the start, beside stdin, stdout and stderr: number + 1,
+    /// and inode.
+    pub inherited: Rows,
 }
 
 impl Announced {
@@ -36,6 +39,7 @@ impl Announced {
             threaded: U32::new(0),
             unforked: U32::new(0),
             signal_stacks: Rows::new(),
+            inherited: Rows::new(),
         }
     }
 

@@ -3,7 +3,7 @@
 //! Each cell is written by the thread that owns the block, so plain moves are enough. The size is written before
 //! and cleared after the cell that points to it.
 
-use memtrace_wire::live::{self, BESIDE, FREED, NEXT, SHORT_MAX, SIZE_MAX};
+use memtrace_wire::live::{self, BESIDE, NEXT, SHORT_MAX, SIZE_MAX};
 use memtrace_wire::map::U32;
 
 use crate::live::Block;
@@ -20,7 +20,7 @@ pub fn put([own, next]: &Cells, block: Block, short_max: u64) -> bool {
         return false;
     }
     if bytes <= short_max {
-        own.publish(live::cell(address, site, bytes as u32));
+        own.publish(live::cell(address, site, live::short(bytes)));
         return true;
     }
     if bytes > SIZE_MAX || !live::is_free(next.get()) {
@@ -38,16 +38,17 @@ pub fn take([own, next]: &Cells, address: u64) -> Option<(u32, u64)> {
     if !live::is_at(cell, address) {
         return None;
     }
-    let mut bytes = u64::from(live::code(cell));
+    let code = live::code(cell);
+    let mut bytes = live::short_bytes(code);
     if bytes > SHORT_MAX {
-        if bytes != u64::from(NEXT) {
+        if code != NEXT {
             return None;
         }
         bytes = live::size(next.get());
-        own.publish(FREED);
+        own.publish(live::freed(cell));
         next.publish(0);
     } else {
-        own.publish(FREED);
+        own.publish(live::freed(cell));
     }
     Some((live::site(cell), bytes))
 }
@@ -57,7 +58,7 @@ pub fn peek([own, next]: &Cells, address: u64) -> Option<(u32, u64)> {
     let cell = own.get();
     let bytes = match live::code(cell) {
         NEXT => live::size(next.get()),
-        code => u64::from(code),
+        code => live::short_bytes(code),
     };
     (live::is_at(cell, address) && live::code(cell) != BESIDE).then_some((live::site(cell), bytes))
 }
@@ -71,7 +72,7 @@ pub fn put_beside([own, _]: &Cells, block: Block) {
 pub fn take_beside([own, _]: &Cells, address: u64) -> bool {
     let is_beside = live::is_at(own.get(), address) && live::code(own.get()) == BESIDE;
     if is_beside {
-        own.publish(FREED);
+        own.publish(live::freed(own.get()));
     }
     is_beside
 }

@@ -5,7 +5,7 @@
 //! ```
 
 use core::cell::UnsafeCell;
-use memtrace_wire::layout::{BENIGN, Op, ProcessHeader};
+use memtrace_wire::layout::{BENIGN, Op, Point, ProcessHeader};
 use memtrace_wire::loss::Loss;
 use memtrace_wire::map::{U32, U64};
 use memtrace_wire::plan::{Children, Plan};
@@ -66,6 +66,17 @@ pub struct Call {
     pub bytes: u64,
     /// The block that a realloc moves; 0: none.
     pub old: u64,
+}
+
+/// What becomes of an allocation.
+#[derive(Clone, Copy)]
+pub enum Strike {
+    /// It is made.
+    No,
+    /// It fails, and is recorded already.
+    Fails,
+    /// It is made; but first it fails in a copy of the process, because its point is new.
+    InCopy(&'static Point),
 }
 
 /// Failures with a record of their own: the table's size.
@@ -163,28 +174,30 @@ impl Own {
 }
 
 impl Hot {
-    /// Whether an allocation is to fail; then it is recorded already. `inside`: `None` in a hook that interrupted
-    /// another one, and in a thread for which there was no memory.
-    pub fn strikes(&self, inside: Option<Inside<'_>>, call: Call) -> bool {
+    /// Whether an allocation is to fail. `inside`: `None` in a hook that interrupted another one, and in a thread for
+    /// which there was no memory.
+    pub fn strikes(&self, inside: Option<Inside<'_>>, call: Call) -> Strike {
         let plan = self.fault.plan();
-        let Some(process) = self.store.process() else { return false };
+        let Some(process) = self.store.process() else { return Strike::No };
         if plan.forbids && process.fault_fired.get() != 0 {
             process.fault_after.fetch_add(1);
         }
-        let Some(inside) = inside else { return self.strikes_blindly(process, call) };
+        let Some(inside) = inside else {
+            return if self.strikes_blindly(process, call) { Strike::Fails } else { Strike::No };
+        };
         let body = &mut *inside.body;
         // The first allocation below an operator new is made by that.
         let call = match body.pending {
             Some(pending) if call.entry.sp <= pending.entry.sp && !call.op.is_call() => {
-                Call { entry: pending.entry, op: pending.op, bytes: pending.bytes, ..call }
+                Call { entry: pending.entry, op: pending.op.plain(), bytes: pending.bytes, ..call }
             }
             _ => call,
         };
         let mut origin = None;
         if body.fault.paused != 0 || !self.counts(body, &call, &mut origin) {
-            return false;
+            return Strike::No;
         }
-        let Some(index) = self.count(process) else { return false };
+        let Some(index) = self.count(process) else { return Strike::No };
         // Points have their names at hand, so they are listed too where a name is looked for.
         let noted = (plan.points || self.fault.choice.looks_for_stack(plan)).then(|| {
             let (node, op) = self.origin_of(body, &call, &mut origin);
@@ -193,7 +206,7 @@ impl Hot {
         let candidate = Candidate {
             index,
             kind: Kind::of(call.op),
-            name: noted.unwrap_or(0),
+            name: noted.map_or(0, |noted| noted.name),
             bytes: call.bytes,
             live_bytes: if plan.live_bytes_max == u64::MAX || call.op.is_call() {
                 0
@@ -204,17 +217,18 @@ impl Hot {
             random: if plan.chance == 0 { u64::MAX } else { body.fault.draw(plan.seed) },
         };
         if !self.fault.choice.chooses(plan, &candidate) {
-            return false;
+            let new = noted.and_then(|noted| noted.new).filter(|_| plan.screen_ms != 0);
+            return new.map_or(Strike::No, Strike::InCopy);
         }
         let (node, op) = self.origin_of(body, &call, &mut origin);
-        let name = noted.unwrap_or_else(|| self.point_name(node, op));
+        let name = noted.map_or_else(|| self.point_name(node, op), |noted| noted.name);
         // The operator new above will call its handler or throw: what comes next is another allocation.
         if !op.is_call() {
             body.pending = None;
         }
         let flags = if body.fault.benign != 0 { BENIGN } else { 0 };
         self.record_fault(process, Seen { node, op, index, bytes: call.bytes, slot: body.slot }, name, flags);
-        true
+        Strike::Fails
     }
 
     /// The same without a thread's state: neither stack nor thread are known.

@@ -15,10 +15,13 @@
 extern crate std;
 
 pub mod announced;
+pub mod around;
 pub mod budget;
 pub mod cells;
 pub mod checks;
 pub mod choice;
+pub mod chunk;
+pub mod errors;
 pub mod fault;
 pub mod function;
 pub mod index;
@@ -31,7 +34,9 @@ pub mod operator;
 pub mod own;
 pub mod passage;
 pub mod points;
+pub mod quarantine;
 pub mod record;
+pub mod release;
 pub mod rows;
 pub mod sample;
 pub mod scope;
@@ -84,7 +89,7 @@ pub mod mode {
     pub const STARTING: u32 = 3;
     /// Record samples.
     pub const SAMPLING: u32 = 4;
-    /// Ask at each allocation what is to be done: there is a plan of failures, or memory is short.
+    /// Ask at each call what is to be done: there is a plan of failures, memory is short, or frees are looked at.
     pub const CAREFUL: u32 = 5;
 }
 
@@ -137,6 +142,10 @@ pub struct Hot {
     pub witness: witness::Witness,
     /// The operator new that is left by a jump.
     pub operator: operator::Operator,
+    /// Heap errors.
+    pub errors: errors::Errors,
+    /// Freed blocks that are kept back.
+    pub quarantine: quarantine::Quarantine,
     /// The plan of failures.
     pub fault: fault::Fault,
     /// What checks for leaks have found.
@@ -183,6 +192,8 @@ impl Hot {
             #[cfg(feature = "self-check")]
             witness: witness::Witness::new(),
             operator: operator::Operator::new(),
+            errors: errors::Errors::new(),
+            quarantine: quarantine::Quarantine::new(),
             fault: fault::Fault::new(),
             sample: sample::Sample::new(),
             budget: budget::Budget::new(),
@@ -225,7 +236,7 @@ impl Hot {
 
     /// What the hooks of a process that records do now.
     pub fn recording_mode(&self) -> u32 {
-        if self.fault.armed.get() != 0 || self.budget.level.get() != 0 {
+        if self.fault.armed.get() != 0 || self.budget.level.get() != 0 || self.errors.careful.get() != 0 {
             mode::CAREFUL
         } else if self.sample.mean.get() != 0 {
             mode::SAMPLING
@@ -245,6 +256,8 @@ impl Hot {
         self.faults.forget(shared);
         self.points.forget(shared);
         self.checks.forget(shared);
+        self.errors.forget(shared);
+        self.quarantine.forget();
         self.announced.checking.reset();
         self.announced.copy.set(0);
         self.sides.forget(shared);

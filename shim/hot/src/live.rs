@@ -20,7 +20,7 @@ use core::arch::x86_64::{
 };
 use core::sync::atomic::{AtomicPtr, Ordering};
 use memtrace_wire::layout::LEAF_SHIFT;
-use memtrace_wire::live::{self, FREED, Spacing, is_block};
+use memtrace_wire::live::{self, LIFE, Spacing, is_block};
 use memtrace_wire::map::U32;
 
 /// A live block.
@@ -32,6 +32,12 @@ pub struct Block {
     pub bytes: u64,
     /// Where it was allocated.
     pub site: u32,
+}
+
+impl From<Block> for (u64, u64, u32) {
+    fn from(Block { address, bytes, site }: Block) -> Self {
+        (address, bytes, site)
+    }
 }
 
 const TOP_SHIFT: u32 = 35;
@@ -57,10 +63,10 @@ const LINE_CELLS: usize = 16;
 unsafe fn begins(line: *const U32) -> u32 {
     // SAFETY: SSE2 is part of the architecture; cells may be read at any time.
     unsafe {
-        let (odd, freed, zero) = (_mm_set1_epi32(1), _mm_set1_epi32(!FREED as i32), _mm_setzero_si128());
+        let (odd, life, zero) = (_mm_set1_epi32(1), _mm_set1_epi32(LIFE as i32), _mm_setzero_si128());
         let quiet = |place: usize| {
             let four = _mm_load_si128(line.add(place).cast());
-            let is_free = _mm_cmpeq_epi32(_mm_and_si128(four, freed), zero);
+            let is_free = _mm_cmpeq_epi32(_mm_and_si128(four, life), zero);
             // A size has its lowest bit set.
             _mm_or_si128(is_free, _mm_cmpeq_epi32(_mm_and_si128(four, odd), odd))
         };
@@ -142,7 +148,7 @@ impl Live {
                         }
                         let bytes = match live::code(cell) {
                             live::NEXT => cells.get(place + 1).map_or(0, |next| live::size(next.get())),
-                            code => u64::from(code),
+                            code => live::short_bytes(code),
                         };
                         each(live::address(cell, start + ((place as u64) << shift)), bytes, live::site(cell));
                     }
@@ -156,7 +162,7 @@ impl Live {
         self.leaves().map(|(_, cells)| cells.len() - 1).sum()
     }
 
-    /// The cell for an address: a block's beginning, `FREED`, or 0.
+    /// The cell for an address: a block's beginning, what was freed there, or 0.
     pub fn peek_cell(&self, address: u64) -> Option<u32> {
         self.cells(address).map(|[own, _]| own.get())
     }

@@ -27,17 +27,27 @@ pub struct Seen {
     pub slot: u32,
 }
 
+/// A point that an allocation was counted at.
+#[derive(Clone, Copy)]
+pub struct Noted {
+    /// Its name.
+    pub name: u64,
+    /// Its row, if this allocation has made it.
+    pub new: Option<&'static Point>,
+}
+
 impl Hot {
-    /// Counts an allocation at its point, which is made if it is new. Its name.
-    pub fn note_point(&self, seen: Seen) -> u64 {
+    /// Counts an allocation at its point, which is made if it is new.
+    pub fn note_point(&self, seen: Seen) -> Noted {
         let hash = roll(roll(0x7017, seen.node.into()), seen.op as u64);
-        let found = self.find_point(&seen, hash).or_else(|| self.new_point(&seen, hash));
-        let Some(point) = found else {
+        let known = self.find_point(&seen, hash);
+        let new = if known.is_none() { self.new_point(&seen, hash) } else { None };
+        let Some(point) = known.or(new) else {
             self.store.lose(Loss::PointDropped);
-            return self.point_name(seen.node, seen.op);
+            return Noted { name: self.point_name(seen.node, seen.op), new: None };
         };
         point.count.fetch_add(1);
-        point.name.get()
+        Noted { name: point.name.get(), new }
     }
 
     /// The name of a stack that called a function.

@@ -1,10 +1,10 @@
-//! The three events: a block came, a block goes, a block is moved.
+//! A block came, or is put back; for those that go see `release`.
 //!
-//! Each is told after the real allocation and before the real free, by the thread that does it. A hook that
+//! It is told after the real allocation, and before the real free, by the thread that does it. A hook that
 //! interrupted another one in the same thread (a signal handler) is told too, but without a stack: the thread's
 //! own state is in use.
 
-use memtrace_wire::layout::{LOADER_BLOCKS, Op, Site};
+use memtrace_wire::layout::Op;
 use memtrace_wire::loss::Loss;
 
 use crate::Hot;
@@ -23,7 +23,7 @@ pub struct Taken {
     /// The block.
     pub block: Block,
     /// It was counted as temporary.
-    temporary: bool,
+    pub(crate) temporary: bool,
 }
 
 impl Hot {
@@ -130,83 +130,6 @@ impl Hot {
             inside.body.chain.reset(0, 0);
         }
         self.record::<true>(inside, entry, address, bytes, op, moved);
-    }
-
-    /// A block goes: before the real free.
-    #[inline(always)]
-    pub fn freed(&self, inside: Inside<'_>, address: u64) {
-        self.freed_by::<false>(inside, address);
-    }
-
-    #[inline(always)]
-    fn freed_by<const DELETE: bool>(&self, inside: Inside<'_>, address: u64) {
-        let taken = self.take_own(address);
-        let body = &mut *inside.body;
-        let Some((site, bytes)) = taken else {
-            // The free that an operator delete ends in, or another operator delete: the first took the block out.
-            if body.deleting == address {
-                if !DELETE {
-                    self.operator.confirm_delete(body.delete as usize);
-                }
-                body.last_block = 0;
-                return;
-            }
-            return self.freed_slowly(inside, address);
-        };
-        if let Some(site) = self.sites.get(u64::from(site)) {
-            if site.flags.get() != 0 {
-                return self.freed_of(inside, site, address, bytes);
-            }
-            self.count_out(body, site, Weight { count: 1, bytes }, address);
-        }
-        body.last_block = 0;
-    }
-
-    /// The same for a block that was sampled, or of the loader's.
-    #[cold]
-    #[inline(never)]
-    fn freed_of(&self, inside: Inside<'_>, site: &Site, address: u64, bytes: u64) {
-        self.sample.mark(address, false);
-        self.count_out(inside.body, site, Weight::of(site, address, bytes), address);
-        inside.body.last_block = 0;
-        if site.flags.get() & LOADER_BLOCKS != 0 {
-            self.loader_freed(address);
-        }
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn freed_slowly(&self, inside: Inside<'_>, address: u64) {
-        self.released(inside, address);
-    }
-
-    /// The same, for a block that may be put back. `None`: we do not know it.
-    #[inline(always)]
-    pub fn released(&self, inside: Inside<'_>, address: u64) -> Option<Taken> {
-        let body = &mut *inside.body;
-        let temporary = body.last_block == address;
-        let Some(block) = self.take(address, true) else {
-            // The free that an operator delete ends in is not unknown: that took the block out.
-            if body.deleting != address && self.sample.mean.get() == 0 {
-                body.record.unknown_frees.add(1);
-            }
-            body.last_block = 0;
-            return None;
-        };
-        match self.sites.get(u64::from(block.site)) {
-            Some(site) => self.freed_of(inside, site, address, block.bytes),
-            None => body.last_block = 0,
-        }
-        Some(Taken { block, temporary })
-    }
-
-    /// The operator delete with this number was called: as `freed`, and the free that it ends in is not an unknown one.
-    #[inline(always)]
-    pub fn deleted(&self, inside: Inside<'_>, address: u64, number: u32) {
-        // Of operators that call one another the innermost is the one that is seen to end.
-        inside.body.delete = number;
-        inside.body.deleting = address;
-        self.freed_by::<true>(inside, address);
     }
 
     /// An operator new was called, from the target's code or from another operator new, which then stands for both.

@@ -7,6 +7,7 @@
 //! The high of the whole process: a site keeps what it held then by copying its live bytes when it changes for
 //! the first time after a new high (`settle`).
 
+use memtrace_wire::heap::family_of;
 use memtrace_wire::layout::{Family, IGNORED, LOADER_BLOCKS, Op, ProcessHeader, SAMPLED, Site};
 use memtrace_wire::loss::Loss;
 
@@ -162,6 +163,7 @@ impl Hot {
             site.sample_bytes.set(mean as u32);
             site.flags.set(SAMPLED);
         }
+        site.flags.set(site.flags.get() | family_of(op));
         if owner.ignores {
             site.flags.set(site.flags.get() | IGNORED);
         }

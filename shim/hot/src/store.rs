@@ -127,6 +127,8 @@ impl Store {
             header.magic.get() == memtrace_wire::layout::MAGIC
                 && header.version.get() == memtrace_wire::layout::VERSION
                 && header.cookie.get() == cookie
+                // Whatever a copy starts in which a stack fails is no part of the recording.
+                && header.copies.acquire() == 0
         });
         if right {
             own::add(base, FILE_HEADER_BYTES as usize, Use::Table);

@@ -12,6 +12,7 @@ use memtrace_wire::sys;
 
 use crate::Hot;
 use crate::lock::Lock;
+use crate::release::Expected;
 use crate::site::Sites;
 use crate::unwind::cfi::Scratch;
 use crate::unwind::chain::Chain;
@@ -33,6 +34,9 @@ pub struct Thread {
 // SAFETY: the body is reached through `enter` only, by its own thread, once at a time.
 unsafe impl Sync for Thread {}
 
+/// Where a thread's `Body::expected` stands in its state.
+pub const EXPECTED_AT: usize = core::mem::offset_of!(Thread, body) + core::mem::offset_of!(Body, expected);
+
 /// `Thread::state`: registered, and not in memtrace's tables.
 pub const IDLE: u64 = 1;
 
@@ -47,8 +51,14 @@ pub struct Body {
     pub recorded_sp: u64,
     /// The block that an operator delete has taken out of the tables and is about to free; 0: none.
     pub deleting: u64,
+    /// Where the stack was when that operator was called.
+    pub deleting_sp: u64,
+    /// What the free that comes is to find, if an operator delete that was left by a jump ends in it.
+    pub expected: Expected,
     /// Number of that operator.
     pub delete: u32,
+    /// The free that it ends in is a heap error.
+    pub deleting_struck: bool,
     /// Address of the block that the thread's last call allocated; 0 after any other call.
     pub last_block: u64,
     /// Live bytes that were not handed over to the process's sum.
@@ -305,6 +315,9 @@ impl Hot {
             (&raw mut (*body).pending).write(None);
             (&raw mut (*body).recorded_sp).write(0);
             (&raw mut (*body).deleting).write(0);
+            (&raw mut (*body).deleting_sp).write(0);
+            (&raw mut (*body).deleting_struck).write(false);
+            (&raw mut (*body).expected).write(Expected::NONE);
             (&raw mut (*body).delete).write(0);
             (&raw mut (*body).last_block).write(0);
             (&raw mut (*body).pending_bytes).write(0);

@@ -95,6 +95,7 @@ mod tests {
             process_count: U32::default(),
             process_lost: U32::default(),
             ask: Default::default(),
+            copies: Default::default(),
             spare: Default::default(),
         };
         file.write_all_at(bytes_of(&header), 0).unwrap();

@@ -21,6 +21,9 @@ impl Count {
     }
 }
 
+/// The longest that a copy may take: an hour.
+const SCREEN_MS_MAX: u64 = 3_600_000;
+
 /// The rows.
 pub(crate) struct Fail<'a> {
     after: Option<(u64, Option<Count>)>,
@@ -95,6 +98,9 @@ impl<'a> Fail<'a> {
                 }
             }
             "MALLOC_FAIL_POINTS" => self.rest.points = switch(value)?,
+            "MALLOC_FAIL_SCREEN" => {
+                self.rest.screen_ms = number(value).filter(|&patience_ms| patience_ms <= SCREEN_MS_MAX)?
+            }
             _ => return None,
         }
         Some(())
@@ -113,6 +119,8 @@ impl<'a> Fail<'a> {
     /// What they come to.
     pub(crate) fn plan(&self) -> Plan<'a> {
         let mut plan = self.rest;
+        // What came of a copy stands in the list.
+        plan.points |= plan.screen_ms != 0;
         // Who names calls means them; allocations count beside them on request.
         plan.scope.ops = match (self.ops, self.calls) {
             (None, None) => plan.scope.ops,
@@ -247,6 +255,13 @@ mod tests {
         assert_eq!(takes(&[calls]), [false, false, true]);
         assert_eq!(takes(&[calls, ("MALLOC_FAIL_OPS", "all")]), [true, true, true]);
         assert_eq!(takes(&[calls, ("MALLOC_FAIL_OPS", "malloc")]), [true, false, true]);
+    }
+
+    #[test]
+    fn copies_need_the_list_and_let_nothing_fail_in_the_process_itself() {
+        let plan = plan(&[("MALLOC_FAIL_SCREEN", "500"), ("MALLOC_FAIL_EXE", "ls")]);
+        assert!(plan.points && !plan.fails() && plan.screen_ms == 500);
+        assert_eq!(Fail::new().set("MALLOC_FAIL_SCREEN", b"3600001"), None);
     }
 
     #[test]

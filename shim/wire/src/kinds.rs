@@ -54,6 +54,10 @@ numbers! {
         Steps = 15,
         /// `Point`s.
         Points = 16,
+        /// `HeapError`s.
+        HeapErrors = 17,
+        /// `Freed`s.
+        Frees = 18,
     }
 
     /// How the process, or this image of it, came to its end.

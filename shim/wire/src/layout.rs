@@ -12,6 +12,8 @@ pub use crate::checks::{
     Ask, BEGUN, CHECKED, CHECKS_PER_WINDOW, Check, EDGES_PER_WINDOW, Edge, HELD_PER_WINDOW, Held, INSIDE,
     LOST_PER_WINDOW, Lost, STEPS_PER_WINDOW, Step, TRACER_STACK_BYTES, check_flags, lost_flags,
 };
+pub use crate::failures::{BENIGN, Fault, Point};
+pub use crate::heap::{FREES, Freed, HEAP_ERRORS_PER_WINDOW, HeapError};
 pub use crate::kinds::{Cause, End, Family, Hindrance, Holder, Passive, Rung, WindowKind, frame, module_flags};
 pub use crate::op::Op;
 
@@ -20,7 +22,7 @@ pub const MAGIC: u64 = u64::from_le_bytes(*b"MEMTRACE");
 /// First eight bytes of every process root.
 pub const PROCESS_MAGIC: u64 = u64::from_le_bytes(*b"MTPROCES");
 /// Raised whenever a record below changes.
-pub const VERSION: u32 = 4;
+pub const VERSION: u32 = 5;
 
 /// Windows start and end on pages.
 pub const PAGE_BYTES: u64 = 4096;
@@ -86,8 +88,10 @@ records! {
         pub process_lost: U32,
         /// A check that the launcher is asked for.
         pub ask: Ask,
+        /// Copies of processes under way in which a stack fails first: programs that start meanwhile are not recorded.
+        pub copies: U64,
         /// Not used yet.
-        pub spare: [U64; 6],
+        pub spare: [U64; 5],
     }
 
     /// One image of one process: everything that is not a table.
@@ -186,8 +190,14 @@ records! {
         pub way_out: U64,
         /// MALLOC_FAIL_AFTERMATH: allocation calls after the first that was made to fail.
         pub fault_after: U64,
+        /// Heap errors, and notes of what is legal but seldom meant.
+        pub heap_errors: U64,
+        /// As above.
+        pub heap_notes: U64,
+        /// Rows in the table of heap errors.
+        pub heap_error_count: U64,
         /// Not used yet.
-        pub spare: [U64; 44],
+        pub spare: [U64; 41],
         /// What was lost, by `Loss`.
         pub losses: [U64; 40],
     }
@@ -241,7 +251,7 @@ records! {
         pub largest_bytes: U64,
         /// Low half of the `peak_epoch` for which `at_peak_*` holds: set at the first change after each new high.
         pub epoch: U32,
-        /// `LOADER_BLOCKS`, `SAMPLED`, `IGNORED`.
+        /// `LOADER_BLOCKS`, `SAMPLED`, `IGNORED`, `heap::FAMILY`.
         pub flags: U32,
         /// The stack.
         pub node: U32,
@@ -315,50 +325,6 @@ records! {
         pub spare: [U64; 5],
     }
 
-    /// An allocation that was made to fail.
-    pub struct Fault = 64 {
-        /// Its index among the calls in scope, from 0.
-        pub index: U64,
-        /// Bytes asked for.
-        pub bytes: U64,
-        /// An `Op`.
-        pub op: U32,
-        /// Its stack.
-        pub node: U32,
-        /// The thread's number.
-        pub thread: U32,
-        /// 1 when the record is whole.
-        pub ready: U32,
-        /// The name of its point (`point::Namer`); 0: it has none.
-        pub name: U64,
-        /// `BENIGN`.
-        pub flags: U64,
-        /// Not used yet.
-        pub spare: [U64; 2],
-    }
-
-    /// A stack that allocated in the scope of MALLOC_FAIL_*, where the plan asks for points.
-    pub struct Point = 64 {
-        /// Its name (`point::Namer`): the same in every run of the same files.
-        pub name: U64,
-        /// Index of its first allocation among the calls in scope, from 0.
-        pub first: U64,
-        /// Its allocations in scope.
-        pub count: U64,
-        /// Bytes that the first asked for.
-        pub bytes: U64,
-        /// An `Op`.
-        pub op: U32,
-        /// The stack.
-        pub node: U32,
-        /// Number of the thread that was first.
-        pub thread: U32,
-        /// 1 when the record is whole.
-        pub ready: U32,
-        /// Not used yet.
-        pub spare: [U64; 2],
-    }
-
     /// A live block that has no cell of its own: too large for one, or its granule was taken.
     pub struct Side = 32 {
         /// Address; 0: free, 1: was used.
@@ -374,8 +340,6 @@ records! {
     }
 }
 
-/// `Fault::flags`: the program said that failures there are no finding.
-pub const BENIGN: u64 = 1;
 /// `Site::flags`: the dynamic loader's own blocks.
 pub const LOADER_BLOCKS: u32 = 1;
 /// `Site::flags`: the program asked that its blocks be ignored.

@@ -10,10 +10,10 @@
 //! └─────────────────────────────┴───┘
 //! ```
 //!
-//! A cell without a site says that nothing begins there, or that what began there was freed (`FREED`).
+//! Code 0 says that nothing lives there: with a site, that its block was freed, and nothing has begun there since.
 //!
-//! `slot` is bit 4 of the address. A small block's code is its size; a larger one reaches into the next granule, so
-//! that this one's cell is its own too. Blocks whose address is no multiple of 16 stand in the side table, and
+//! `slot` is bit 4 of the address. A small block's code is its size and one; a larger one reaches into the next granule,
+//! so that this one's cell is its own too. Blocks whose address is no multiple of 16 stand in the side table, and
 //! no cell knows of them.
 
 use crate::layout::{LEAF_SHIFT, PAGE_BYTES, WindowKind};
@@ -22,10 +22,10 @@ use crate::layout::{LEAF_SHIFT, PAGE_BYTES, WindowKind};
 pub const SITE_MAX: u32 = (1 << 24) - 1;
 /// Sizes from here on stand in the side table.
 pub const SIZE_MAX: u64 = (1 << 31) - 1;
-/// Codes up to here are sizes.
+/// Codes up to one more are sizes.
 pub const SHORT_MAX: u64 = 40;
-/// The block that began here was freed, and none has begun here since: what is left of it is no root.
-pub const FREED: u32 = 4;
+/// The bits of a cell that are 0 where nothing lives.
+pub const LIFE: u32 = 0xfd;
 /// Code: the size stands in the next cell.
 pub const NEXT: u32 = 63;
 /// Code: the size stands in the side table.
@@ -88,10 +88,34 @@ pub const fn size_cell(bytes: u64) -> u32 {
     (bytes as u32) << 1 | 1
 }
 
+/// The code of a size up to `SHORT_MAX`.
+#[inline(always)]
+pub const fn short(bytes: u64) -> u32 {
+    bytes as u32 + 1
+}
+
+/// The size of such a code.
+#[inline(always)]
+pub const fn short_bytes(code: u32) -> u64 {
+    code.wrapping_sub(1) as u64
+}
+
+/// The cell of a block that was freed.
+#[inline(always)]
+pub const fn freed(cell: u32) -> u32 {
+    cell & !LIFE
+}
+
 /// Whether a cell says nothing of a live block.
 #[inline(always)]
 pub const fn is_free(cell: u32) -> bool {
-    cell & !FREED == 0
+    cell & LIFE == 0
+}
+
+/// Whether the block at this address was freed, and nothing has begun there since: what is left of it is no root.
+#[inline(always)]
+pub const fn was_at(cell: u32, address: u64) -> bool {
+    cell != 0 && is_free(cell) && (cell & 2) as u64 == address >> 3 & 2 && address & 15 == 0
 }
 
 /// Whether a cell begins a block.
@@ -136,14 +160,21 @@ mod tests {
 
     #[test]
     fn a_cell_gives_back_what_was_packed() {
-        for (at, site_number, code_number) in [(0x7f00_0000_0010, 1, 0), (0x7f00_0000_0020, SITE_MAX, NEXT)] {
+        for (at, site_number, code_number) in [(0x7f00_0000_0010, 1, short(0)), (0x7f00_0000_0020, SITE_MAX, NEXT)] {
             let packed = cell(at, site_number, code_number);
             assert!(is_at(packed, at) && !is_at(packed, at ^ 16) && !is_at(packed, at ^ 8));
             assert_eq!((site(packed), code(packed)), (site_number, code_number));
             assert_eq!((address(packed, at & !31), address(packed, at)), (at, at));
+            let gone = freed(packed);
+            assert!(is_free(gone) && was_at(gone, at) && !was_at(gone, at ^ 16) && !is_at(gone, at));
+            assert_eq!(
+                (site(gone), is_free(packed), was_at(packed, at), was_at(0, at)),
+                (site_number, false, false, false)
+            );
         }
+        assert_eq!([0, SHORT_MAX].map(|bytes| short_bytes(short(bytes))), [0, SHORT_MAX]);
         for bytes in [41, SIZE_MAX] {
-            assert!(!is_block(size_cell(bytes)) && size(size_cell(bytes)) == bytes);
+            assert!(!is_free(size_cell(bytes)) && !is_block(size_cell(bytes)) && size(size_cell(bytes)) == bytes);
         }
     }
 }

@@ -41,6 +41,8 @@ losses! {
     MemoryCounted = 18, "memory_counted", "allocations counted only, at MEMTRACE_MAX_MEMORY";
     PointDropped = 19, "point_dropped", "stacks in the scope of MALLOC_FAIL_* that are not in the list of points";
     SymbolsUnread = 20, "symbols_unread", "modules whose symbols could not be read for MALLOC_FAIL_*, so that no function of theirs was known";
+    HeapErrorDropped = 21, "heap_error_dropped", "heap errors without a record";
+    CanaryGivenUp = 22, "canary_given_up", "times that MEMTRACE_CANARY was given up, because the program asks for the size of too many blocks";
 }
 
 const _: () = assert!(LOSSES.len() <= 40);

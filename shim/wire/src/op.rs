@@ -39,6 +39,10 @@ macro_rules! ops {
         pub enum Op {
             /// Not known.
             Unknown = 0,
+            /// `operator new` that is given an alignment: to everybody but the heap's errors it is `New`.
+            NewAligned = 64,
+            /// The same for arrays.
+            NewArrayAligned = 65,
             $(#[doc = concat!("`", $name, "`.")] $op = $number,)*
             $(#[doc = concat!("`", $call_name, "`.")] $call = $call_number,)*
         }
@@ -48,6 +52,8 @@ macro_rules! ops {
             pub const fn from_number(number: u32) -> Option<Self> {
                 match number {
                     0 => Some(Op::Unknown),
+                    64 => Some(Op::NewAligned),
+                    65 => Some(Op::NewArrayAligned),
                     $($number => Some(Op::$op),)*
                     $($call_number => Some(Op::$call),)*
                     _ => None,
@@ -58,6 +64,8 @@ macro_rules! ops {
             pub const fn name(self) -> &'static str {
                 match self {
                     Op::Unknown => "unknown",
+                    Op::NewAligned => Op::New.name(),
+                    Op::NewArrayAligned => Op::NewArray.name(),
                     $(Op::$op => $name,)*
                     $(Op::$call => $call_name,)*
                 }
@@ -67,7 +75,7 @@ macro_rules! ops {
             pub const fn call(self) -> Option<Call> {
                 match self {
                     $(Op::$call => Some(Call { family: $family, errno: $errno, failure: Failure::$failure }),)*
-                    Op::Unknown $(| Op::$op)* => None,
+                    Op::Unknown | Op::NewAligned | Op::NewArrayAligned $(| Op::$op)* => None,
                 }
             }
         }
@@ -151,7 +159,16 @@ ops! {
 impl Op {
     /// Its place in a set of functions.
     pub const fn bit(self) -> u64 {
-        1 << self as u32
+        1 << self.plain() as u32
+    }
+
+    /// The function, whatever alignment it is given.
+    pub const fn plain(self) -> Op {
+        match self {
+            Op::NewAligned => Op::New,
+            Op::NewArrayAligned => Op::NewArray,
+            other => other,
+        }
     }
 
     /// Whether it is a call, and allocates nothing that is recorded.
@@ -161,7 +178,7 @@ impl Op {
 
     /// Which function may free what it gave.
     pub const fn family(self) -> Family {
-        match self {
+        match self.plain() {
             Op::New => Family::New,
             Op::NewArray => Family::NewArray,
             _ if self.is_call() => Family::Other,

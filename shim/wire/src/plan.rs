@@ -75,6 +75,8 @@ pub struct Plan<'a> {
     pub children: Children,
     /// Every stack in scope is listed.
     pub points: bool,
+    /// Milliseconds for a copy of the process in which such a stack fails first; 0: no copies.
+    pub screen_ms: u64,
     /// What happens when one fails.
     pub action: Action,
     /// Allocations after the first that failed are counted.
@@ -98,6 +100,7 @@ impl Plan<'_> {
         scope: Scope::ALL,
         children: Children::No,
         points: false,
+        screen_ms: 0,
         action: Action::Null,
         forbids: false,
     };

@@ -163,6 +163,37 @@ pub const ROWS: &[Row] = &[
         "Memory that memtrace may take itself: near it stacks become short, then blocks are sampled, then only counted.",
     ),
     row(
+        "MEMTRACE_HEAP_ERRORS",
+        "1",
+        Shape::Switch,
+        "Report double frees, frees of what is no block, and frees by a function of another family.",
+    ),
+    row("MEMTRACE_FATAL", "0", Shape::Switch, "End the process, as by abort, at the first free that is a heap error."),
+    row(
+        "MEMTRACE_FREE_STACKS",
+        "0",
+        Shape::Switch,
+        "Take the stack of every free, so that heap errors and crashes show where a block was freed.",
+    ),
+    row(
+        "MEMTRACE_QUARANTINE",
+        "0",
+        Shape::Bytes,
+        "Keep so many bytes of freed blocks back, filled with 0xdb, and report writes into them when they leave.",
+    ),
+    row(
+        "MEMTRACE_CANARY",
+        "0",
+        Shape::Switch,
+        "Fill what a block has behind its end, and report writes into that when it is freed.",
+    ),
+    row(
+        "MEMTRACE_ZERO_SIZE",
+        "0",
+        Shape::Switch,
+        "Note allocations of no bytes, and realloc to no bytes, with their stacks.",
+    ),
+    row(
         "MALLOC_FAIL_AFTER",
         "",
         Shape::FailAfter,
@@ -292,6 +323,12 @@ pub const ROWS: &[Row] = &[
         "0",
         Shape::Switch,
         "List every stack that counts in the recording, by a name that holds for every run.",
+    ),
+    row(
+        "MALLOC_FAIL_SCREEN",
+        "0",
+        Shape::Count,
+        "Under a launcher: list them, and let the first allocation of each fail in a copy of the process, which has so many milliseconds (`memtrace sweep --accel snapshot`); `0`: no copies.",
     ),
 ];
 

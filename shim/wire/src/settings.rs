@@ -4,6 +4,7 @@
 //! warning in the report, and the default holds.
 
 use crate::fail::Fail;
+use crate::heap;
 use crate::leaks::{self, Kinds, Tags};
 use crate::plan::Plan;
 
@@ -44,6 +45,8 @@ pub struct Settings<'a> {
     pub sample_bytes: u32,
     /// MEMTRACE_MAX_MEMORY; 0: no limit.
     pub memory_bytes_max: u64,
+    /// What is looked for in the heap.
+    pub heap: heap::Wanted,
     /// The MALLOC_FAIL_* rows together.
     pub plan: Plan<'a>,
     /// Rows whose value was not understood, as a bit set over `ROWS`.
@@ -73,6 +76,7 @@ pub fn parse<'a>(variables: impl Iterator<Item = &'a [u8]> + Clone) -> Settings<
         tags: Tags::NONE,
         sample_bytes: 0,
         memory_bytes_max: 0,
+        heap: heap::Wanted::DEFAULT,
         plan: Plan::NONE,
         wrong: 0,
         beaten: 0,
@@ -122,6 +126,12 @@ fn set<'a>(settings: &mut Settings<'a>, fail: &mut Fail<'a>, row: &Row, value: &
         "MEMTRACE_TAGGED" => settings.tags = Tags::parse(value)?,
         "MEMTRACE_SAMPLE" => settings.sample_bytes = u32::try_from(bytes(value)?).ok()?,
         "MEMTRACE_MAX_MEMORY" => settings.memory_bytes_max = bytes(value)?,
+        "MEMTRACE_HEAP_ERRORS" => settings.heap.errors = switch(value)?,
+        "MEMTRACE_FATAL" => settings.heap.fatal = switch(value)?,
+        "MEMTRACE_FREE_STACKS" => settings.heap.free_stacks = switch(value)?,
+        "MEMTRACE_QUARANTINE" => settings.heap.quarantine_bytes = bytes(value)?,
+        "MEMTRACE_CANARY" => settings.heap.canary = switch(value)?,
+        "MEMTRACE_ZERO_SIZE" => settings.heap.zero_size = switch(value)?,
         name => fail.set(name, value)?,
     }
     Some(())

@@ -219,7 +219,8 @@ pub fn length(fd: i32) -> Option<usize> {
     status(fd).and_then(|stat| usize::try_from(stat.st_size).ok())
 }
 
-fn status(fd: i32) -> Option<libc::stat> {
+/// Everything that the kernel says of an open file (fstat(2)).
+pub fn status(fd: i32) -> Option<libc::stat> {
     let mut stat = core::mem::MaybeUninit::<libc::stat>::zeroed();
     // SAFETY: the kernel writes one stat.
     let result = unsafe { call(libc::SYS_fstat, fd as usize, stat.as_mut_ptr() as usize, 0, 0) };

@@ -283,3 +283,39 @@ fn wrong_use_is_said_before_anything_starts() {
     let ended = work.memtrace(&["check", "--out", "json:no/x", "--", "./app", "=6"]);
     assert_eq!(ended.code(), Some(6), "{}", ended.stderr);
 }
+
+#[test]
+fn heap_errors_break_the_policy_unless_it_says_otherwise() {
+    let work = Work::new();
+    let source = "#include <cstdlib>\n#include <cstring>\n__attribute__((noinline)) void give(int *block) { std::free(block); }\n\
+        __attribute__((noinline)) int *take() { return new int(7); }\n\
+        int main(int count, char **words) { if (count == 1) return 0; int *volatile block = take(); give(block); \
+        if (!std::strcmp(words[1], \"twice\")) give(block); return 0; }\n";
+    work.place.cpp("heap", source, &["-fno-builtin", "-Wno-mismatched-new-delete", "-Wno-use-after-free"]);
+    let mismatched = ["./heap", "once"];
+    let said = "error: mismatched free: a block of 4 bytes of operator new is freed by free";
+    let rule = work.place.write(
+        "rule.toml",
+        "[[rule]]\naction = 'allow'\noutcome = 'heap-corruption'\nfunction = 'give'\nreason = 'so'\n",
+    );
+    let told = work.place.write("told.toml", "[check]\nheap-errors = 'tell'\n");
+    for (options, status, words) in [
+        (&[][..], 1, said),
+        (&["--heap-errors", "tell"], 0, "warning: mismatched free: "),
+        (&["--policy", told.to_str().expect("a path in UTF-8")], 0, "warning: mismatched free: "),
+        (&["--policy", rule.to_str().expect("a path in UTF-8")], 0, "accepted: "),
+        (&["--module", "libother.so"], 0, "CHECK SUMMARY: clean; failing: 0; new: 0;"),
+    ] {
+        let (found, text) = work.status(options, &mismatched);
+        assert!(found == Some(status) && text.contains(words), "{options:?}: {found:?}: {text}");
+    }
+    let (_, text) = work.status(&[], &mismatched);
+    assert!(text.contains("\n  allocated by operator new\n    at take() (heap.cpp:"), "{text}");
+    assert_eq!(work.status(&[], &["./heap"]).0, Some(0));
+    let accept = ["baseline", "write", "heap.json", "--", "./heap", "once"];
+    assert_eq!(work.memtrace(&accept).code(), Some(0));
+    assert_eq!(work.status(&["--baseline", "heap.json"], &mismatched).0, Some(0));
+    // Glibc ends the process at the second; whoever started it goes on.
+    let (status, text) = work.status(&[], &["sh", "-c", "./heap twice 2>/dev/null; true"]);
+    assert!(status == Some(1) && text.contains("error: double free: "), "{status:?}: {text}");
+}

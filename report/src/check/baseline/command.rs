@@ -112,7 +112,7 @@ fn edited(outcome: &Outcome, old: Baseline, args: &EditArgs) -> (Baseline, Strin
     let mut told = String::new();
     let mut left = old.entries;
     let mut entries: Vec<Entry> = Vec::new();
-    let leaks = outcome.findings.iter().filter(|finding| finding.rule.is_leak() && is_wanted(finding));
+    let leaks = outcome.findings.iter().filter(|finding| finding.rule.is_acceptable() && is_wanted(finding));
     for finding in leaks {
         let was = finding.baseline.as_ref().and_then(|id| left.iter().position(|entry| entry.fingerprint == *id));
         let was = was.map(|place| left.swap_remove(place));

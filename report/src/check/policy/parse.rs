@@ -7,7 +7,8 @@
 //! exe = ["test_*"]                     # only these programs
 //! any-code = true                      # leaks of system libraries and interpreters alone, too
 //! baseline = "leaks.json"              # named from this file; suppressions = ["a.supp"], too
-//! grown = "fail"                       # or "tell"
+//! heap-errors = "tell"                 # or "fail", as by default
+//! grown = "fail"                       # or "tell", as by default
 //! growth = "4KiB"                      # of one place, from checkpoint to checkpoint
 //! strict = true
 //! exit-code = 1
@@ -57,6 +58,8 @@ pub struct Said {
     pub site: Budget,
     /// From checkpoint to checkpoint.
     pub growth: Option<u64>,
+    /// Heap errors do not break it.
+    pub heap_errors_told: bool,
     /// Known leaks that have grown break it.
     pub grown_fails: bool,
     /// Whatever was not seen is no data.
@@ -90,6 +93,7 @@ struct Raw {
     site: Option<RawBudget>,
     growth: Option<Spanned<Value>>,
     grown: Option<Spanned<String>>,
+    heap_errors: Option<Spanned<String>>,
     #[serde(default)]
     any_code: bool,
     #[serde(default)]
@@ -168,14 +172,8 @@ fn said(raw: Raw) -> Result<Said, Wrong> {
         let words = Vec::from(kinds.into_inner()).join(",");
         parse_kinds(&words).map_err(|expected| (span, format!("found `{}`, {expected}", cut(&words))))
     });
-    let grown_fails = match &raw.grown {
-        None => false,
-        Some(word) => match word.as_ref().as_str() {
-            "fail" => true,
-            "tell" => false,
-            found => return Err((word.span(), format!("found `{}`, expected `fail` or `tell`", cut(found)))),
-        },
-    };
+    let grown_fails = fails(raw.grown, false)?;
+    let heap_errors_told = !fails(raw.heap_errors, true)?;
     let exit_code = raw.exit_code.map(|code| match *code.as_ref() {
         0 => Err((code.span(), "found `0`, expected a status from 1 to 255; `--exit-zero` is a flag".to_owned())),
         status => Ok(status),
@@ -187,12 +185,23 @@ fn said(raw: Raw) -> Result<Said, Wrong> {
         total: raw.total.map(budget).transpose()?.unwrap_or_default(),
         site: raw.site.map(budget).transpose()?.unwrap_or_default(),
         growth: raw.growth.map(size).transpose()?,
+        heap_errors_told,
         grown_fails,
         is_strict: raw.strict,
         exit_code: exit_code.transpose()?,
         baseline: raw.baseline,
         suppressions: list(raw.suppressions).into_iter().map(PathBuf::from).collect(),
     })
+}
+
+/// `fail` or `tell`.
+fn fails(word: Option<Spanned<String>>, default: bool) -> Result<bool, Wrong> {
+    let Some(word) = word else { return Ok(default) };
+    match word.as_ref().as_str() {
+        "fail" => Ok(true),
+        "tell" => Ok(false),
+        found => Err((word.span(), format!("found `{}`, expected `fail` or `tell`", cut(found)))),
+    }
 }
 
 fn budget(raw: RawBudget) -> Result<Budget, Wrong> {
@@ -223,7 +232,7 @@ mod tests {
     use super::*;
 
     const ALL: &str = "[check]\nkinds = [\"definite\", \"reachable\"]\nmodule = \"app\"\npath = [\"src/*\", \"x.c\"]\n\
-        exe = \"t_*\"\nbaseline = \"b.json\"\nsuppressions = \"s\"\ngrown = \"fail\"\ngrowth = 5\nany-code = true\nstrict = true\n\
+        exe = \"t_*\"\nbaseline = \"b.json\"\nsuppressions = \"s\"\nheap-errors = \"tell\"\ngrown = \"fail\"\ngrowth = 5\nany-code = true\nstrict = true\n\
         exit-code = 3\n[check.total]\nbytes = \"10KiB\"\nblocks = 5\npeak = \"1MB\"\nallocations = 9\n[check.site]\n\
         bytes = 0\n[[rule]]\naction = \"known\"\n[[signature]]\nx = 1\n";
 
@@ -235,7 +244,9 @@ mod tests {
         assert_eq!((said.scope.modules.len(), said.scope.exes.len(), said.suppressions.len()), (1, 1, 1));
         let total = Budget { bytes: Some(10_240), blocks: Some(5), peak: Some(1_000_000), allocations: Some(9) };
         assert_eq!((said.total, said.site.bytes, said.growth), (total, Some(0), Some(5)));
-        assert!(said.grown_fails && said.is_strict && said.any_code && said.exit_code == Some(3));
+        assert!(
+            said.heap_errors_told && said.grown_fails && said.is_strict && said.any_code && said.exit_code == Some(3)
+        );
         assert!(parse("").unwrap().kinds.is_none());
     }
 
@@ -243,6 +254,7 @@ mod tests {
     fn whatever_is_wrong_is_said_with_its_line_and_what_was_expected() {
         for (text, line, expected) in [
             ("[check]\n\nkinds = \"x\"\n", 3, "found `x`, expected `definite`"),
+            ("[check]\nheap-errors = \"no\"", 2, "found `no`, expected `fail` or `tell`"),
             ("[check]\ngrown = \"no\"", 2, "found `no`, expected `fail` or `tell`"),
             ("[check]\nexit-code = 0", 2, "found `0`, expected a status from 1 to 255"),
             ("[check]\nexit-code = 300", 2, "invalid value: integer `300`"),

@@ -4,6 +4,7 @@ use super::super::check;
 use super::super::model::{Coverage, Crash, End, Failed, Frame, Mode};
 use super::super::outcome::Outcome;
 use super::super::sample::{self, COMPLAIN, COPY, READ, sweep};
+use super::super::screening::Screen;
 use super::*;
 
 fn merged(sweeps: &[&Sweep]) -> Sweep {
@@ -49,6 +50,25 @@ fn parts_become_the_whole() {
     };
     let crash = |sweep: &Sweep| stack(sweep, sweep.findings[0].crash.as_ref().unwrap().stack.unwrap());
     assert_eq!(crash(&whole), crash(&sweep()));
+}
+
+#[test]
+fn a_stack_that_was_screened_twice_is_what_the_worse_of_its_copies_came_to() {
+    let screens = |sweep: &Sweep| sweep.points.iter().map(|point| point.screen).collect::<Vec<_>>();
+    let (mut one, mut other, mut none) = (part("a", &[0]), part("b", &[2]), part("c", &[1]));
+    other.points[0].screen = Some(Screen::Clean);
+    other.points[1].screen = Some(Screen::Hang);
+    one.screening = Some(Screening::of(one.points.iter(), 7));
+    other.screening = Some(Screening::of(other.points.iter(), 9));
+    none.points.iter_mut().for_each(|point| point.screen = None);
+    none.screening = None;
+    let whole = merged(&[&one, &other, &none]);
+    assert_eq!(screens(&whole), [Some(Screen::Signal), Some(Screen::Hang), None]);
+    let expected = Screening { screened: 2, suspicious: 2, not_screened: BTreeMap::new(), time_ms: 9 };
+    assert_eq!(whole.screening, Some(expected));
+    assert_eq!(merged(&[&none, &merged(&[&other, &one])]), whole);
+    assert_eq!(merged(&[&whole, &one]), whole);
+    assert_eq!(merged(&[&none]).screening, None);
 }
 
 #[test]

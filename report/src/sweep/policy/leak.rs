@@ -1,4 +1,4 @@
-//! What the rules of a policy say of a leak that no failure led to: one of a check.
+//! What the rules of a policy say of a leak, or a heap error, that no failure led to: one of a check.
 
 use super::super::model::Accepted;
 use super::super::outcome::Outcome;
@@ -7,6 +7,8 @@ use crate::views::base_name;
 
 /// A leak.
 pub struct Leak<'l> {
+    /// What it would be in a sweep: `Outcome::Leak`, or `Outcome::HeapCorruption` for a heap error.
+    pub outcome: Outcome,
     /// Who allocated what is lost.
     pub function: &'l str,
     /// The modules on its stack.
@@ -38,7 +40,7 @@ impl Policy {
 impl Rule {
     fn matches_leak(&self, leak: &Leak) -> bool {
         self.conditions().into_iter().all(|(name, pattern)| match name {
-            "outcome" => is_match(pattern, Outcome::Leak.name()),
+            "outcome" => is_match(pattern, leak.outcome.name()),
             "function" => is_name(pattern, leak.function),
             "module" => leak.modules.iter().any(|path| is_match(pattern, path) || is_match(pattern, base_name(path))),
             "id" => is_match(pattern, leak.id),
@@ -57,7 +59,12 @@ mod tests {
         let accepts = |rule: &str| {
             let text = format!("[[rule]]\naction = 'known'\nreason = 'so'\n{}\n", rule.replace(';', "\n"));
             let policy = parse::parse("p.toml", &text).unwrap_or_else(|bad| panic!("{bad:?}"));
-            let leak = Leak { function: "load(int)", modules: &["/opt/libx.so", "/lib/libc.so.6"], id: "ab" };
+            let leak = Leak {
+                outcome: Outcome::Leak,
+                function: "load(int)",
+                modules: &["/opt/libx.so", "/lib/libc.so.6"],
+                id: "ab",
+            };
             let today = Day::parse("2026-06-15").unwrap();
             let ended = policy.ended(&leak, today);
             assert_eq!(ended.is_some(), rule.contains("06-14"), "{ended:?}");

@@ -16,6 +16,8 @@ fn a_report_has_outcomes_findings_coverage_and_a_last_line_in_fixed_words() {
 memtrace: sweep of ./app 'data file'
   3 stacks that can fail, 5 runs with a failure
   without a failure: exit status 0, 1,234 allocations and calls, 5 ms (2 runs)
+  screened by copies of the process: 1 stack, 1 of which come first (7 ms)
+  not screened: 1 (several threads)
   calls that fail: sockets
   only a part: slice:1/4
 

@@ -2,7 +2,7 @@
 //!
 //! A block dominates another if every way from the roots leads through it. The nearest such block is found by the
 //! iteration of Cooper, Harvey and Kennedy ("A Simple, Fast Dominance Algorithm", 2001), over the order in which
-//! blocks were met: whoever dominates a block was met before it. Pointers are read again in each pass, not stored.
+//! blocks were met: whoever dominates a block was met before it. Pointers are read once, and kept for the passes.
 
 use super::space::{Array, List};
 
@@ -20,6 +20,8 @@ pub trait Graph {
     fn targets(&mut self, number: usize, each: impl FnMut(usize));
 }
 
+/// Pointers that are kept: a quarter of a GiB.
+const EDGES_MAX: usize = 64 << 20;
 /// Passes over the graph: most need three; what is not settled after this many is left out.
 const PASSES_MAX: u32 = 24;
 const NONE: u32 = u32::MAX;
@@ -31,6 +33,7 @@ pub fn retained(graph: &mut impl Graph, sites: usize, in_time: impl Fn() -> bool
     // Place 0 stands for all roots together.
     let above = Array::<u32>::new(count + 1)?;
     (1..=count).for_each(|place| above.set(place, if graph.is_root_held(place - 1) { 0 } else { NONE }));
+    let edges = Edges::read(graph, &in_time)?;
     let mut is_settled = false;
     for _ in 0..PASSES_MAX {
         is_settled = true;
@@ -38,7 +41,7 @@ pub fn retained(graph: &mut impl Graph, sites: usize, in_time: impl Fn() -> bool
             if place % 4096 == 0 && !in_time() {
                 return None;
             }
-            graph.targets(place - 1, |target| {
+            edges.each(place - 1, |target| {
                 let target = target + 1;
                 let before = above.get(target);
                 let now = match before {
@@ -57,6 +60,46 @@ pub fn retained(graph: &mut impl Graph, sites: usize, in_time: impl Fn() -> bool
         }
     }
     is_settled.then(|| by_site(graph, &above, sites)).flatten()
+}
+
+/// The pointers of all blocks.
+struct Edges {
+    targets: List<u32>,
+    /// By block: how many there are up to its end.
+    ends: Array<u32>,
+}
+
+impl Edges {
+    /// `None`: more than are kept, or no time.
+    fn read(graph: &mut impl Graph, in_time: &impl Fn() -> bool) -> Option<Edges> {
+        let count = graph.count();
+        let words = (0..count).map(|number| graph.bytes(number) / 8).sum::<u64>();
+        let room = usize::try_from(words).ok()?.min(EDGES_MAX);
+        let edges = Edges { targets: List::new(room + 1)?, ends: Array::new(count + 1)? };
+        for number in 0..count {
+            if number % 1024 == 0 && !in_time() {
+                return None;
+            }
+            let mut last = NONE;
+            let mut is_kept = true;
+            graph.targets(number, |target| {
+                if target as u32 != last {
+                    last = target as u32;
+                    is_kept &= edges.targets.push(last);
+                }
+            });
+            if !is_kept {
+                return None;
+            }
+            edges.ends.set(number + 1, edges.targets.count() as u32);
+        }
+        Some(edges)
+    }
+
+    fn each(&self, number: usize, mut each: impl FnMut(usize)) {
+        let places = self.ends.get(number) as usize..self.ends.get(number + 1) as usize;
+        places.for_each(|place| each(self.targets.get(place) as usize));
+    }
 }
 
 /// The nearest block that dominates both.
@@ -125,7 +168,7 @@ mod tests {
         }
 
         fn bytes(&self, number: usize) -> u64 {
-            1 << number
+            64 << number
         }
 
         fn site(&self, number: usize) -> u32 {
@@ -190,7 +233,7 @@ mod tests {
                 let lost: Vec<usize> =
                     reach(block).iter().enumerate().filter(|(_, seen)| !**seen).map(|(number, _)| number).collect();
                 // Each block that is lost counts once for the site.
-                expected[sites[block] as usize] |= lost.iter().map(|&number| 1u64 << number).sum::<u64>();
+                expected[sites[block] as usize] |= lost.iter().map(|&number| 64u64 << number).sum::<u64>();
             }
             let mut graph = Drawn { edges: edges.clone(), roots: roots.clone(), sites: sites.clone() };
             let found = retained(&mut graph, 3, || true).unwrap();

@@ -255,7 +255,7 @@ fn write_held<M: Memory, C: Code>(
 /// The way from a root to a block; how many steps it has. 0: it is longer than is kept, or there was no room.
 fn write_steps<M: Memory, C: Code>(
     hot: &Hot,
-    marks: &mut Marks<'_, M, C>,
+    marks: &Marks<'_, M, C>,
     from: &Found<'_, M>,
     (block, first): (usize, u64),
 ) -> u64 {
@@ -289,8 +289,7 @@ fn write_steps<M: Memory, C: Code>(
                 row.frame.set(frames.map_or(0, |frames| frames.code(piece.number, place)));
             }
             Some(holder) => {
-                let (start, end) = marks.extent(holder as usize);
-                let (place, pointer) = marks.pointer_to(to as usize, start, end).unwrap_or((0, target));
+                let (place, pointer) = marks.pointer_to(to as usize, holder as usize).unwrap_or((0, target));
                 row.at.set(place);
                 row.to.set(pointer);
                 row.block.set(marks.blocks.address(holder as usize));

@@ -4,7 +4,7 @@
 //! glibc's chunks tell which they are (malloc/malloc.c): a chunk begins with the size of the one before, if that is
 //! free, and its own size with three bits, of which the lowest says whether the one before is in use. What lies in
 //! a thread's cache or in a fast bin looks as if it were in use; most were freed through the hooks, and the live
-//! table says so (`live::FREED`), and `caches` knows the others.
+//! table says so (`live::was_at`), and `caches` knows the others.
 
 use memtrace_hot::Hot;
 use memtrace_wire::layout::Holder;
@@ -127,7 +127,7 @@ pub fn unknown(
             }
             let is_last = next + 16 > region.end;
             let is_known = known(number) == Some(user);
-            if !is_last && !is_known && cell_at(user) != live::FREED {
+            if !is_last && !is_known && !live::was_at(cell_at(user), user) {
                 let is_used = memory.word(next + 8).is_some_and(|size| size & IN_USE != 0);
                 if is_used && Caches::is_one(size) {
                     caches.learn(memory, user, size, (region.start, region.end));

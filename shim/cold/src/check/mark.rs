@@ -57,6 +57,8 @@ pub struct Marks<'a, M, C> {
     rules: Rules,
     /// By block: the block that it was met in, or a place in `from_roots`.
     pub parents: Array<u32>,
+    /// By block that was met in a block: where in that, in words.
+    places: Array<u32>,
     /// Reachable blocks, in the order in which they were met, if that is wanted.
     pub order: Option<List<u32>>,
     /// Where pointers from roots lie.
@@ -66,6 +68,8 @@ pub struct Marks<'a, M, C> {
     pub unreadable: u64,
     /// The root that is read holds malloc's own pointers, to chunks: those behind a block's start are none to it.
     of_malloc: bool,
+    /// What is held already is of no interest.
+    is_searching: bool,
     /// A block in which a thread runs is read from its stack pointer on: block and address.
     pub stacks: List<[u64; 2]>,
 }
@@ -86,11 +90,13 @@ impl<'a, M: Memory, C: Code> Marks<'a, M, C> {
             code,
             rules,
             parents: Array::new(blocks.count())?,
+            places: Array::new(blocks.count())?,
             order: None,
             from_roots: List::new(blocks.count() + 1)?,
             queue: Queue::new(blocks.count())?,
             unreadable: 0,
             of_malloc: false,
+            is_searching: rules.low_bits | rules.high_bits == 0,
             stacks: List::new(1024)?,
         })
     }
@@ -132,9 +138,16 @@ impl<'a, M: Memory, C: Code> Marks<'a, M, C> {
 
     /// Reads everything that was marked, and what that leads to. False: the deadline passed.
     pub fn follow(&mut self, in_time: impl Fn() -> bool) -> bool {
-        let drained = self.drain(&in_time, |marks, from, block, is_start| {
+        let is_done = self.follow_all(in_time);
+        self.is_searching = false;
+        is_done
+    }
+
+    fn follow_all(&mut self, in_time: impl Fn() -> bool) -> bool {
+        let drained = self.drain(&in_time, |marks, (from, at), block, is_start| {
             if marks.reach(block, is_start) {
                 marks.parents.set(block, from as u32);
+                marks.places.set(block, ((at - marks.blocks.address(from)) / 8) as u32);
             }
         });
         if !drained {
@@ -162,19 +175,10 @@ impl<'a, M: Memory, C: Code> Marks<'a, M, C> {
         });
     }
 
-    /// The first pointer to a block in a stretch of memory: where, and its value.
-    pub fn pointer_to(&mut self, block: usize, from: u64, to: u64) -> Option<(u64, u64)> {
-        let memory = self.memory;
-        let mut found: Option<(u64, u64, bool)> = None;
-        memory.words(from, to, |at, word| {
-            self.each_target(word, |_, target, is_start| {
-                let is_start = is_start.is_some();
-                if target == block && found.is_none_or(|(_, _, had_start)| is_start && !had_start) {
-                    found = Some((at, word, is_start));
-                }
-            });
-        });
-        found.map(|(at, word, _)| (at, word))
+    /// Where the pointer lies by which a block was met first in its parent, and its value.
+    pub fn pointer_to(&self, block: usize, parent: usize) -> Option<(u64, u64)> {
+        let at = self.blocks.address(parent) + u64::from(self.places.get(block)) * 8;
+        Some((at, self.memory.word(at)?))
     }
 
     /// Where a block is read.
@@ -214,8 +218,12 @@ impl<'a, M: Memory, C: Code> Marks<'a, M, C> {
         self.queue.push(block as u32);
     }
 
-    /// Reads all blocks that wait. `met`: this block points to that one.
-    fn drain(&mut self, in_time: &impl Fn() -> bool, met: impl Fn(&mut Self, usize, usize, Option<u8>) + Copy) -> bool {
+    /// Reads all blocks that wait. `met`: this block points to that one, from there.
+    fn drain(
+        &mut self,
+        in_time: &impl Fn() -> bool,
+        met: impl Fn(&mut Self, (usize, u64), usize, Option<u8>) + Copy,
+    ) -> bool {
         let mut until_clock = PATIENCE_BYTES;
         loop {
             while let Some(from) = self.queue.pop() {
@@ -223,8 +231,8 @@ impl<'a, M: Memory, C: Code> Marks<'a, M, C> {
                 self.blocks.set_state(from, self.blocks.state(from) & !state::QUEUED | READ);
                 let (start, end) = self.extent(from);
                 let memory = self.memory;
-                self.unreadable += memory.words(start, end, |_, word| {
-                    self.each_target(word, |marks, block, is_start| met(marks, from, block, is_start));
+                self.unreadable += memory.words(start, end, |at, word| {
+                    self.each_target(word, |marks, block, is_start| met(marks, (from, at), block, is_start));
                 });
                 let bytes = end.saturating_sub(start) + 64;
                 if bytes >= until_clock {
@@ -285,7 +293,7 @@ impl<'a, M: Memory, C: Code> Marks<'a, M, C> {
             let is_empty_array = offset == 8 && bytes == 8 && self.memory.word(start) == Some(0);
             return is_empty_array.then_some((block, Some(0)));
         }
-        if self.of_malloc {
+        if self.of_malloc || self.is_searching && self.blocks.state(block) & state::KIND == state::REACHABLE {
             return None;
         }
         let heuristic = applies(self.memory, self.code, self.rules.heuristics, (start, bytes), word);
@@ -294,7 +302,7 @@ impl<'a, M: Memory, C: Code> Marks<'a, M, C> {
 
     /// Memory that this takes.
     pub fn work_bytes(&self) -> u64 {
-        self.parents.bytes() + self.from_roots.bytes() + self.queue.ring.bytes()
+        self.parents.bytes() + self.places.bytes() + self.from_roots.bytes() + self.queue.ring.bytes()
     }
 }
 

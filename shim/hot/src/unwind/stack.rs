@@ -56,6 +56,13 @@ impl Stacks {
         Stacks { current: Range::NONE, own: Range::NONE, top: 0 }
     }
 
+    /// Whether an address lies on the thread's own stack, which `sp` is on.
+    pub fn is_own(&self, address: u64, sp: u64) -> bool {
+        let own = if self.own == Range::NONE { Range { low: sp, high: self.top } } else { self.own };
+        let low = own.low.min(sp);
+        (low..own.high).contains(&sp) && (low..own.high).contains(&address)
+    }
+
     /// Makes `current` the stack that `sp` is on. True: it is another one than before.
     #[cold]
     #[inline(never)]

@@ -1,0 +1,233 @@
+//! A block goes: before the real free. What gives it back is compared with what gave it.
+
+use memtrace_wire::heap::{FAMILY, Kind, Releaser};
+use memtrace_wire::layout::{LOADER_BLOCKS, Site};
+
+use crate::Hot;
+use crate::live::Block;
+use crate::record::Taken;
+use crate::sample::Weight;
+use crate::site::UNKNOWN_SITE;
+use crate::thread::{Body, Inside};
+use crate::unwind::Entry;
+
+/// A call that gives a block back.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Release {
+    /// Where the hook was entered.
+    pub entry: Entry,
+    /// The function.
+    pub by: Releaser,
+    /// The size that it was given, or `ANY`.
+    pub given: u64,
+}
+
+/// No size was given.
+pub const ANY: u64 = u64::MAX;
+
+impl Release {
+    /// free.
+    pub const fn free(entry: Entry) -> Release {
+        Release { entry, by: Releaser::FREE, given: ANY }
+    }
+}
+
+/// What an operator delete that was left by a jump says about the free that it ends in.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(C)]
+pub struct Expected {
+    /// The block; 0: none.
+    pub address: u64,
+    /// The size that the operator was given, or `ANY`.
+    pub bytes: u64,
+    /// Flags of the sites whose blocks it may free.
+    pub family: u32,
+    /// Number of the operator.
+    pub number: u32,
+}
+
+impl Expected {
+    /// Nothing: free was called by itself.
+    pub const NONE: Expected = Expected { address: 0, bytes: ANY, family: 0, number: 0 };
+}
+
+impl Hot {
+    /// A block goes by free. True: the call is a heap error, and the C library may end the process for it.
+    #[inline(always)]
+    pub fn freed(&self, inside: Inside<'_>, entry: Entry, address: u64) -> bool {
+        let taken = self.take_own(address);
+        let body = &mut *inside.body;
+        let Some((number, bytes)) = taken else { return self.freed_slowly(inside, entry, address) };
+        if let Some(site) = self.sites.get(u64::from(number)) {
+            let family = body.expected.family;
+            if site.flags.get() != family {
+                return self.freed_of(inside, entry, address, (number, bytes));
+            }
+            self.count_out(body, site, Weight { count: 1, bytes }, address);
+            if family != 0 {
+                let given = core::mem::replace(&mut body.expected, Expected::NONE);
+                if given.bytes != bytes && given.bytes != ANY {
+                    return self.freed_as_another(inside, entry, (address, bytes, number), given);
+                }
+            }
+        }
+        body.last_block = 0;
+        false
+    }
+
+    /// The same for a block of another family than free's, that was sampled, or of the loader's.
+    #[cold]
+    #[inline(never)]
+    fn freed_of(&self, inside: Inside<'_>, entry: Entry, address: u64, (number, bytes): (u32, u64)) -> bool {
+        let body = &mut *inside.body;
+        let release = expected(body, entry, address);
+        self.compare(body, &release, (address, bytes, number));
+        if let Some(site) = self.sites.get(u64::from(number)) {
+            self.count_out_of(body, site, address, bytes);
+        }
+        false
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn freed_as_another(
+        &self,
+        inside: Inside<'_>,
+        entry: Entry,
+        block: (u64, u64, u32),
+        Expected { address, bytes, number, .. }: Expected,
+    ) -> bool {
+        let body = &mut *inside.body;
+        if address == block.0 {
+            self.compare(body, &Release { entry, by: Releaser::delete(number), given: bytes }, block);
+        }
+        body.last_block = 0;
+        false
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn freed_slowly(&self, inside: Inside<'_>, entry: Entry, address: u64) -> bool {
+        self.released_by_free(inside, entry, address).is_err()
+    }
+
+    /// As `released`, by the hook of free: it may be what an operator delete ends in.
+    pub fn released_by_free(&self, inside: Inside<'_>, entry: Entry, address: u64) -> Result<Option<Taken>, Struck> {
+        let body = &mut *inside.body;
+        // That took the block out.
+        if body.deleting == address && entry.sp <= body.deleting_sp && self.peek(address).is_none() {
+            body.deleting = 0;
+            body.last_block = 0;
+            body.expected = Expected::NONE;
+            self.operator.confirm_delete(body.delete as usize);
+            return if core::mem::take(&mut body.deleting_struck) { Err(Struck) } else { Ok(None) };
+        }
+        let release = expected(body, entry, address);
+        self.released(inside, release, address)
+    }
+
+    /// A block goes that may be put back. `Ok(None)`: we do not know it; `Err`: it is no block, which is a heap error.
+    #[inline(always)]
+    pub fn released(&self, inside: Inside<'_>, release: Release, address: u64) -> Result<Option<Taken>, Struck> {
+        let body = &mut *inside.body;
+        let temporary = body.last_block == address;
+        let Some(block) = self.take(address, true) else {
+            body.last_block = 0;
+            return match self.release_of_none(body, &release, address) {
+                true => Err(Struck),
+                false => Ok(None),
+            };
+        };
+        self.let_go(body, &release, block);
+        Ok(Some(Taken { block, temporary }))
+    }
+
+    #[inline(always)]
+    fn let_go(&self, body: &mut Body, release: &Release, block: Block) {
+        self.compare(body, release, block.into());
+        if self.errors.free_stacks.get() != 0 {
+            self.note_free(body, release, block);
+        }
+        match self.sites.get(u64::from(block.site)) {
+            Some(site) => self.count_out_of(body, site, block.address, block.bytes),
+            None => body.last_block = 0,
+        }
+    }
+
+    /// An operator delete was called: the free that it ends in is not an unknown one. The block that it takes out.
+    #[inline(always)]
+    pub fn deleted(&self, mut inside: Inside<'_>, release: Release, address: u64, number: u32) -> Option<Block> {
+        let body = &mut *inside.body;
+        // Of operators that call one another the innermost is the one that is seen to end.
+        body.delete = number;
+        if body.deleting == address && release.entry.sp <= body.deleting_sp {
+            return None;
+        }
+        body.deleting = address;
+        body.deleting_sp = release.entry.sp;
+        let taken = self.delete(&mut inside, &release, address);
+        inside.body.deleting_struck = taken.is_err();
+        taken.ok().flatten()
+    }
+
+    #[inline(always)]
+    fn delete(&self, inside: &mut Inside<'_>, release: &Release, address: u64) -> Result<Option<Block>, Struck> {
+        let body = &mut *inside.body;
+        let Some(block) = self.take(address, true) else {
+            body.last_block = 0;
+            return if self.release_of_none(body, release, address) { Err(Struck) } else { Ok(None) };
+        };
+        self.let_go(body, release, block);
+        Ok(Some(block))
+    }
+
+    fn count_out_of(&self, body: &mut Body, site: &Site, address: u64, bytes: u64) {
+        self.sample.mark(address, false);
+        self.count_out(body, site, Weight::of(site, address, bytes), address);
+        body.last_block = 0;
+        if site.flags.get() & LOADER_BLOCKS != 0 {
+            self.loader_freed(address);
+        }
+    }
+
+    /// Compares who gives a block back with who gave it: (address, bytes, site).
+    #[inline(always)]
+    fn compare(&self, body: &mut Body, release: &Release, (address, bytes, number): (u64, u64, u32)) {
+        let flags = self.sites.get(u64::from(number)).map_or(0, |site| site.flags.get());
+        let differs = (flags & FAMILY) ^ release.by.family();
+        if differs == 0 && (release.given == bytes || release.given == ANY) {
+            return;
+        }
+        if number != UNKNOWN_SITE && flags & LOADER_BLOCKS == 0 {
+            self.mismatched(body, release, differs, (address, bytes, number));
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn mismatched(&self, body: &mut Body, release: &Release, differs: u32, block: (u64, u64, u32)) {
+        use memtrace_wire::heap::ALIGNED;
+        if self.errors.is_off() || self.errors.operators_are_replaced.get() != 0 {
+            return;
+        }
+        let kind = match differs {
+            0 => Kind::MismatchedSize,
+            ALIGNED => Kind::MismatchedAlignment,
+            _ => Kind::MismatchedFree,
+        };
+        self.heap_error(body, release, kind, block.0, block);
+    }
+}
+
+/// A heap error that the C library may end the process for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Struck;
+
+/// The call of free, or of the operator delete that ends in it.
+fn expected(body: &mut Body, entry: Entry, address: u64) -> Release {
+    let expected = core::mem::replace(&mut body.expected, Expected::NONE);
+    match expected.address == address && expected.family != 0 {
+        true => Release { entry, by: Releaser::delete(expected.number), given: expected.bytes },
+        false => Release::free(entry),
+    }
+}
