@@ -27,6 +27,7 @@ mod model;
 mod name;
 mod out;
 mod policy;
+mod rule;
 mod seen;
 pub mod self_test;
 mod text;

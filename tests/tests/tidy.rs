@@ -80,6 +80,7 @@ const OWNERS: &[(&str, &[&str])] = &[
             "report/src/check/lines.rs",
             "report/src/check/model.rs",
             "report/src/check/policy/parse.rs",
+            "report/src/check/rule.rs",
             "report/src/json.rs",
             "report/src/profile/leaks.rs",
             "report/src/profile/model.rs",
