@@ -6,7 +6,8 @@ use memtrace_hot::unwind::Entry;
 use memtrace_wire::heap::Releaser;
 use memtrace_wire::layout::Op;
 
-use crate::inside::{Next, allocate, free as free_inside, free_slowly, is_no_sample, passes, reallocate};
+use crate::frees::{Next, free as free_inside, free_slowly};
+use crate::inside::{allocate, is_no_sample, passes, reallocate};
 use crate::{real, struck};
 
 /// An exported function: its naked entry hands rsp and rbp, which show the caller's frame, to the body as two

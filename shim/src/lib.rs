@@ -18,6 +18,7 @@ mod announce;
 mod calls;
 mod end;
 mod faults;
+mod frees;
 mod guard;
 mod hooks;
 mod inside;

@@ -20,7 +20,8 @@ use memtrace_wire::heap::Releaser;
 use memtrace_wire::layout::Op;
 use memtrace_wire::map::U64;
 
-use crate::inside::{self, HOT, Next};
+use crate::frees::{self, Next};
+use crate::inside::{self, HOT};
 use crate::real;
 
 macro_rules! operator_new {
@@ -99,7 +100,8 @@ macro_rules! operator_delete {
                     "mov rax, qword ptr [rip + memtrace_thread_word@GOTTPOFF]",
                     "mov rax, qword ptr fs:[rax]",
                     "test rax, rax",
-                    "je 3f",
+                    // The thread's first call.
+                    "je 2f",
                     // One that another operator delete calls: that one knows more.
                     "cmp qword ptr [rax + {address}], rdi",
                     "je 3f",
@@ -298,7 +300,7 @@ extern "C" fn deleting(number: u32, block: *mut c_void, sp: u64, bp: u64, second
     if !block.is_null() {
         let by = Releaser::delete(number);
         let given = if by.is_sized() { second } else { ANY };
-        if inside::delete(Release { entry: Entry { sp, bp }, by, given }, block, number) == Next::Keep {
+        if frees::delete(Release { entry: Entry { sp, bp }, by, given }, block, number) == Next::Keep {
             return nothing as *const () as usize;
         }
     }

@@ -241,3 +241,19 @@ fn many_blocks(count: u64) {
     assert_eq!(process.summary("live_blocks"), blocks + 1);
     assert_eq!(process.summary("live_bytes"), bytes + count * 8);
 }
+
+#[test]
+fn stacks_of_an_executable_with_gaps_between_its_segments_are_whole() {
+    let place = Place::new();
+    let source = r#"
+        #include <stdlib.h>
+        __attribute__((noinline)) void *made(int bytes) { void *p = malloc(bytes); __asm__ volatile(""); return p; }
+        __attribute__((noinline)) void *outer(int bytes) { void *p = made(bytes); __asm__ volatile(""); return p; }
+        int main(void) { return outer(10) == outer(20); }"#;
+    let gaps = "-Wl,-z,separate-code,-z,common-page-size=0x200000,-z,max-page-size=0x200000";
+    let program = place.c("gaps", source, &["-no-pie", "-fno-pie", gaps]);
+    let ended = place.job(How::Run, program).record();
+    let site = ended.process().sites.iter().find(|site| site.functions().first() == Some(&"made"));
+    let functions = site.map(|site| site.functions()).unwrap_or_default();
+    assert_eq!(functions.get(..3), Some(&["made", "outer", "main"][..]), "{functions:?}");
+}

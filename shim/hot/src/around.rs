@@ -9,6 +9,12 @@ use crate::live::Block;
 /// Leaves that are looked at: those without any block are passed over one by one.
 const LEAVES_MAX: usize = 64;
 
+impl From<Block> for (u64, u64, u32) {
+    fn from(Block { address, bytes, site }: Block) -> Self {
+        (address, bytes, site)
+    }
+}
+
 impl Hot {
     /// See above. Takes as long as the way to the next block below.
     #[cold]

@@ -21,7 +21,7 @@ use crate::map::Table;
 use crate::quarantine::Kept;
 use crate::release::Release;
 use crate::thread::Body;
-use crate::unwind::Entry;
+use crate::unwind::{Entry, readable_word};
 
 /// The rows, and what is looked for.
 pub struct Errors {
@@ -109,24 +109,6 @@ impl Default for Errors {
     }
 }
 
-/// A word of memory, if it can be read; the page that was looked at last is not asked for again.
-fn reader() -> impl Fn(u64) -> Option<u64> {
-    let known = core::cell::Cell::new(u64::MAX);
-    move |at: u64| {
-        if at & 7 != 0 {
-            return None;
-        }
-        if known.get() != at >> 12 {
-            if !sys::is_readable(at as usize) {
-                return None;
-            }
-            known.set(at >> 12);
-        }
-        // SAFETY: the page was shown to be readable, and 8 aligned bytes lie on one.
-        Some(unsafe { (at as *const u64).read_volatile() })
-    }
-}
-
 impl Hot {
     /// A call gives back what is no live block. True: that is a heap error.
     #[cold]
@@ -158,7 +140,7 @@ impl Hot {
         let cell = |at: u64| self.live.peek_cell(at).unwrap_or(0);
         let was_freed = |at: u64| live::was_at(cell(at), at);
         let state = || match self.live.spacing() {
-            Spacing::Apart => chunk::state(reader(), was_freed, address),
+            Spacing::Apart => chunk::state(readable_word, was_freed, address),
             Spacing::Close => State::Free,
         };
         if address >= 1 << 47 {

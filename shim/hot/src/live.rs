@@ -34,12 +34,6 @@ pub struct Block {
     pub site: u32,
 }
 
-impl From<Block> for (u64, u64, u32) {
-    fn from(Block { address, bytes, site }: Block) -> Self {
-        (address, bytes, site)
-    }
-}
-
 const TOP_SHIFT: u32 = 35;
 const TOPS: usize = 1 << (47 - TOP_SHIFT);
 const MIDDLES: usize = 1 << (TOP_SHIFT - LEAF_SHIFT);

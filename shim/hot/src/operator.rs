@@ -13,6 +13,7 @@ use memtrace_wire::layout::{Op, frame};
 use memtrace_wire::map::U64;
 
 use crate::Hot;
+use crate::unwind::Entry;
 
 /// Operators delete.
 pub const DELETES: usize = 12;
@@ -90,6 +91,19 @@ impl Default for Operator {
     fn default() -> Self {
         Self::new()
     }
+}
+
+/// An operator new that is under way: see `Body::pending`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Pending {
+    /// Where operator new was entered.
+    pub entry: Entry,
+    /// Which.
+    pub op: Op,
+    /// Bytes asked for: the allocation below may be rounded up.
+    pub bytes: u64,
+    /// Bytes to the next sample then: they tell whether malloc was called since.
+    pub left: u64,
 }
 
 impl Hot {

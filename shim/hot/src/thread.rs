@@ -12,6 +12,7 @@ use memtrace_wire::sys;
 
 use crate::Hot;
 use crate::lock::Lock;
+pub use crate::operator::Pending;
 use crate::release::Expected;
 use crate::site::Sites;
 use crate::unwind::cfi::Scratch;
@@ -91,19 +92,6 @@ pub struct Body {
     pub memo: Memo,
     /// The last stack.
     pub chain: Chain,
-}
-
-/// See `Body::pending`.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Pending {
-    /// Where operator new was entered.
-    pub entry: crate::unwind::Entry,
-    /// Which.
-    pub op: layout::Op,
-    /// Bytes asked for: the allocation below may be rounded up.
-    pub bytes: u64,
-    /// Bytes to the next sample then: they tell whether malloc was called since.
-    pub left: u64,
 }
 
 /// The way into the tables: only `enter` makes one, and leaving is dropping it.

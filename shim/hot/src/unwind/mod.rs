@@ -59,7 +59,7 @@ unsafe fn word(address: u64) -> u64 {
 }
 
 /// A word of memory that nothing is known about, if it can be read.
-fn readable_word(address: u64) -> Option<u64> {
+pub(crate) fn readable_word(address: u64) -> Option<u64> {
     if address & 7 != 0 || !memtrace_wire::sys::is_readable(address as usize) {
         return None;
     }

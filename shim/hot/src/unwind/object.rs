@@ -176,7 +176,17 @@ impl LinkMap {
 
     /// Where the module's ELF header is; `start` is the lowest address that the loader gives for it.
     pub fn header_page(&self, start: u64) -> u64 {
-        if self.bias != 0 { self.bias } else { start }
+        if self.bias != 0 {
+            return self.bias;
+        }
+        // SAFETY: the loader has mapped a page there.
+        if unsafe { (start as *const [u8; 4]).read() } == *b"\x7fELF" {
+            return start;
+        }
+        // An executable with gaps between its segments, of which the loader gives one: its program headers follow the ELF
+        // header (getauxval(3)).
+        // SAFETY: it reads what the kernel has put above the first stack frame.
+        unsafe { libc::getauxval(libc::AT_PHDR) & !0xfff }
     }
 
     /// The module's program headers, found through the ELF header at its first page.
