@@ -5,11 +5,15 @@ use std::fmt::Write;
 use std::path::PathBuf;
 use std::time::Duration;
 
+pub use clap::Command;
 use clap::error::ErrorKind;
-use clap::{Args, Command, CommandFactory, FromArgMatches, Parser, Subcommand};
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 use memtrace_wire::leaks::Kinds;
 use memtrace_wire::settings::ROWS;
 
+use crate::check::args::CheckArgs;
+use crate::check::baseline::command::BaselineArgs;
+use crate::check::diff::DiffArgs;
 use crate::error::Error;
 use crate::leaks::{LeaksArgs, parse_time};
 use crate::report::ReportArgs;
@@ -46,6 +50,16 @@ pub enum Task {
     /// The process stands still only until it is copied; the copy is searched beside it. Status 1: there are definite or
     /// possible leaks.
     Leaks(LeaksArgs),
+    /// Run a command, or read profiles, and say by the status whether its leaks break a policy
+    ///
+    /// Status 0: clean. 1: the policy is broken. 2: wrong use, or nothing that can be judged: a program that memtrace was
+    /// not loaded into, or that was not classified. 3: memtrace failed. A command that fails itself ends the check as it
+    /// ended. The report goes to stderr.
+    Check(Box<CheckArgs>),
+    /// Accept the leaks of a run: only others break the policy of a check then
+    Baseline(Box<BaselineArgs>),
+    /// Compare two profiles, place by place: a signed table, what grew most first
+    Diff(DiffArgs),
     /// Make every allocation path of a program fail once, and judge what comes of it
     ///
     /// Each stack that allocates from `main` on fails once, then from there on for ever; then the stacks that only a first
@@ -68,6 +82,14 @@ pub enum Task {
         report_fd: i32,
         /// Takes one `k` when all is said: the target waits for it.
         answer_fd: i32,
+    },
+    /// The program of `memtrace check --self-test`
+    #[command(name = "__plant", hide = true)]
+    Plant {
+        /// Blocks that it loses.
+        blocks: u64,
+        /// Bytes of each.
+        bytes: u64,
     },
     /// Print the man page
     #[command(name = "__man", hide = true)]
@@ -122,7 +144,7 @@ pub fn read(arguments: impl IntoIterator<Item = OsString>) -> Result<Typed, Erro
         Err(answer) => match answer.kind() {
             ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => Ok(Typed::Text(answer.to_string())),
             ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
-                Err(Error::Usage { found: "no command, expected `run` or `report`".to_owned() })
+                Err(Error::Usage { found: "no command, expected `run`, `check` or `report`".to_owned() })
             }
             _ => Err(Error::Usage { found: in_our_words(&answer.to_string()) }),
         },
@@ -195,7 +217,7 @@ mod tests {
     #[test]
     fn what_cannot_be_read_is_said_in_one_line() {
         for (line, said) in [
-            ("memtrace", "no command, expected `run` or `report`"),
+            ("memtrace", "no command, expected `run`, `check` or `report`"),
             ("memtrace run --split", "the following required arguments were not provided: <CMD>..."),
             ("memtrace rum", "unrecognized subcommand `rum`"),
         ] {

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   sweep ─┐
-//!          ├─▶ model::Report ─▶ junit · sarif · annotations
+//!          ├─▶ model::Report ─▶ junit · sarif · annotations · gitlab · tap · markdown
 //!   leaks ─┘
 //!   --out FORMAT:PATH ─▶ Out ─▶ whole (a file is there whole, or not at all)
 //! ```
@@ -10,11 +10,15 @@
 //! Invariant: every text is hostile, and each writer makes it harmless for its own readers.
 
 pub mod annotations;
+mod cases;
+pub mod gitlab;
 pub mod junit;
+pub mod markdown;
 pub mod model;
 #[cfg(test)]
 pub mod sample;
 pub mod sarif;
+pub mod tap;
 mod whole;
 
 use std::ffi::{OsStr, OsString};
@@ -42,6 +46,14 @@ words! {
         Sarif = "sarif",
         /// Workflow commands of GitHub's runners.
         Github = "github",
+        /// Markdown: the summary of a job.
+        Markdown = "markdown",
+        /// GitLab's code quality report.
+        Gitlab = "gitlab",
+        /// TAP, version 13.
+        Tap = "tap",
+        /// Leaks as valgrind writes them.
+        ValgrindXml = "valgrind-xml",
     }
 }
 
@@ -91,7 +103,7 @@ pub fn check(outs: &[Out]) -> Result<(), Error> {
 }
 
 /// Who may read and write a report: whom the umask lets.
-const FOR_ALL: u32 = 0o666;
+pub const FOR_ALL: u32 = 0o666;
 
 /// Writes a file, whole or not at all.
 pub fn file(path: &Path, mode: u32, report: &mut dyn FnMut(&mut dyn Write) -> io::Result<()>) -> Result<(), Error> {
@@ -105,19 +117,40 @@ pub fn write(
     mut report: impl FnMut(Format, &mut dyn Write) -> io::Result<()>,
     text: impl FnOnce(&mut dyn Write) -> io::Result<()>,
 ) -> Result<(), Error> {
-    check(outs)?;
-    for out in outs.iter().filter(|out| !out.is_stdout()) {
-        file(&out.path, FOR_ALL, &mut |to| report(out.format, to))?;
+    files(outs, &mut report)?;
+    match outs.iter().find(|out| out.is_stdout()) {
+        Some(out) => stream("stdout", io::stdout().lock(), |to| report(out.format, to)),
+        None => stream("stdout", io::stdout().lock(), text),
     }
-    let mut to = io::BufWriter::new(io::stdout().lock());
-    let written = match outs.iter().find(|out| out.is_stdout()) {
-        Some(out) => report(out.format, &mut to),
-        None => text(&mut to),
-    };
-    match written.and_then(|()| to.flush()) {
+}
+
+/// The same beside the output of somebody else's: the text goes to stderr, and stdout has nothing that nobody asked for.
+pub fn write_beside(
+    outs: &[Out],
+    mut report: impl FnMut(Format, &mut dyn Write) -> io::Result<()>,
+    text: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+) -> Result<(), Error> {
+    files(outs, &mut report)?;
+    // A closed stderr is no failure: nobody wants to read.
+    let _ = stream("stderr", io::stderr().lock(), text);
+    match outs.iter().find(|out| out.is_stdout()) {
+        Some(out) => stream("stdout", io::stdout().lock(), |to| report(out.format, to)),
+        None => Ok(()),
+    }
+}
+
+fn files(outs: &[Out], report: &mut dyn FnMut(Format, &mut dyn Write) -> io::Result<()>) -> Result<(), Error> {
+    check(outs)?;
+    let mut files = outs.iter().filter(|out| !out.is_stdout());
+    files.try_for_each(|out| file(&out.path, FOR_ALL, &mut |to| report(out.format, to)))
+}
+
+fn stream(name: &str, to: impl Write, report: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<(), Error> {
+    let mut to = io::BufWriter::new(to);
+    match report(&mut to).and_then(|()| to.flush()) {
         // Whoever reads has seen enough.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        Err(cause) => Err(Error::CannotWrite { path: "stdout".into(), cause }),
+        Err(cause) => Err(Error::CannotWrite { path: name.into(), cause }),
         Ok(()) => Ok(()),
     }
 }
@@ -137,7 +170,8 @@ mod tests {
         let odd = OsString::from_vec(b"junit:\xff".to_vec());
         assert_eq!(Out::parse(&odd).unwrap().path.as_os_str().as_bytes(), b"\xff");
         for wrong in ["", "json", "json:", ":x", "JSON:x", "xml:x"] {
-            let expected = "expected FORMAT:PATH with one of text, json, jsonl, junit, sarif, github, `-` for stdout";
+            let expected = "expected FORMAT:PATH with one of text, json, jsonl, junit, sarif, github, markdown, gitlab, tap, \
+                            valgrind-xml, `-` for stdout";
             assert_eq!(parsed(wrong), Err(expected.into()), "{wrong}");
         }
     }

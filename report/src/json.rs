@@ -87,6 +87,12 @@ pub fn write(value: &impl Serialize, to: impl Write) -> io::Result<()> {
     to.flush()
 }
 
+/// Writes JSON that people read and change: a line for each thing.
+pub fn write_for_people(value: &impl Serialize, mut to: impl Write) -> io::Result<()> {
+    serde_json::to_writer_pretty(&mut to, value)?;
+    to.write_all(b"\n")
+}
+
 /// Writes one line of JSON of many.
 pub fn append(value: &impl Serialize, mut to: impl Write) -> io::Result<()> {
     serde_json::to_writer(&mut to, value)?;

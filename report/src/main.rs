@@ -6,12 +6,14 @@
 //!   memtrace leaks   leaks ─▶ copy of a running target ─▶ recording
 //!   memtrace report  report ─▶ profile ◀────────┘ recording ─▶ names ─▶ profile
 //!                       └─▶ views ─▶ text, JSON, XML, rules that suppress
+//!   memtrace check   run, or profiles ─▶ policy, baseline ─▶ a status, and a report in every CI's format
 //!   memtrace sweep   sweep ─▶ runs with failures ─▶ sweep ─▶ text, formats
 //!   memtrace merge   sweeps of parts ─▶ sweep
 //! ```
 
 #![cfg_attr(not(test), no_main)]
 
+mod check;
 mod cli;
 mod end;
 mod error;
@@ -59,6 +61,10 @@ fn task() -> Result<ExitCode, Error> {
         Typed::Task(Task::Run(arguments)) => run::command(&arguments),
         Typed::Task(Task::Report(arguments)) => report::command(&arguments),
         Typed::Task(Task::Leaks(arguments)) => leaks::command(&arguments),
+        Typed::Task(Task::Check(arguments)) => check::command(&arguments),
+        Typed::Task(Task::Baseline(arguments)) => check::baseline::command::command(&arguments),
+        Typed::Task(Task::Diff(arguments)) => check::diff::command(&arguments),
+        Typed::Task(Task::Plant { blocks, bytes }) => Ok(check::self_test::plant(blocks, bytes)),
         Typed::Task(Task::Sweep(arguments)) => sweep::command(&arguments),
         Typed::Task(Task::Repro(arguments)) => sweep::repro::command(&arguments),
         Typed::Task(Task::Merge(arguments)) => sweep::merge::command(&arguments),

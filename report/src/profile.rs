@@ -31,6 +31,8 @@ use std::collections::HashMap;
 use std::io::{self, Write};
 use std::rc::Rc;
 
+use memtrace_wire::leaks::Kinds;
+
 use crate::error::Error;
 use crate::json::{self, Format, Head};
 use crate::names::Places;
@@ -39,7 +41,7 @@ use crate::views::Choice;
 pub use hidden::{Suppress, is_own_bad, rule_kind};
 #[cfg(test)]
 pub use model::{Fault, Warning};
-pub use model::{Frame, Process, Profile, Site};
+pub use model::{Frame, Module, Process, Profile, Site};
 pub use time::date;
 
 /// How a profile says what it is.
@@ -66,6 +68,8 @@ pub struct Options {
     ///
     /// Where leaks are known, those of the kinds in MEMTRACE_SHOW are meant; and the ways to held blocks are left out.
     pub largest: Option<usize>,
+    /// The kinds of leaks that want names, where `largest` says so; `None`: those of each process's MEMTRACE_SHOW.
+    pub kinds: Option<Kinds>,
     /// Leaks that are none.
     pub suppress: Option<Rc<Suppress>>,
 }
@@ -74,6 +78,11 @@ impl Profile {
     /// The profile of a recording, with all names resolved from the files of this system.
     pub fn build(recording: &Recording, options: &Options) -> Result<Profile, Error> {
         Ok(build::profile(recording, options, &Places::system()))
+    }
+
+    /// One that has none.
+    pub fn without_processes() -> Profile {
+        build::empty()
     }
 
     /// The same without processes.

@@ -74,8 +74,8 @@ pub struct ReportArgs {
         value_parser = syntax(), conflicts_with_all = ["by", "format", "top_down", "bottom_up", "sort", "why"]
     )]
     suppress: Option<Syntax>,
-    /// Write the report to PATH, `-` for stdout, as `text`, `json`, `jsonl` (JSON lines), `junit`, `sarif` (2.1.0) or `github`
-    /// (annotations); of a profile as `text` or `json`. A file that is there is replaced; may be given several times
+    /// Write the report to PATH, `-` for stdout, as `text`, `json`, `jsonl` (JSON lines), `junit`, `sarif` (2.1.0), `github`
+    /// (annotations), `markdown`, `gitlab` or `tap`; of a profile as `text`, `json` or `valgrind-xml`. A file that is there is replaced; may be given several times
     #[arg(long, value_name = "FORMAT:PATH", value_parser = formats::parser(), conflicts_with = "format")]
     out: Vec<Out>,
     /// Policy for the findings of a sweep (TOML): rules `allow`, `known` and `ignore`, each with its reason.
@@ -129,7 +129,7 @@ pub fn command(args: &ReportArgs) -> Result<ExitCode, Error> {
             return Err(Error::read(format!("`{}`", args.file.display()), found));
         }
     }
-    if args.format == "valgrind-xml" {
+    if args.format == "valgrind-xml" || args.out.iter().any(|out| out.format == Format::ValgrindXml) {
         check_for_xml(&profile, &args.file)?;
     }
     let tree = match (args.top_down, args.bottom_up) {
@@ -153,9 +153,11 @@ pub fn command(args: &ReportArgs) -> Result<ExitCode, Error> {
             },
         }
     };
-    if let Some(out) = args.out.iter().find(|out| ![Format::Text, Format::Json].contains(&out.format)) {
+    let of_profiles = [Format::Text, Format::Json, Format::ValgrindXml];
+    if let Some(out) = args.out.iter().find(|out| !of_profiles.contains(&out.format)) {
         let (word, file) = (out.format.word(), args.file.display());
-        let found = format!("`{file}` is a profile, which is written as `text` or `json`, not as `{word}`");
+        let found =
+            format!("`{file}` is a profile, which is written as `text`, `json` or `valgrind-xml`, not as `{word}`");
         return Err(Error::Usage { found });
     }
     formats::write(

@@ -17,11 +17,12 @@ pub mod memfd;
 mod note;
 mod profiles;
 mod script;
+pub mod session;
 pub mod target;
 mod wait;
 
 use std::collections::BTreeSet;
-use std::ffi::{CString, OsString};
+use std::ffi::OsString;
 use std::process::ExitCode;
 use std::rc::Rc;
 
@@ -30,19 +31,17 @@ use memtrace_wire::settings;
 
 use crate::cli::RunArgs;
 use crate::error::{CLEAN, Error};
-use crate::leaks::Rounds;
-use crate::profile::{EndStatus, Options, Profile, Suppress, heap};
+use crate::profile::{Options, Profile, Suppress, heap};
 use crate::recording::Recording;
 use crate::sys::{self, Pid};
 use crate::text;
 use crate::views::leaks;
-use ask::Answers;
-use crash::Watch;
 use keeper::Keeper;
 use note::Note;
 use profiles::{Naming, Written};
+use session::{Ran, Way};
 use target::Target;
-use wait::Ended;
+pub use wait::Ended;
 
 /// Runs the target and ends as it ended. `Err`: nothing was started, or nothing was recorded.
 pub fn command(arguments: &RunArgs) -> Result<ExitCode, Error> {
@@ -52,47 +51,14 @@ pub fn command(arguments: &RunArgs) -> Result<ExitCode, Error> {
     let rules = Suppress::rules_of(&arguments.suppressions)?;
     let suppress = Suppress::new(&rules).map(Rc::new);
     let target = Target::find(&arguments.command, environment::search_path(&variables))?;
-    let library = environment::library()?;
     let naming = Naming { pattern: arguments.output.clone(), split: arguments.split, command: target.name.clone() };
     naming.check()?;
-
-    let recording = memfd::Recording::with_settings(&own_settings(arguments, &variables))?;
-    let failed = |cause| Error::System { what: "cannot read the recording", cause };
-    let answers = Answers::to(recording.file().map_err(failed)?);
-    let keeper = Keeper::start(&recording, &naming, suppress.clone())?;
-    let address = recording.address(keeper.pid);
-    let held = sys::hold_signals(wait::HELD);
-    let program = target.program(environment::for_target(variables, &library, &address));
-    let mut watch = None;
-    let announce = |pid| {
-        keeper.tell(&Note::Started(pid));
-        // Before exec: a short target would be over.
-        watch = arguments.crash.then(|| Watch::begin(pid, &target, &recording));
-    };
-    let pid = match sys::start(&program, &held, announce) {
-        Ok(pid) => pid,
-        Err(cause) => {
-            keeper.dismiss();
-            return Err(Error::CannotStart { path: target.path, cause });
-        }
-    };
-    // From here on the launcher's words to a closed stderr must not kill it.
-    sys::ignore(libc::SIGPIPE);
-
-    let rounds = arguments.every.map(|every| Rounds::start(pid as u32, every, arguments.show, rules));
-    let ended = match watch {
-        Some(Ok(watch)) => wait::watched(watch, pid, answers)?,
-        Some(Err(why)) => {
-            sys::say(&format!("memtrace: deaths by signal are not looked at: {why}\n"));
-            wait::until_the_end(pid, None, answers)?
-        }
-        None => wait::until_the_end(pid, rounds, answers)?,
-    };
-    let end = match ended {
-        Ended::Exited(status) => EndStatus::Exited(status.into()),
-        Ended::Killed(signal) => EndStatus::Killed(signal),
-    };
-    keeper.tell(&Note::Ended(end));
+    let rounds = arguments.every.map(|every| (every, arguments.show, rules));
+    let way =
+        Way { naming: Some(&naming), suppress: &suppress, crash: arguments.crash, fatal: arguments.fatal, rounds };
+    let ran = session::run(&target, variables, way)?;
+    let (end, ended) = (ran.end(), ran.ended);
+    let Ran { recording, address, keeper, pid, .. } = ran;
     let options = profiles::options(pid, Some(end), &suppress);
     let run =
         Run { recording: &recording, address: &address, pid, naming: &naming, options, command: &target.arguments };
@@ -113,14 +79,6 @@ pub fn command(arguments: &RunArgs) -> Result<ExitCode, Error> {
         }
     }
     Ok(end_as(ended))
-}
-
-/// What the options say to the library, where the environment says nothing else.
-fn own_settings(arguments: &RunArgs, variables: &[CString]) -> Vec<Vec<u8>> {
-    let asked = [("MEMTRACE_FREE_STACKS", arguments.crash), ("MEMTRACE_FATAL", arguments.fatal)];
-    let is_set = |name: &str| variables.iter().any(|variable| settings::value_of(variable.to_bytes(), name).is_some());
-    let wanted = asked.iter().filter(|&&(name, is_asked)| is_asked && !is_set(name));
-    wanted.map(|(name, _)| format!("{name}=1").into_bytes()).collect()
 }
 
 /// A run whose target has ended.
@@ -212,7 +170,7 @@ pub fn word(text: &str) -> String {
 }
 
 /// Ends this process as the target ended.
-fn end_as(ended: Ended) -> ExitCode {
+pub fn end_as(ended: Ended) -> ExitCode {
     match ended {
         Ended::Exited(status) => ExitCode::from(status),
         Ended::Killed(signal) => {

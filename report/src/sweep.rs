@@ -81,6 +81,7 @@ pub fn command(args: &SweepArgs) -> Result<ExitCode, Error> {
     let file = file_of(&args.output, &subject.target);
     result::check_place(&file)?;
     formats::check(&args.out)?;
+    out::check(&args.out)?;
     let policy = args.policy.as_deref().map(Policy::read).transpose()?;
     let directory = Directory::create()?;
     let jobs = args.jobs.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from)).clamp(1, 256);

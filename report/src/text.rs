@@ -36,11 +36,12 @@ use crate::views::tree::Direction;
 use crate::views::{Choice, base_name};
 pub use escape::Safe;
 pub use frame::{Call, Lines, mark};
-pub use heap::line_of_all as heap_errors;
-pub use leaks::{head, lost, words};
-pub use number::{asked, bytes_in, count, parse_bytes, thousands};
+pub use heap::{head_of as heap_error, line_of_all as heap_errors};
+pub use leaks::{head, lost, meaning, reason as hindrance, words};
+pub use number::{asked, bytes_in, count, parse_bytes, scaled, thousands};
 pub use signal::signal;
 pub use style::Style;
+pub use summary::{loss, passive};
 pub use why::{way, why};
 
 /// What to print of a profile.

@@ -58,7 +58,7 @@ impl Drop for Place {
 #[test]
 fn a_sweep_is_reported_in_every_format_that_is_asked_for() {
     let place = Place::new();
-    let formats = ["json", "jsonl", "text", "junit", "sarif", "github"];
+    let formats = ["json", "jsonl", "text", "junit", "sarif", "github", "markdown", "gitlab", "tap"];
     let outs: Vec<String> = formats.iter().map(|format| format!("{format}:out.{format}")).collect();
     let mut arguments = vec!["report", "app.jsonl"];
     arguments.extend(outs.iter().flat_map(|out| ["--out", out]));
@@ -72,6 +72,9 @@ fn a_sweep_is_reported_in_every_format_that_is_asked_for() {
     assert!(place.file("out.junit").contains("<testsuite name=\"./app 'data file'\" tests=\"3\" failures=\"2\""));
     assert!(place.file("out.sarif").contains("\"version\":\"2.1.0\""));
     assert!(place.file("out.github").starts_with("::error title=null-dereference::null-dereference in parse"));
+    assert!(place.file("out.markdown").starts_with("## memtrace: 2 findings\n"));
+    assert!(place.file("out.gitlab").starts_with("[{\"check_name\":\"memtrace/null-dereference\""));
+    assert!(place.file("out.tap").starts_with("TAP version 13\n1..3\nnot ok 1 - app: read_all "));
     // What was written is read again, and written over.
     assert_eq!(place.stdout(&["report", "out.json"]), text);
     assert_eq!(place.stdout(&["report", "out.json", "--out", "jsonl:out.json"]), text);
@@ -86,7 +89,11 @@ fn a_sweep_is_reported_in_every_format_that_is_asked_for() {
 fn what_cannot_be_written_or_is_for_something_else_is_refused() {
     let place = Place::new();
     for (arguments, said) in [
-        (&["--out", "xml:x"][..], "expected FORMAT:PATH with one of text, json, jsonl, junit, sarif, github"),
+        (
+            &["--out", "xml:x"][..],
+            "expected FORMAT:PATH with one of text, json, jsonl, junit, sarif, github, markdown, gitlab, tap, valgrind-xml",
+        ),
+        (&["--out", "valgrind-xml:x"], "it is not written as `valgrind-xml`"),
         (&["--out", "json:x", "--out", "text:x"], "two reports go to `x`, expected a place for each"),
         (&["--why", "x"], "`--why` is for profiles, and `app.jsonl` is a sweep"),
         (&["--by", "file"], "`--by` is for profiles"),
@@ -102,9 +109,10 @@ fn what_cannot_be_written_or_is_for_something_else_is_refused() {
         "profile.json",
         r#"{"format":"memtrace-profile","version":1,"tool":{"name":"memtrace","version":"0"},"processes_lost":0,"processes":[]}"#,
     );
-    for (option, said) in
-        [("--out", "which is written as `text` or `json`, not as `junit`"), ("--policy", "is for sweeps")]
-    {
+    for (option, said) in [
+        ("--out", "which is written as `text`, `json` or `valgrind-xml`, not as `junit`"),
+        ("--policy", "is for sweeps"),
+    ] {
         let (status, message) = place.refused(&["report", "profile.json", option, "junit:x"]);
         assert!(status == Some(2) && message.contains(said), "{message}");
     }

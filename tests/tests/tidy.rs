@@ -2,147 +2,19 @@
 //!
 //! Each message gives file and line, and where the thing belongs.
 
+#[path = "tidy/lists.rs"]
+mod lists;
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use lists::{ARROWS, OWNERS, UNSAFE};
 use memtrace_tests::{How, Place, workspace};
 use memtrace_wire::settings::ROWS;
 
 /// A file of this length has become two ideas.
 const LINES_MAX: usize = 400;
-
-/// Each crate, and the crates of the house that it may name.
-const ARROWS: &[(&str, &[&str])] = &[
-    ("shim/api", &[]),
-    ("shim/wire", &[]),
-    ("shim/hot", &["memtrace-wire"]),
-    ("shim/cold", &["memtrace-hot", "memtrace-wire"]),
-    ("shim/calls", &["memtrace-hot", "memtrace-wire"]),
-    ("shim", &["memtrace-cold", "memtrace-hot", "memtrace-wire"]),
-    ("report", &["memtrace-wire"]),
-    ("tests", &["memtrace-wire"]),
-    ("tests/bench", &["memtrace-tests"]),
-];
-
-/// Outside packages, and the files that own them: everyone else uses those files. `libc` is everyone's.
-const OWNERS: &[(&str, &[&str])] = &[
-    ("addr2line", &["report/src/names/lines.rs"]),
-    ("backtrace", &[]),
-    (
-        "clap",
-        &[
-            "report/src/cli.rs",
-            "report/src/formats.rs",
-            "report/src/leaks.rs",
-            "report/src/report.rs",
-            "report/src/sweep/args.rs",
-            "report/src/sweep/merge.rs",
-            "report/src/sweep/repro.rs",
-            "tests/bench/src/cli.rs",
-        ],
-    ),
-    ("clap_mangen", &["report/src/man.rs"]),
-    ("cpp_demangle", &["report/src/names/demangle.rs"]),
-    ("ctor", &["shim/src/lib.rs"]),
-    ("dashmap", &["report/src/names.rs"]),
-    ("flate2", &["report/src/names/content.rs"]),
-    ("gimli", &["report/src/names/lines.rs", "report/src/names/units.rs"]),
-    (
-        "jsonschema",
-        &[
-            "report/src/formats/sarif.rs",
-            "report/src/profile/tests.rs",
-            "report/src/sweep/file.rs",
-            "tests/tests/endings.rs",
-            "tests/tests/running/command.rs",
-        ],
-    ),
-    ("libm", &["shim/hot/src/sample.rs"]),
-    ("object", &["report/src/names/elf.rs", "tests/tests/binary.rs"]),
-    ("parking_lot", &["report/src/names.rs"]),
-    ("proptest", &["report/src/names/demangle.rs"]),
-    ("roxmltree", &["report/src/formats/junit.rs", "report/src/xml.rs"]),
-    ("rustc_demangle", &["report/src/names/demangle.rs"]),
-    ("ruzstd", &["report/src/names/content.rs"]),
-    (
-        "serde",
-        &[
-            "report/src/json.rs",
-            "report/src/profile/heap.rs",
-            "report/src/profile/leaks.rs",
-            "report/src/profile/model.rs",
-            "report/src/profile/rows.rs",
-            "report/src/sweep/course.rs",
-            "report/src/sweep/facts.rs",
-            "report/src/sweep/journal.rs",
-            "report/src/sweep/lines.rs",
-            "report/src/sweep/model.rs",
-            "report/src/sweep/outcome.rs",
-            "report/src/sweep/policy/parse.rs",
-            "report/src/sweep/screening.rs",
-        ],
-    ),
-    (
-        "serde_json",
-        &[
-            "report/src/formats/sarif.rs",
-            "report/src/json.rs",
-            "report/src/profile/tests.rs",
-            "report/src/sweep/file.rs",
-            "tests/bench/src/json.rs",
-            "tests/src/profile.rs",
-        ],
-    ),
-    ("toml", &["report/src/sweep/policy/parse.rs"]),
-];
-
-/// Folders and files in which `unsafe` may stand: what touches the target's memory, tables and mappings, and the
-/// files of raw system calls.
-const UNSAFE: &[&str] = &[
-    "shim/src/",
-    "shim/api/src/library.rs",
-    "shim/calls/src/",
-    "shim/hot/src/unwind/",
-    "shim/hot/src/fault.rs",
-    "shim/hot/src/index.rs",
-    "shim/hot/src/live.rs",
-    "shim/hot/src/map.rs",
-    "shim/hot/src/modules.rs",
-    "shim/hot/src/own.rs",
-    "shim/hot/src/quarantine.rs",
-    "shim/hot/src/rows.rs",
-    "shim/hot/src/side.rs",
-    "shim/hot/src/store.rs",
-    "shim/hot/src/symbols.rs",
-    "shim/hot/src/thread.rs",
-    "shim/hot/src/witness.rs",
-    "shim/cold/src/check/memory.rs",
-    "shim/cold/src/check/ranges.rs",
-    "shim/cold/src/check/space.rs",
-    "shim/cold/src/copy.rs",
-    "shim/cold/src/file.rs",
-    "shim/cold/src/freeze.rs",
-    "shim/cold/src/given.rs",
-    "shim/cold/src/helper.rs",
-    "shim/cold/src/listing.rs",
-    "shim/cold/src/opened.rs",
-    "shim/cold/src/parent.rs",
-    "shim/cold/src/screen.rs",
-    "shim/cold/src/short.rs",
-    "shim/cold/src/snapshot.rs",
-    "shim/cold/src/task.rs",
-    "shim/cold/src/threads.rs",
-    "shim/wire/src/records.rs",
-    "shim/wire/src/map.rs",
-    "shim/wire/src/sys.rs",
-    "report/src/end.rs",
-    "report/src/sys.rs",
-    "report/src/sys/start.rs",
-    "report/src/sys/trace.rs",
-    "report/src/sys/ghost.rs",
-    "tests/src/child.rs",
-];
 
 /// How far above an `unsafe` its reason may stand.
 const REASON_LINES_MAX: usize = 8;

@@ -6,14 +6,15 @@
 use std::collections::HashMap;
 use std::io::{self, Write};
 
-use super::model::{Case, Item, Level, Report};
+use super::cases::State;
+use super::model::{Case, Item, Report};
 use crate::text::Safe;
 use crate::xml::Escaped;
 
 /// Writes the document.
 pub fn write(report: &Report, to: &mut dyn Write) -> io::Result<()> {
     let states: Vec<State> = report.cases.iter().map(|case| State::of(case, report)).collect();
-    let failures = states.iter().filter(|state| !state.errors.is_empty()).count();
+    let failures = states.iter().filter(|state| state.fails()).count();
     let skipped = states.iter().filter(|state| state.skipped.is_some()).count();
     let counts = format!("tests=\"{}\" failures=\"{failures}\" errors=\"0\" skipped=\"{skipped}\"", states.len());
     writeln!(to, "<?xml version=\"1.0\" encoding=\"UTF-8\"?>")?;
@@ -30,31 +31,6 @@ pub fn write(report: &Report, to: &mut dyn Write) -> io::Result<()> {
     writeln!(to, "  </testsuite>\n</testsuites>")
 }
 
-/// What became of a case.
-struct State<'r> {
-    errors: Vec<&'r Item<'r>>,
-    others: Vec<&'r Item<'r>>,
-    skipped: Option<String>,
-}
-
-impl<'r> State<'r> {
-    fn of(case: &Case, report: &'r Report<'r>) -> State<'r> {
-        let items = case.items.iter().filter_map(|&place| report.items.get(place));
-        let (accepted, open): (Vec<&Item>, Vec<&Item>) = items.partition(|item| item.accepted.is_some());
-        let (errors, others): (Vec<&Item>, Vec<&Item>) = open.into_iter().partition(|item| item.level == Level::Error);
-        let skipped = if !errors.is_empty() {
-            None
-        } else if accepted.is_empty() {
-            case.skipped.map(str::to_owned)
-        } else {
-            let reasons =
-                accepted.iter().filter_map(|item| Some(format!("{} ({})", item.accepted.as_ref()?, item.title)));
-            Some(reasons.collect::<Vec<_>>().join("; "))
-        };
-        State { errors, others, skipped }
-    }
-}
-
 /// `told`: by fingerprint, the case that tells all of a finding. Many cases may have led to it.
 fn write_case<'r>(
     case: &'r Case,
@@ -63,7 +39,7 @@ fn write_case<'r>(
     to: &mut dyn Write,
 ) -> io::Result<()> {
     let head = format!("    <testcase classname=\"{}\" name=\"{}\"", line(&case.group), line(&case.name));
-    if state.errors.is_empty() && state.others.is_empty() && state.skipped.is_none() {
+    if !state.fails() && state.others.is_empty() && state.skipped.is_none() {
         return writeln!(to, "{head}/>");
     }
     writeln!(to, "{head}>")?;
@@ -74,7 +50,9 @@ fn write_case<'r>(
         };
         items.iter().map(detail).collect::<Vec<_>>().join("\n")
     };
-    if let Some(first) = state.errors.first() {
+    if let Some(failure) = state.failure {
+        writeln!(to, "      <failure message=\"{}\"/>", line(failure))?;
+    } else if let Some(first) = state.errors.first() {
         let titles: Vec<&str> = state.errors.iter().map(|item| item.title.as_str()).collect();
         let text = details(&state.errors);
         writeln!(

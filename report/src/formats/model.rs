@@ -8,6 +8,8 @@ use crate::text::Call;
 pub struct Report<'r> {
     /// What was examined: a command line.
     pub suite: String,
+    /// What it came to, in a line.
+    pub summary: String,
     /// The directory that paths are named from.
     pub root: PathBuf,
     /// All rules that items refer to.
@@ -83,6 +85,8 @@ pub struct Case {
     pub items: Vec<usize>,
     /// Why it was not tried.
     pub skipped: Option<&'static str>,
+    /// It fails for this, whatever its items say.
+    pub failure: Option<String>,
 }
 
 /// A place in a source file.

@@ -41,9 +41,11 @@ pub fn report() -> Report<'static> {
         name: name.into(),
         items: items.to_vec(),
         skipped,
+        failure: None,
     };
     Report {
         suite: "./app 'data file'".into(),
+        summary: "2 findings".into(),
         root: "/src/app".into(),
         rules: vec![rule("bad", Level::Error), rule("poor", Level::Warning)],
         items: vec![bad, item("poor", Level::Warning), accepted],

@@ -19,7 +19,9 @@ pub fn profile(recording: &Recording, options: &Options, places: &Places) -> Pro
     let mut book = Book::of(recording, options.suppress.as_deref());
     let mut requests: HashMap<ModuleKey, Wanted> = HashMap::new();
     for (place, ((process, stacks), verdicts)) in recording.processes.iter().zip(&stacks).zip(&verdicts).enumerate() {
-        let shown = options.largest.map(|top| shown::stacks(process, stacks, verdicts, top, book.has_rules(place)));
+        let shown = options
+            .largest
+            .map(|top| shown::stacks(process, stacks, verdicts, top, options.kinds, book.has_rules(place)));
         stacks.ask(shown.as_deref(), &mut requests);
         if shown.is_none() {
             paths::ask(process, stacks, verdicts, &mut requests);
@@ -47,13 +49,18 @@ pub fn profile(recording: &Recording, options: &Options, places: &Places) -> Pro
         }
         processes.push(built);
     }
+    Profile { processes_lost: recording.process_lost, suppressions: book.into_suppressions(), processes, ..empty() }
+}
+
+/// A profile without processes.
+pub fn empty() -> Profile {
     Profile {
         format: FORMAT.into(),
         version: VERSION,
         tool: Tool { name: "memtrace".into(), version: env!("CARGO_PKG_VERSION").into() },
-        processes_lost: recording.process_lost,
-        suppressions: book.into_suppressions(),
-        processes,
+        processes_lost: 0,
+        suppressions: Vec::new(),
+        processes: Vec::new(),
     }
 }
 

@@ -5,6 +5,7 @@
 
 use std::collections::HashMap;
 
+use memtrace_wire::leaks::Kinds;
 use memtrace_wire::settings;
 
 use super::heap;
@@ -15,9 +16,16 @@ use super::verdicts::{Rows, Verdicts};
 use crate::recording::Process;
 use crate::views::{Numbers, Sort};
 
-/// By number of the stack, whether it may be among the `top` largest, or is that of a fault or a heap error. With suppressions, which
-/// look at names, all of leaks are.
-pub fn stacks(process: &Process, stacks: &Stacks, verdicts: &Verdicts, top: usize, is_hidden: bool) -> Vec<bool> {
+/// By number of the stack, whether it may be among the `top` largest, or is that of a fault or a heap error. With
+/// suppressions, which look at names, all of leaks are. `kinds`: of leaks; `None`: those of MEMTRACE_SHOW.
+pub fn stacks(
+    process: &Process,
+    stacks: &Stacks,
+    verdicts: &Verdicts,
+    top: usize,
+    kinds: Option<Kinds>,
+    is_hidden: bool,
+) -> Vec<bool> {
     let mut shown = vec![false; stacks.count()];
     let mut mark = |stack: u32| {
         if let Some(shown) = shown.get_mut(stack as usize) {
@@ -27,7 +35,7 @@ pub fn stacks(process: &Process, stacks: &Stacks, verdicts: &Verdicts, top: usiz
     match verdicts.checks.last().filter(|verdict| verdict.check.is_last_word()) {
         Some(verdict) => {
             let rows = verdict.rows(process, stacks);
-            let kinds = settings::parse(process.settings()).show;
+            let kinds = kinds.unwrap_or_else(|| settings::parse(process.settings()).show);
             for kind in KINDS.into_iter().filter(|kind| is_hidden || kinds.has(kind.verdict())) {
                 largest(sums_of(&rows, kind), if is_hidden { usize::MAX } else { top }).into_iter().for_each(&mut mark);
             }
@@ -96,7 +104,7 @@ mod tests {
         let all = Stacks::of(process);
         let profile = crate::profile::Profile::build(&recording, &crate::profile::Options::default()).unwrap();
         for (top, count) in [(0, 0), (1, 1), (2, 3), (3, 3), (4, 4), (5, 5), (6, 5), (usize::MAX, 5)] {
-            let shown = stacks(process, &all, &Verdicts::of(process), top, false);
+            let shown = stacks(process, &all, &Verdicts::of(process), top, None, false);
             assert_eq!(shown.iter().filter(|&&shown| shown).count(), count, "{top}");
             for row in rows(&profile.processes[0], &Choice { top: Some(top), ..Choice::default() }).rows {
                 assert!(shown[row.stack.unwrap() as usize], "{top}: {row:?}");

@@ -31,8 +31,8 @@ pub struct Keeper {
 }
 
 impl Keeper {
-    /// Starts it.
-    pub fn start(recording: &memfd::Recording, naming: &Naming, suppress: Suppressed) -> Result<Keeper, Error> {
+    /// Starts it. `naming`: of the profiles that it writes if the launcher dies.
+    pub fn start(recording: &memfd::Recording, naming: Option<&Naming>, suppress: Suppressed) -> Result<Keeper, Error> {
         let failed = |cause| Error::System { what: "cannot start the process that holds the recording", cause };
         let (notes, heard) = UnixStream::pair().map_err(failed)?;
         let mut kept = [recording.fd(), heard.as_raw_fd()];
@@ -64,7 +64,7 @@ struct Known {
     leave: bool,
 }
 
-fn keep(mut heard: &UnixStream, recording: &memfd::Recording, naming: &Naming, suppress: &Suppressed) {
+fn keep(mut heard: &UnixStream, recording: &memfd::Recording, naming: Option<&Naming>, suppress: &Suppressed) {
     let mut bytes = Vec::new();
     // Until the launcher's end is closed. On an error what came holds.
     let _ = heard.read_to_end(&mut bytes);
@@ -77,7 +77,7 @@ fn keep(mut heard: &UnixStream, recording: &memfd::Recording, naming: &Naming, s
             Note::Leave => known.leave = true,
         }
     }
-    if let (Some(target), false) = (known.target, known.leave) {
+    if let (Some(target), Some(naming), false) = (known.target, naming, known.leave) {
         // Nobody is left to be told of a failure.
         let _ = complete(recording, naming, suppress, target, &known);
     }

@@ -9,7 +9,7 @@ use super::stacks::caller;
 use super::text;
 use crate::formats::model::{Case, Item, Level, Location, Report, Rule, Step};
 use crate::run::word;
-use crate::text::{Call, asked, bytes_in, signal};
+use crate::text::{Call, asked, bytes_in, count, signal};
 use crate::views::base_name;
 
 /// Frames of one stack.
@@ -32,7 +32,8 @@ pub fn report(sweep: &Sweep, fails: impl Fn(Outcome) -> bool, root: PathBuf) -> 
     };
     let items = sweep.findings.iter().map(|finding| item(sweep, finding, level_of(finding), &root)).collect();
     let command: Vec<String> = sweep.command.iter().map(|argument| word(argument)).collect();
-    Report { suite: command.join(" "), root, rules, items, cases: cases(sweep), notes: sweep.notes.clone() }
+    let summary = count(sweep.findings.iter().filter(|finding| finding.accepted.is_none()).count() as u64, "finding");
+    Report { suite: command.join(" "), summary, root, rules, items, cases: cases(sweep), notes: sweep.notes.clone() }
 }
 
 /// A case for each point.
@@ -49,7 +50,13 @@ fn cases(sweep: &Sweep) -> Vec<Case> {
         let function = caller(frames(sweep, point.stack)).unwrap_or_default();
         let skipped = if tried.contains(id) { None } else { Some("no run was made in which it fails") };
         let items = items.remove(id).unwrap_or_default();
-        Case { group: base_name(&sweep.program).to_owned(), name: format!("{function} {id}"), items, skipped }
+        Case {
+            group: base_name(&sweep.program).to_owned(),
+            name: format!("{function} {id}"),
+            items,
+            skipped,
+            failure: None,
+        }
     };
     sweep.points.iter().map(case).collect()
 }

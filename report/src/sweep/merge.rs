@@ -32,8 +32,8 @@ pub struct MergeArgs {
     /// Results of sweeps of the same command (JSON or JSON lines)
     #[arg(value_name = "FILE", required = true)]
     pub files: Vec<PathBuf>,
-    /// Write the result to PATH, `-` for stdout, as `text`, `json`, `jsonl` (JSON lines), `junit`, `sarif` (2.1.0) or
-    /// `github` (annotations). A file that is there is replaced; may be given several times. The text goes to stdout
+    /// Write the result to PATH, `-` for stdout, as `text`, `json`, `jsonl` (JSON lines), `junit`, `sarif` (2.1.0),
+    /// `github` (annotations), `markdown`, `gitlab` or `tap`. A file that is there is replaced; may be given several times. The text goes to stdout
     /// unless another does
     #[arg(long, value_name = "FORMAT:PATH", value_parser = crate::formats::parser())]
     pub out: Vec<Out>,

@@ -5,7 +5,7 @@ use super::model::Sweep;
 use super::outcome::Outcome;
 use super::{file, items, lines, text};
 use crate::error::Error;
-use crate::formats::{self, Format, Out, annotations, junit, model, sarif};
+use crate::formats::{self, Format, Out, annotations, gitlab, junit, markdown, model, sarif, tap};
 use crate::text::Style;
 
 /// Writes all reports. `fails`: outcomes that make the job fail.
@@ -21,6 +21,7 @@ pub fn write_after(sweep: &Sweep, outs: &[Out], live: &Live, fails: impl Fn(Outc
 
 /// `is_quiet`: something else stands on stdout.
 fn write_but(sweep: &Sweep, outs: &[Out], is_quiet: bool, fails: impl Fn(Outcome) -> bool) -> Result<(), Error> {
+    check(outs)?;
     let report = || items::report(sweep, &fails, model::root());
     formats::write(
         outs,
@@ -31,7 +32,22 @@ fn write_but(sweep: &Sweep, outs: &[Out], is_quiet: bool, fails: impl Fn(Outcome
             Format::Junit => junit::write(&report(), to),
             Format::Sarif => sarif::write(&report(), to),
             Format::Github => annotations::write(&report(), to),
+            Format::Markdown => markdown::write(&report(), to),
+            Format::Gitlab => gitlab::write(&report(), to),
+            Format::Tap => tap::write(&report(), to),
+            // Refused before.
+            Format::ValgrindXml => Ok(()),
         },
         |to| if is_quiet { Ok(()) } else { text::report(sweep, Style::of_stdout(), to) },
     )
+}
+
+/// Refuses what a sweep cannot be written as.
+pub fn check(outs: &[Out]) -> Result<(), Error> {
+    match outs.iter().any(|out| out.format == Format::ValgrindXml) {
+        true => {
+            Err(Error::Usage { found: "a sweep is no list of leaks: it is not written as `valgrind-xml`".to_owned() })
+        }
+        false => Ok(()),
+    }
 }

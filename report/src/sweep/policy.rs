@@ -9,6 +9,7 @@
 //! Invariant: the first rule that matches a finding is the one that accepts it.
 
 mod day;
+mod leak;
 mod parse;
 
 use std::fs::File;
@@ -23,6 +24,7 @@ use super::signatures::Signature;
 use crate::error::{Error, cannot_open};
 use crate::views::base_name;
 pub use day::Day;
+pub use leak::Leak;
 
 /// Nobody writes more rules than that.
 const FILE_BYTES_MAX: u64 = 4 << 20;

@@ -101,7 +101,8 @@ fn how(check: &Check) -> Option<String> {
     })
 }
 
-fn reason(hindrance: &str) -> &'static str {
+/// Why a check was no better.
+pub fn reason(hindrance: &str) -> &'static str {
     match hindrance {
         "ptrace" => "ptrace was refused",
         "copy" => "no copy of the process could be made",
@@ -115,7 +116,8 @@ fn reason(hindrance: &str) -> &'static str {
     }
 }
 
-fn meaning(flag: &str) -> &'static str {
+/// What a flag of a check says.
+pub fn meaning(flag: &str) -> &'static str {
     match flag {
         "unknown-blocks" => "heap memory of blocks that were never seen counted as a root",
         "cut" => "more was found than there was room for: not all rows are here",

@@ -15,6 +15,11 @@ impl Style {
         Style { is_coloured: is_coloured(io::stdout().is_terminal(), |name| std::env::var(name).ok()) }
     }
 
+    /// As stderr wants it.
+    pub fn of_stderr() -> Style {
+        Style { is_coloured: is_coloured(io::stderr().is_terminal(), |name| std::env::var(name).ok()) }
+    }
+
     /// The numbers that one looks for.
     pub fn strong(self) -> (&'static str, &'static str) {
         if self.is_coloured { ("\x1b[1m", "\x1b[0m") } else { ("", "") }

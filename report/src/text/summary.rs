@@ -176,14 +176,18 @@ fn losses(process: &Process, to: &mut dyn Write) -> io::Result<()> {
     }
     writeln!(to, "  losses:")?;
     for (key, &number) in &process.losses {
-        let text = match LOSSES.iter().find(|loss| loss.key() == key) {
-            Some(loss) => loss.text(),
-            None if key == DAMAGED => "references in the recording that lead nowhere",
-            None => key,
-        };
-        writeln!(to, "    {}: {}", Safe(text), thousands(number))?;
+        writeln!(to, "    {}: {}", Safe(loss(key)), thousands(number))?;
     }
     Ok(())
+}
+
+/// What a loss means, to be followed by a number.
+pub fn loss(key: &str) -> &str {
+    match LOSSES.iter().find(|loss| loss.key() == key) {
+        Some(loss) => loss.text(),
+        None if key == DAMAGED => "references in the recording that lead nowhere",
+        None => key,
+    }
 }
 
 /// A process in one line, for a tree of them.

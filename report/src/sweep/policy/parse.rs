@@ -22,6 +22,7 @@ use std::ops::Range;
 
 use memtrace_wire::settings::glob;
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use toml::{Spanned, Value};
 
 use super::super::outcome::Outcome;
@@ -52,6 +53,9 @@ struct File {
     rule: Vec<Spanned<RawRule>>,
     #[serde(default)]
     signature: Vec<Spanned<RawSignature>>,
+    /// What `memtrace check` reads of it.
+    #[serde(rename = "check")]
+    _check: Option<IgnoredAny>,
 }
 
 #[derive(Deserialize)]
@@ -232,7 +236,7 @@ mod tests {
             (RULE, "1: a rule for every finding, expected one of `outcome`"),
             (&format!("{RULE}funktion = \"x\""), "4: unknown field `funktion`, expected one of `action`"),
             (&format!("{RULE}id = 5"), "4: invalid type: integer `5`, expected a string"),
-            ("[[rules]]\n", "1: unknown field `rules`, expected `rule` or `signature`"),
+            ("[[rules]]\n", "1: unknown field `rules`, expected one of `rule`, `signature`, `check`"),
             ("[[signature]]\noutcome = \"leak\"\n", "2: found `leak`, expected one of `designed-abort`, `assertion`"),
             ("[[signature]]\noutcome = \"assertion\"\n", "1: a signature of every end, expected `stderr`"),
             ("[[signature]]\noutcome = \"assertion\"\nstderr = \"**\"", "3: found `**`, expected a part of what"),
