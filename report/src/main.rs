@@ -27,6 +27,7 @@ mod recording;
 mod report;
 mod rules;
 mod run;
+mod site;
 mod suppress;
 mod sweep;
 mod sys;

@@ -16,7 +16,7 @@ mod rows;
 mod settings;
 mod shown;
 mod sites;
-mod sources;
+pub mod sources;
 pub mod stacks;
 mod time;
 pub mod verdicts;

@@ -28,6 +28,7 @@ use std::path::{Path, PathBuf};
 
 use crate::error::{Error, cannot_open};
 use automaton::{Automaton, FrameNames, Run};
+pub use name::{bare, is_below_main, plain};
 pub use parse::Bad;
 use parse::{Body, Rule};
 pub use paste::{paste_ready_leak_sanitizer, paste_ready_valgrind};

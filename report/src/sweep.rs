@@ -92,6 +92,7 @@ pub fn command(args: &SweepArgs) -> Result<ExitCode, Error> {
     let mut course = Course::new(
         baseline,
         Signatures::with(policy.as_ref().map(Policy::signatures).unwrap_or_default()),
+        std::env::var("MEMTRACE_WRAPPERS").ok().filter(|names| !names.is_empty()),
         args.order == 2,
     );
     let modes: Vec<Mode> =

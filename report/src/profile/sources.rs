@@ -12,11 +12,16 @@ use crate::recording::Process;
 #[derive(Default)]
 pub struct Sources(HashMap<u64, Source>);
 
-struct Source {
-    file: String,
-    function: String,
-    type_name: String,
-    line: Option<u32>,
+/// What a program says of one of its allocations. Empty texts: it does not say.
+pub struct Source {
+    /// File, as the compiler was given it.
+    pub file: String,
+    /// Function.
+    pub function: String,
+    /// What the block is cast to.
+    pub type_name: String,
+    /// Line, from 1.
+    pub line: Option<u32>,
 }
 
 impl Sources {
@@ -35,15 +40,25 @@ impl Sources {
         Sources(sources)
     }
 
-    /// The frame of a source site as a profile has it; `kind` stays.
+    /// That of a frame.
+    pub fn get(&self, place: u64) -> Option<&Source> {
+        self.0.get(&place)
+    }
+
+    /// Whether a frame's function is not said: it is then that of the call.
+    pub fn is_nameless(&self, place: u64) -> bool {
+        self.get(place).is_some_and(|source| source.function.is_empty())
+    }
+
+    /// The frame of a source site as a profile has it; `kind` stays, and the function where none is said.
     pub fn frame(&self, place: u64, frame: Frame) -> Frame {
-        let Some(Source { file, function, type_name, line }) = self.0.get(&place) else { return frame };
+        let Some(Source { file, function, type_name, line }) = self.get(place) else { return frame };
         let some = |text: &String| Some(text.clone()).filter(|text| !text.is_empty());
         Frame {
             // Where the recording has the text is nobody's matter.
             offset: 0,
             file: some(file),
-            function: some(function),
+            function: some(function).or(frame.function),
             type_name: some(type_name),
             line: *line,
             ..frame

@@ -65,6 +65,9 @@ pub struct Head {
     /// The calls beside allocations that were to fail.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     calls: Option<String>,
+    /// MEMTRACE_WRAPPERS of the sweep.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    wrappers: Option<String>,
     /// Without failures.
     baseline: Baseline,
 }
@@ -84,6 +87,7 @@ pub fn head(sweep: &Sweep, to: &mut dyn Write) -> io::Result<()> {
         directory: sweep.directory.clone(),
         calls: sweep.calls.clone(),
         partition: sweep.partition.clone(),
+        wrappers: sweep.wrappers.clone(),
         baseline: sweep.baseline.clone(),
     };
     line(&Line::Sweep(Box::new(head)), to)
@@ -178,6 +182,7 @@ fn empty(head: Head) -> Sweep {
         directory: head.directory,
         partition: head.partition,
         calls: head.calls,
+        wrappers: head.wrappers,
         baseline: head.baseline,
         frames: Vec::new(),
         stacks: Vec::new(),

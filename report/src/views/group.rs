@@ -1,4 +1,4 @@
-//! Sites put together: by stack, or by what its first frame says.
+//! Sites put together: by stack, or by what the frame says that names the site.
 
 use std::cmp::Ordering;
 use std::collections::HashMap;
@@ -6,14 +6,16 @@ use std::collections::HashMap;
 use super::filter::{Filter, base_name};
 use super::{By, Numbers, Row};
 use crate::profile::{Frame, Process, Site};
+use crate::site::Sites;
 
 /// The groups of all wanted sites, in no order.
 pub fn groups(process: &Process, filter: &Filter, by: By) -> Vec<Row> {
     let mut groups: HashMap<(String, Option<u32>), Numbers> = HashMap::new();
+    let sites = Sites::of(process);
     for site in process.sites.iter().filter(|site| filter.takes(site.stack)) {
         let key = match by {
             By::Stack => (String::new(), Some(site.stack)),
-            _ => (name(process, site, by), None),
+            _ => (name(process, &sites, site, by), None),
         };
         groups.entry(key).or_default().add(&Numbers::of(site));
     }
@@ -38,13 +40,11 @@ pub fn compare(process: &Process, one: u32, other: u32) -> Ordering {
     frames(one).cmp(frames(other)).then(one.cmp(&other))
 }
 
-fn name(process: &Process, site: &Site, by: By) -> String {
+fn name(process: &Process, sites: &Sites, site: &Site, by: By) -> String {
     if by == By::Thread {
         return thread(process, site);
     }
-    let places = process.stacks.get(site.stack as usize).into_iter().flatten();
-    let mut frames = places.filter_map(|&frame| process.frames.get(frame as usize)).filter(|frame| frame.kind != "cut");
-    match (by, frames.next()) {
+    match (by, sites.frame(site.stack)) {
         (_, None) => "(no stack)".into(),
         (By::File, Some(frame)) => frame.file.clone().unwrap_or_else(|| "(no source file known)".into()),
         (By::Module, Some(frame)) => module(process, frame).map_or("(no module)", |path| path).into(),

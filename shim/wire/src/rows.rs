@@ -138,6 +138,13 @@ pub const ROWS: &[Row] = &[
         "Files of leaks that are not reported, in the format of LSan or of valgrind, with colons between them.",
     ),
     row(
+        "MEMTRACE_WRAPPERS",
+        "",
+        Shape::Names,
+        "Functions that allocate for others, beside those that memtrace knows (`xmalloc`, `g_malloc`, `operator new`): \
+         what calls them names the site. With commas between, `*` and `?` match; `none`: only those named here.",
+    ),
+    row(
         "MEMTRACE_HEURISTICS",
         "all",
         Shape::Heuristics,

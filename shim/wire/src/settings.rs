@@ -118,6 +118,8 @@ fn set<'a>(settings: &mut Settings<'a>, fail: &mut Fail<'a>, row: &Row, value: &
         "MEMTRACE_SHOW" => settings.show = Kinds::parse(value)?,
         "MEMTRACE_EXITCODE" => settings.exit_code = u8::try_from(number(value)?).ok()?,
         "MEMTRACE_SUPPRESSIONS" => settings.suppressions = value,
+        // The report's.
+        "MEMTRACE_WRAPPERS" => {}
         "MEMTRACE_HEURISTICS" => settings.heuristics = leaks::heuristics(value)?,
         "MEMTRACE_TAGGED" => settings.tags = Tags::parse(value)?,
         "MEMTRACE_SAMPLE" => settings.sample_bytes = u32::try_from(bytes(value)?).ok()?,
