@@ -354,6 +354,34 @@ MEMTRACE_INLINE_(void *, memtrace_untracked_, (size_t size)) {
 #define MEMTRACE_MALLOC_TYPE_COUNT(type, count) \
     ((type *)memtrace_malloc_(MEMTRACE_HERE_(#type " *"), memtrace_product_((size_t)(count), sizeof(type))))
 
+/* The block, which exists already, stands at this place: as if it had been allocated there. */
+MEMTRACE_INLINE_(void, memtrace_track_, (MEMTRACE_PLACE_, const void *block)) {
+    const struct memtrace_site site = memtrace_site_(file, line, function, type);
+    void (*real)(const struct memtrace_site *, const void *);
+    MEMTRACE_FIND_(real, memtrace_source_track);
+    if (real) real(&site, block);
+}
+
+/* For code bases whose own macros go through these names: with
+ *
+ *     #define MEMTRACE_ALLOC_MACROS
+ *
+ * before this file is included, they stand for whatever backend is there else. The place is that of the macro that uses
+ * them; the type is not known. TRACK_ALIGNED_ALLOC tells of a block that aligned_alloc or a relative gave. */
+#ifdef MEMTRACE_ALLOC_MACROS
+#undef ALLOC_MALLOC
+#undef ALLOC_CALLOC
+#undef ALLOC_REALLOC
+#undef ALLOC_FREE
+#undef TRACK_ALIGNED_ALLOC
+#define ALLOC_MALLOC(size) memtrace_malloc_(MEMTRACE_HERE_("void *"), (size_t)(size))
+#define ALLOC_CALLOC(count, size) memtrace_calloc_(MEMTRACE_HERE_("void *"), (size_t)(count), (size_t)(size))
+#define ALLOC_REALLOC(ptr, size) memtrace_realloc_(MEMTRACE_HERE_("void *"), MEMTRACE_BLOCK_(ptr), (size_t)(size))
+#define ALLOC_FREE(ptr) free(MEMTRACE_BLOCK_(ptr))
+#define TRACK_ALIGNED_ALLOC(ptr, size, file, line) \
+    ((void)(size), memtrace_track_((file), (unsigned int)(line), __extension__ __FUNCTION__, "void *", (ptr)))
+#endif
+
 /* ---- Leaks ---- */
 
 /* The memory is a root from here on: what it points to is not lost. */

@@ -10,10 +10,12 @@ use memtrace_wire::settings::number;
 
 use crate::Hot;
 use crate::fault::Call;
+use crate::live::Block;
+use crate::sample::Weight;
 use crate::site::Known;
 use crate::symbols::{part, parts_of};
 use crate::text::Buffer;
-use crate::thread::Body;
+use crate::thread::{Body, Inside, Pending};
 use crate::trie::roll;
 use crate::unwind::Entry;
 
@@ -96,6 +98,55 @@ impl Hot {
     /// The allocation that is about to be made from `entry` has a source site.
     pub fn announce(&self, body: &mut Body, entry: Entry, source: &Source<'_>) {
         body.source = Announced { word: self.source_word(source), sp: entry.sp };
+    }
+
+    /// The first allocation that is made below `entry` has a source site, and the stack of that entry. False: one that
+    /// was announced outside, or an operator new, has it already.
+    pub fn announce_below(&self, inside: Inside<'_>, entry: Entry, source: &Source<'_>) -> bool {
+        if inside.body.pending.is_some_and(|outer| outer.entry.sp > entry.sp) {
+            return false;
+        }
+        let left = inside.left().get();
+        inside.body.pending = Some(Pending { entry, op: Op::Unknown, bytes: 0, left });
+        self.announce(inside.body, entry, source);
+        true
+    }
+
+    /// The function that was entered there returns.
+    pub fn announced_left(&self, body: &mut Body, sp: u64) {
+        if body.source.sp == sp {
+            body.source = Announced::NONE;
+        }
+        if body.pending.is_some_and(|pending| pending.entry.sp == sp) {
+            body.pending = None;
+        }
+    }
+
+    /// A block that is live stands at a source site: it counts as allocated there, and no longer where it was. A block
+    /// that is not known stays so.
+    pub fn attribute(&self, inside: Inside<'_>, address: u64, source: &Source<'_>) {
+        let word = self.source_word(source);
+        let body = &mut *inside.body;
+        let Some(old) = self.take(address, true) else { return };
+        let new = self.sites.get(u64::from(old.site)).and_then(|site| {
+            let (node, op) = (site.node.get(), Op::from_number(site.op.get())?);
+            // A block that was announced before is told by the last.
+            let own = self.nodes.get(u64::from(node))?;
+            let parent = if frame::kind(own.frame.get()) == frame::SOURCE { own.parent.get() } else { node };
+            let child = self.child(parent, word, roll(roll(CHILD_SEED, parent.into()), word), &[]);
+            let is_whole = word != 0 && parent != 0 && child != 0 && site.flags.get() == 0;
+            is_whole.then(|| self.site_for(&mut body.sites, body.slot, child, op))
+        });
+        let Some(Known { number, site: Some(site), .. }) = new else {
+            _ = self.insert(old, true);
+            return;
+        };
+        match self.sites.get(u64::from(old.site)).filter(|from| from.thread.get() != body.slot) {
+            Some(from) => self.count_out(body, from, Weight { count: 1, bytes: old.bytes }, 0),
+            None => self.unrecord(body, old),
+        }
+        _ = self.insert(Block { site: number, ..old }, true);
+        self.count_in(body, site, old.bytes, Weight { count: 1, bytes: old.bytes });
     }
 
     /// As `capture`, with the source site that was announced innermost.
