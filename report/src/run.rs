@@ -52,7 +52,7 @@ pub fn command(arguments: &RunArgs) -> Result<ExitCode, Error> {
     let rules = Suppress::rules_of(&arguments.suppressions)?;
     let suppress = Suppress::new(&rules).map(Rc::new);
     let target = Target::find(&arguments.command, environment::search_path(&variables))?;
-    let library = environment::library()?;
+    let preload = environment::preload(&environment::library()?, &variables)?;
     let naming = Naming { pattern: arguments.output.clone(), split: arguments.split, command: target.name.clone() };
     naming.check()?;
 
@@ -62,7 +62,7 @@ pub fn command(arguments: &RunArgs) -> Result<ExitCode, Error> {
     let keeper = Keeper::start(&recording, &naming, suppress.clone())?;
     let address = recording.address(keeper.pid);
     let held = sys::hold_signals(wait::HELD);
-    let program = target.program(environment::for_target(variables, &library, &address));
+    let program = target.program(environment::for_target(variables, &preload, &address));
     let mut watch = None;
     let announce = |pid| {
         keeper.tell(&Note::Started(pid));

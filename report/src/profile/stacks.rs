@@ -17,6 +17,7 @@ use super::model::Frame;
 use super::sources::{Source, Sources};
 use crate::names::{Answers, ModuleKey, Name, Wanted, path_of};
 use crate::recording::Process;
+use crate::site::{Part, Wrappers};
 
 /// Frames of one stack; the shim keeps far fewer.
 const STACK_FRAMES_MAX: usize = 4 << 10;
@@ -57,6 +58,8 @@ pub struct Stacks {
     frames: Vec<u32>,
     modules: Vec<ModuleKey>,
     sources: Sources,
+    /// One of these may have been jumped to, so it does not say which function a source site is in.
+    wrappers: Wrappers,
     /// References that led nowhere.
     pub damaged: u64,
 }
@@ -88,6 +91,7 @@ impl Stacks {
             frames: Vec::new(),
             modules: process.modules.iter().map(key).collect(),
             sources: Sources::of(process),
+            wrappers: Wrappers::of(super::settings::set(process).get("MEMTRACE_WRAPPERS").map(String::as_str)),
             damaged: 0,
         };
         let mut known: HashMap<Vec<u32>, u32> = HashMap::new();
@@ -190,6 +194,7 @@ impl Stacks {
             let mut of_stack: Vec<u32> = stack.iter().copied().flat_map(unfold).collect();
             if let (Some(own), Some(caller)) = (stack.first().filter(|place| is_nameless(place)), of_stack.get(1))
                 && let Some(function) = frames.get(*caller as usize).and_then(|frame: &Frame| frame.function.clone())
+                && self.wrappers.part(Some(&function), "") == Part::Own
             {
                 let frame = frames.get(of_stack[0] as usize).cloned();
                 let next = frames.len() as u32;

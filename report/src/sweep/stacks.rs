@@ -137,6 +137,7 @@ impl Stacks {
             if let (Some(&(SOURCE, number)), [own, caller, ..]) = (stack.first(), of_stack.as_mut_slice())
                 && let Some(frame) = frames.get(*own as usize).filter(|frame| frame.function.is_none()).cloned()
                 && let Some(function) = frames.get(*caller as usize).and_then(|frame| frame.function.clone())
+                && wrappers.part(Some(&function), "") == Part::Own
             {
                 let next = frames.len() as u32;
                 *own = *in_functions.entry(((SOURCE, number), function)).or_insert_with_key(|(_, function)| {
@@ -202,10 +203,12 @@ pub fn caller(sweep: &Sweep, stack: u32, wrappers: &Wrappers) -> Option<String> 
 
 /// A frame in a word: its function, or where it is.
 pub fn label(frame: &Frame) -> String {
-    match (&frame.function, &frame.module) {
-        (Some(function), _) => function.clone(),
-        (None, Some(module)) => format!("{}+{:#x}", module.rsplit('/').next().unwrap_or(module), frame.offset),
-        (None, None) => format!("{:#x}", frame.offset),
+    let base = |path: &str| path.rsplit('/').next().unwrap_or(path).to_owned();
+    match (&frame.function, &frame.module, &frame.file, frame.line) {
+        (Some(function), ..) => function.clone(),
+        (None, None, Some(file), Some(line)) => format!("{}:{line}", base(file)),
+        (None, Some(module), ..) => format!("{}+{:#x}", base(module), frame.offset),
+        (None, None, ..) => format!("{:#x}", frame.offset),
     }
 }
 

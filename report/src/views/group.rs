@@ -54,9 +54,10 @@ fn name(process: &Process, sites: &Sites, site: &Site, by: By) -> String {
 
 /// The frame's function, or its place in its module.
 pub fn function(process: &Process, frame: &Frame) -> String {
-    let place = || match module(process, frame) {
-        Some(path) => format!("{}+{:#x}", base_name(path), frame.offset),
-        None => format!("{:#x}", frame.offset),
+    let place = || match (module(process, frame), &frame.file, frame.line) {
+        (None, Some(file), Some(line)) => format!("{}:{line}", base_name(file)),
+        (Some(path), ..) => format!("{}+{:#x}", base_name(path), frame.offset),
+        (None, ..) => format!("{:#x}", frame.offset),
     };
     frame.function.clone().unwrap_or_else(place)
 }
