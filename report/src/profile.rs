@@ -39,6 +39,7 @@ pub use hidden::{Suppress, is_own_bad, rule_kind};
 #[cfg(test)]
 pub use model::{Fault, Warning};
 pub use model::{Frame, Process, Profile, Site};
+pub use sites::POOL;
 pub use time::date;
 
 /// How a profile says what it is.

@@ -26,7 +26,7 @@ pub enum Part {
     Language,
     /// Of a library that serves all programs, or what calls main.
     Runtime,
-    /// Of the macros of memtrace.h.
+    /// Of memtrace.h.
     Macro,
 }
 
@@ -57,7 +57,7 @@ impl Wrappers {
         let Some(function) = function else {
             return if list::is_runtime(file) { Part::Runtime } else { Part::Own };
         };
-        if function.starts_with("memtrace_") && function.ends_with('_') {
+        if function.starts_with("memtrace_") {
             return Part::Macro;
         }
         let name = without_parameters(function);

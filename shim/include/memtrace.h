@@ -406,6 +406,36 @@ MEMTRACE_INLINE_(int64_t, memtrace_check_leaks, (void)) {
     return real ? real() : 0;
 }
 
+/* ---- Pools ---- */
+
+/* Blocks that a program gives from pools or arenas of its own are seen by memtrace only if it says so: then each is a block
+ * with a stack of its own, and a leak if nothing points to it. `pool` is any address that stands for the pool; NULL is
+ * none. The rest of the memory that a block lies in stays what it was. Sizes are bytes. A block that is given again needs
+ * no memtrace_pool_free in between; one that is freed without having been given is no error.
+ *
+ * A pool that goes, or is emptied, has to say so by memtrace_pool_destroy before its memory is freed; it takes time with all
+ * blocks that are announced. Pools in blocks of pools are not told apart: the outer block counts. Where only samples are
+ * recorded (MEMTRACE_SAMPLE) there are no blocks of pools. */
+MEMTRACE_INLINE_(void, memtrace_pool_alloc, (const void *pool, const void *block, size_t size)) {
+    void (*real)(const void *, const void *, size_t);
+    MEMTRACE_FIND_(real, memtrace_pool_alloc);
+    if (real) real(pool, block, size);
+}
+
+/* The block went back to its pool. */
+MEMTRACE_INLINE_(void, memtrace_pool_free, (const void *pool, const void *block)) {
+    void (*real)(const void *, const void *);
+    MEMTRACE_FIND_(real, memtrace_pool_free);
+    if (real) real(pool, block);
+}
+
+/* So did all of its blocks. */
+MEMTRACE_INLINE_(void, memtrace_pool_destroy, (const void *pool)) {
+    void (*real)(const void *);
+    MEMTRACE_FIND_(real, memtrace_pool_destroy);
+    if (real) real(pool);
+}
+
 #ifdef __cplusplus
 } /* extern "C" */
 

@@ -22,6 +22,7 @@ mod hooks;
 mod inside;
 mod loader;
 mod operators;
+mod pools;
 mod process;
 mod real;
 mod sources;

@@ -139,6 +139,13 @@ pub struct Summary {
     pub live_bytes: u64,
     /// Live blocks at the end.
     pub live_blocks: u64,
+    /// Live bytes at the end in blocks that the program gave from pools of its own: they lie in other blocks, or in memory
+    /// that is none, and count nowhere else here.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub pool_bytes: u64,
+    /// Those blocks.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub pool_blocks: u64,
     /// Stacks that allocated.
     pub stacks: u64,
     /// Calls that the real allocator answered with NULL.
@@ -162,6 +169,10 @@ pub struct Summary {
     /// What memtrace gave up near MEMTRACE_MAX_MEMORY: 0 nothing, 1 stacks, 2 all allocations but samples, 3 blocks.
     #[serde(default)]
     pub memory_level: u64,
+}
+
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 /// Calls that make processes or images.

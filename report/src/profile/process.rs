@@ -7,7 +7,7 @@ use memtrace_wire::loss::LOSSES;
 
 use super::EndStatus;
 use super::model::{Calls, End, Fault, Module, Process, Site, Summary, Thread};
-use super::sites::{op, sites};
+use super::sites::{POOL, is_in_pools, op, sites};
 use super::stacks::{Stacks, build_id};
 use super::time::rfc3339;
 use crate::names::{Answers, Origin, cut};
@@ -112,7 +112,10 @@ fn summary(process: &recording::Process, sites: &[Site], rows: &[Thread]) -> Sum
     let header = &process.header;
     let threads = |cell: fn(&layout::Thread) -> u64| process.threads.iter().map(cell).fold(0, u64::saturating_add);
     let all = |field: fn(&Thread) -> u64| rows.iter().map(field).fold(0, u64::saturating_add);
-    let sum = |field: fn(&Site) -> u64| sites.iter().map(field).fold(0, u64::saturating_add);
+    let (pools, sites): (Vec<&Site>, Vec<&Site>) = sites.iter().partition(|site| site.op == POOL);
+    let sum_of =
+        |sites: &[&Site], field: fn(&Site) -> u64| sites.iter().map(|site| field(site)).fold(0, u64::saturating_add);
+    let sum = |field| sum_of(&sites, field);
     let live_bytes = sum(|site| site.live_bytes);
     let mut stacks: Vec<u32> = sites.iter().map(|site| site.stack).collect();
     stacks.sort_unstable();
@@ -128,6 +131,8 @@ fn summary(process: &recording::Process, sites: &[Site], rows: &[Thread]) -> Sum
         peak_slack_bytes: header.peak_slack_bytes.get(),
         live_bytes,
         live_blocks: sum(|site| site.live_blocks),
+        pool_bytes: sum_of(&pools, |site| site.live_bytes),
+        pool_blocks: sum_of(&pools, |site| site.live_blocks),
         stacks: stacks.len() as u64,
         failed: threads(|thread| thread.failed.get()),
         unknown_frees: threads(|thread| thread.unknown_frees.get()),
@@ -165,7 +170,7 @@ fn thread(thread: &layout::Thread) -> Thread {
 /// The threads, with the sums of their sites.
 fn threads(process: &recording::Process) -> Vec<Thread> {
     let mut threads: Vec<Thread> = process.threads.iter().map(thread).collect();
-    for site in process.sites.iter().skip(1) {
+    for site in process.sites.iter().skip(1).filter(|site| !is_in_pools(site)) {
         let Some(thread) = threads.get_mut(site.thread.get() as usize) else { continue };
         let (count, bytes) = (site.total_count.get(), site.total_bytes.get());
         for (sum, part) in [

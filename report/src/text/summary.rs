@@ -9,7 +9,7 @@ use super::frame::Lines;
 use super::number::{asked, bytes, bytes_in, count, is_call, scaled, thousands};
 use super::{Request, title};
 use crate::profile::leaks::Suppression;
-use crate::profile::{DAMAGED, Process};
+use crate::profile::{DAMAGED, POOL, Process};
 use crate::views::leaks::last_word;
 
 /// Suppressions that are named: the files of others can have thousands of rules.
@@ -113,6 +113,10 @@ pub fn print(process: &Process, to: &mut dyn Write) -> io::Result<()> {
     writeln!(to, "  frees: {} ({})", thousands(summary.frees), bytes(summary.freed_bytes))?;
     writeln!(to, "  peak: {}{}", bytes(summary.peak_bytes), slack(process))?;
     writeln!(to, "  live at the end: {live} from {}", count(live_stacks(process), "stack"))?;
+    if summary.pool_blocks > 0 {
+        let live = bytes_in(summary.pool_bytes, summary.pool_blocks, "block");
+        writeln!(to, "  live in pools, not counted above: {live}")?;
+    }
     if summary.failed > 0 {
         writeln!(to, "  failed allocations: {}", thousands(summary.failed))?;
     }
@@ -134,7 +138,7 @@ fn slack(process: &Process) -> String {
 }
 
 fn live_stacks(process: &Process) -> u64 {
-    let live = process.sites.iter().filter(|site| site.live_blocks > 0);
+    let live = process.sites.iter().filter(|site| site.live_blocks > 0 && site.op != POOL);
     let mut stacks: Vec<u32> = live.map(|site| site.stack).collect();
     stacks.sort_unstable();
     stacks.dedup();

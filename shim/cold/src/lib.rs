@@ -79,7 +79,7 @@ impl Ending<'_> {
 /// Classifies what is live, for a launcher that reports it.
 pub fn classify(ending: &Ending<'_>) {
     let findings = Findings::of(ending.hot, ending.settings);
-    if findings.live_blocks == 0 || findings.passive != Passive::No as u32 {
+    if findings.live_blocks + findings.pool_blocks == 0 || findings.passive != Passive::No as u32 {
         return;
     }
     let mask = file::block_signals();
@@ -128,7 +128,7 @@ pub fn report(ending: &Ending<'_>) -> bool {
     let alone = findings.passive == Passive::Valgrind as u32;
     let mut recording = if alone { None } else { copy::memory_file() };
     let mut is_written = false;
-    if findings.live_blocks != 0
+    if findings.live_blocks + findings.pool_blocks != 0
         && findings.passive == Passive::No as u32
         && recording.is_some()
         && let Some(outcome) = ending.check(Cause::End, recording, deadline_ns)

@@ -31,6 +31,7 @@ pub mod operator;
 pub mod own;
 pub mod passage;
 pub mod points;
+pub mod pools;
 pub mod record;
 pub mod rows;
 pub mod sample;

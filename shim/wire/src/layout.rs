@@ -241,7 +241,7 @@ records! {
         pub largest_bytes: U64,
         /// Low half of the `peak_epoch` for which `at_peak_*` holds: set at the first change after each new high.
         pub epoch: U32,
-        /// `LOADER_BLOCKS`, `SAMPLED`, `IGNORED`.
+        /// `LOADER_BLOCKS`, `SAMPLED`, `IGNORED`, `IN_POOLS`.
         pub flags: U32,
         /// The stack.
         pub node: U32,
@@ -367,10 +367,10 @@ records! {
         pub bytes: U64,
         /// Site.
         pub site: U32,
-        /// Not used yet.
-        pub unused: U32,
-        /// Next in its chain.
-        pub spare: U64,
+        /// Low half of the pool that the program gave it from; with the high half 0: it is a block of its own.
+        pub pool: U32,
+        /// Next in its chain; in the high half the rest of the pool.
+        pub next: U64,
     }
 }
 
@@ -380,8 +380,17 @@ pub const BENIGN: u64 = 1;
 pub const LOADER_BLOCKS: u32 = 1;
 /// `Site::flags`: the program asked that its blocks be ignored.
 pub const IGNORED: u32 = 4;
+/// `Site::flags`: its blocks are announced ones, which lie in other blocks or in memory of the program's own.
+pub const IN_POOLS: u32 = 8;
 /// `Site::flags`: `sample_bytes` is not 0.
 pub const SAMPLED: u32 = 2;
+
+impl Side {
+    /// The pool that it was given from; 0: none.
+    pub fn pool_of(&self) -> u64 {
+        u64::from(self.pool.get()) | self.next.get() >> 32 << 32
+    }
+}
 
 impl Site {
     /// Live blocks, not counting those that other threads freed.
