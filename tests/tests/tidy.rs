@@ -119,6 +119,7 @@ const UNSAFE: &[&str] = &[
     "shim/cold/src/check/memory.rs",
     "shim/cold/src/check/ranges.rs",
     "shim/cold/src/check/space.rs",
+    "shim/cold/src/checkpoints.rs",
     "shim/cold/src/copy.rs",
     "shim/cold/src/file.rs",
     "shim/cold/src/freeze.rs",

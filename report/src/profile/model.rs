@@ -91,6 +91,9 @@ pub struct Process {
     pub sites: Vec<Site>,
     /// Allocations that were made to fail.
     pub faults: Vec<Fault>,
+    /// Places that the program came by; the first of them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub markers: Vec<Marker>,
     /// Checks for leaks, in the order in which they were made.
     #[serde(default)]
     pub checks: Vec<Check>,
@@ -290,6 +293,17 @@ pub struct Site {
     pub realloc_blocks: u64,
     /// Those that moved it.
     pub realloc_moved: u64,
+}
+
+/// A place that the program came by.
+#[derive(Serialize, Deserialize, Clone, PartialEq, Debug)]
+pub struct Marker {
+    /// Its name.
+    pub name: String,
+    /// Nanoseconds since the recording began.
+    pub time_ns: u64,
+    /// Place in `threads`.
+    pub thread: Option<u32>,
 }
 
 /// An allocation that was made to fail.

@@ -6,7 +6,7 @@ use memtrace_wire::layout::{self, End as Ended, Passive, ProcessHeader, TextAt, 
 use memtrace_wire::loss::LOSSES;
 
 use super::EndStatus;
-use super::model::{Calls, End, Fault, Module, Process, Site, Summary, Thread};
+use super::model::{Calls, End, Fault, Marker, Module, Process, Site, Summary, Thread};
 use super::sites::{POOL, is_in_pools, op, sites};
 use super::stacks::{Stacks, build_id};
 use super::time::rfc3339;
@@ -52,6 +52,7 @@ pub fn build(process: &recording::Process, stacks: &mut Stacks, answers: &Answer
         modules: (0..).zip(&process.modules).map(|(place, row)| module(row, place, &texts, stacks, answers)).collect(),
         frames,
         faults: faults(process, stacks),
+        markers: markers(process),
         checks: Vec::new(),
         stacks: stack_frames,
         sites,
@@ -212,6 +213,17 @@ fn module(module: &layout::Module, place: u32, texts: &Texts<'_>, stacks: &Stack
         }
         .into(),
     }
+}
+
+fn markers(process: &recording::Process) -> Vec<Marker> {
+    let start = process.header.start_ns.get();
+    let whole = process.markers.iter().filter(|marker| marker.ready.get() == 1);
+    let marker = |marker: &layout::Marker| Marker {
+        name: super::sources::name(process.text(&marker.name).unwrap_or_default()),
+        time_ns: marker.time_ns.get().saturating_sub(start),
+        thread: Some(marker.thread.get()).filter(|&thread| (thread as usize) < process.threads.len()),
+    };
+    whole.map(marker).collect()
 }
 
 fn faults(process: &recording::Process, stacks: &Stacks) -> Vec<Fault> {

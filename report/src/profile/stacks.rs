@@ -178,6 +178,11 @@ impl Stacks {
                 frame::SOURCE => {
                     frames.extend(place.frames(&[]).into_iter().map(|frame| self.sources.frame(place.offset, frame)))
                 }
+                frame::TAG => {
+                    let function = self.sources.region(place.offset);
+                    let region = |frame| Frame { function: function.clone(), offset: 0, ..frame };
+                    frames.extend(place.frames(&[]).into_iter().map(region));
+                }
                 _ => frames.extend(place.frames(names)),
             }
             unfolded.push(first..frames.len() as u32);
@@ -188,17 +193,21 @@ impl Stacks {
             let place = self.places.get(place as usize).filter(|place| place.kind == frame::SOURCE);
             place.is_some_and(|place| self.sources.is_nameless(place.offset))
         };
+        let is_region = |place: &u32| self.places.get(*place as usize).is_some_and(|place| place.kind == frame::TAG);
         let mut in_functions: HashMap<(u32, String), u32> = HashMap::new();
         let mut stacks: Vec<Vec<u32>> = Vec::with_capacity(self.stacks.len());
         for stack in &self.stacks {
             let mut of_stack: Vec<u32> = stack.iter().copied().flat_map(unfold).collect();
-            if let (Some(own), Some(caller)) = (stack.first().filter(|place| is_nameless(place)), of_stack.get(1))
+            // Regions stand in front of it, each of one frame.
+            let tags = stack.iter().take_while(|place| is_region(place)).count();
+            if let (Some(own), Some(caller)) =
+                (stack.get(tags).filter(|place| is_nameless(place)), of_stack.get(tags + 1))
                 && let Some(function) = frames.get(*caller as usize).and_then(|frame: &Frame| frame.function.clone())
                 && self.wrappers.part(Some(&function), "") == Part::Own
             {
-                let frame = frames.get(of_stack[0] as usize).cloned();
+                let frame = frames.get(of_stack[tags] as usize).cloned();
                 let next = frames.len() as u32;
-                of_stack[0] = *in_functions.entry((*own, function)).or_insert_with_key(|(_, function)| {
+                of_stack[tags] = *in_functions.entry((*own, function)).or_insert_with_key(|(_, function)| {
                     frames.extend(frame.map(|frame| Frame { function: Some(function.clone()), ..frame }));
                     next
                 });

@@ -55,6 +55,9 @@ impl Display for Line<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let frame = self.frame;
         let function = frame.function.as_deref();
+        if frame.kind == "tag" {
+            return write!(f, "in region {}", Safe(function.unwrap_or("???")));
+        }
         if frame.kind == "cut" {
             return write!(f, "[cut: {}]", Safe(function.unwrap_or("unknown reason")));
         }
@@ -94,13 +97,16 @@ impl<'p> Lines<'p> {
         let process = self.process;
         let frames = process.stacks.get(stack as usize).into_iter().flatten();
         let frames = frames.filter_map(|&place| Some((place, process.frames.get(place as usize)?)));
-        for (place, (number, frame)) in frames.enumerate() {
+        let mut place = 0;
+        for (number, frame) in frames {
             let Some(line) = self.made.get_mut(number as usize) else { continue };
             if line.is_empty() {
                 *line = format!("{}\n", Line { process, frame });
             }
-            to.write_all(mark(place).as_bytes())?;
+            let is_region = frame.kind == "tag";
+            to.write_all(if is_region { "    " } else { mark(place) }.as_bytes())?;
             to.write_all(line.as_bytes())?;
+            place += usize::from(!is_region);
         }
         Ok(())
     }

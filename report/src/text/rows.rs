@@ -36,6 +36,7 @@ pub fn print(process: &Process, request: &Request, to: &mut dyn Write) -> io::Re
             By::File => "file",
             By::Module => "module",
             By::Thread => "thread",
+            By::Region => "region",
         };
         let more = count(rows.rest_count, &format!("more {more}"));
         writeln!(to, "\n{more} not shown: {}", head(&rows.rest, request.choice.sort))?;

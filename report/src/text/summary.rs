@@ -103,6 +103,9 @@ pub fn estimates(process: &Process, to: &mut dyn Write) -> io::Result<()> {
     writeln!(to, "  near MEMTRACE_MAX_MEMORY: {given_up}")
 }
 
+/// Markers that are printed.
+const MARKERS_MAX: usize = 20;
+
 /// The summary in its fixed words.
 pub fn print(process: &Process, to: &mut dyn Write) -> io::Result<()> {
     let summary = &process.summary;
@@ -122,6 +125,13 @@ pub fn print(process: &Process, to: &mut dyn Write) -> io::Result<()> {
     }
     if summary.unknown_frees > 0 {
         writeln!(to, "  frees of blocks from before the recording: {}", thousands(summary.unknown_frees))?;
+    }
+    for marker in process.markers.iter().take(MARKERS_MAX) {
+        writeln!(to, "  marker {} after {:.6} s", Safe(&marker.name), marker.time_ns as f64 / 1e9)?;
+    }
+    match process.markers.len().saturating_sub(MARKERS_MAX) {
+        0 => {}
+        more => writeln!(to, "  and {}", count(more as u64, "more marker"))?,
     }
     if let Some(signal) = process.end.signal {
         writeln!(to, "  killed by signal: {signal}")?;

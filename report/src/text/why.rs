@@ -142,7 +142,9 @@ fn global(process: &Process, step: &Step) -> String {
 fn user_frame(process: &Process, stack: u32) -> Option<&Frame> {
     let frames = || {
         let places = process.stacks.get(stack as usize).into_iter().flatten();
-        places.filter_map(|&place| process.frames.get(place as usize)).filter(|frame| frame.kind != "cut")
+        places
+            .filter_map(|&place| process.frames.get(place as usize))
+            .filter(|frame| !matches!(frame.kind.as_str(), "cut" | "tag"))
     };
     let is_users = |frame: &&Frame| {
         let module = frame.module.and_then(|module| process.modules.get(module as usize));

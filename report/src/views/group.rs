@@ -44,12 +44,22 @@ fn name(process: &Process, sites: &Sites, site: &Site, by: By) -> String {
     if by == By::Thread {
         return thread(process, site);
     }
+    if by == By::Region {
+        return region(process, site.stack).map_or("(no region)", |name| name).into();
+    }
     match (by, sites.frame(site.stack)) {
         (_, None) => "(no stack)".into(),
         (By::File, Some(frame)) => frame.file.clone().unwrap_or_else(|| "(no source file known)".into()),
         (By::Module, Some(frame)) => module(process, frame).map_or("(no module)", |path| path).into(),
         (_, Some(frame)) => function(process, frame),
     }
+}
+
+/// The innermost region that a stack was in.
+fn region(process: &Process, stack: u32) -> Option<&str> {
+    let places = process.stacks.get(stack as usize)?;
+    let mut frames = places.iter().filter_map(|&frame| process.frames.get(frame as usize));
+    frames.find(|frame| frame.kind == "tag")?.function.as_deref()
 }
 
 /// The frame's function, or its place in its module.

@@ -43,7 +43,7 @@ impl Hot {
     fn allocated_below(&self, inside: Inside<'_>, pending: Pending, own: Call, address: u64, moved: Option<u64>) {
         self.operator.confirm(own.0.caller());
         let (entry, op, bytes) = take_pending(inside.body, pending, own);
-        match inside.body.source == Announced::NONE {
+        match inside.body.source == Announced::NONE && inside.body.regions.is_empty() {
             true => self.record::<false>(inside, entry, address, bytes, op, moved),
             false => self.record::<true>(inside, entry, address, bytes, op, moved),
         }

@@ -58,12 +58,19 @@ const CHILD_SEED: u64 = 0x50ce;
 impl Hot {
     /// The frame word of a source site, made if it is new. 0: no memory, or its text is too long.
     fn source_word(&self, source: &Source<'_>) -> u64 {
+        self.text_word(frame::SOURCE, &[source.file, source.function, source.kind], Some(source.line))
+    }
+
+    /// The frame word of this kind for texts, each of which is ended by a NUL, and perhaps a number behind them.
+    pub(crate) fn text_word(&self, kind: u64, parts: &[&[u8]], number: Option<u64>) -> u64 {
         let mut text = Buffer::<TEXT_MAX>::new();
-        for part in [source.file, source.function, source.kind] {
+        for part in parts {
             text.push(part);
             text.push(b"\0");
         }
-        text.push_number(source.line);
+        if let Some(number) = number {
+            text.push_number(number);
+        }
         // A text that fills the buffer was cut.
         let text = text.as_bytes();
         if text.len() >= TEXT_MAX - 1 {
@@ -74,7 +81,7 @@ impl Hot {
         let is_it = |entry: u32| self.text_bytes(&text_at(entry, bytes)).eq(text.iter().copied());
         let word = |entry: u32| {
             let at = text_at(entry, bytes);
-            frame::SOURCE << frame::KIND_SHIFT | u64::from(bytes) << 32 | u64::from(at.at.get())
+            kind << frame::KIND_SHIFT | u64::from(bytes) << 32 | u64::from(at.at.get())
         };
         if let Some(entry) = self.source_index.find(hash, is_it) {
             return word(entry);
@@ -149,19 +156,25 @@ impl Hot {
         self.count_in(body, site, old.bytes, Weight { count: 1, bytes: old.bytes });
     }
 
-    /// As `capture`, with the source site that was announced innermost.
+    /// As `capture`, with the source site that was announced innermost, and in front of it the regions that are open.
     #[inline(never)]
     pub(crate) fn capture_with_source(&self, body: &mut Body, entry: Entry, op: Op) -> Known {
         let known = self.capture(body, entry, op);
         let Announced { word, sp } = body.source;
-        if word == 0 || sp != entry.sp || known.node() == 0 {
+        let has_source = word != 0 && sp == entry.sp;
+        if known.node() == 0 || !has_source && body.regions.is_empty() {
             return known;
         }
-        let parent = known.node();
-        match self.child(parent, word, roll(roll(CHILD_SEED, parent.into()), word), &[]) {
-            0 => known,
-            node => self.site_for(&mut body.sites, body.slot, node, op),
+        // An operator new whose frame is on the stack is no frame of it: see `origin`.
+        let (mut node, mut own_op) = (known.node(), op);
+        if let Some(site) = known.site.filter(|site| site.node.get() != node) {
+            (node, own_op) = (site.node.get(), Op::from_number(site.op.get()).unwrap_or(op));
         }
+        for word in has_source.then_some(word).into_iter().chain(body.regions.words()) {
+            let below = self.child(node, word, roll(roll(CHILD_SEED, node.into()), word), &[]);
+            node = if below == 0 { node } else { below };
+        }
+        self.site_for(&mut body.sites, body.slot, node, own_op)
     }
 
     /// The stack of a call that may fail.
@@ -187,6 +200,11 @@ impl Hot {
     pub(crate) fn source_key(&self, word: u64) -> u64 {
         self.text_bytes(&text_of(word)).fold(CHILD_SEED, |hash, byte| roll(hash, byte.into()))
     }
+}
+
+/// Where the text of a word of `text_word` lies, and how long it is.
+pub(crate) fn text_word_parts(word: u64) -> [u32; 2] {
+    [word as u32, (frame::address(word) >> 32) as u32]
 }
 
 /// Where the text of a source frame lies.

@@ -54,6 +54,8 @@ numbers! {
         Steps = 15,
         /// `Point`s.
         Points = 16,
+        /// `Marker`s.
+        Markers = 17,
     }
 
     /// How the process, or this image of it, came to its end.

@@ -58,6 +58,10 @@ pub const TEXT_PER_WINDOW: u64 = 64 << 10;
 pub const FAULTS_PER_WINDOW: u64 = 1 << 10;
 /// Points of one window: 64 KiB.
 pub const POINTS_PER_WINDOW: u64 = 1 << 10;
+/// Markers of one window: 64 KiB.
+pub const MARKERS_PER_WINDOW: u64 = 1 << 11;
+/// Markers that are kept; more are counted.
+pub const MARKERS_MAX: u64 = 4 * MARKERS_PER_WINDOW;
 /// Large or crowded blocks of one window: 512 KiB.
 pub const SIDE_PER_WINDOW: u64 = 1 << 14;
 /// Address space that one leaf of the live table covers, as a shift.
@@ -186,8 +190,10 @@ records! {
         pub way_out: U64,
         /// MALLOC_FAIL_AFTERMATH: allocation calls after the first that was made to fail.
         pub fault_after: U64,
+        /// Markers that the program gave; the first of them are kept.
+        pub marker_count: U64,
         /// Not used yet.
-        pub spare: [U64; 44],
+        pub spare: [U64; 43],
         /// What was lost, by `Loss`.
         pub losses: [U64; 40],
     }
@@ -357,6 +363,20 @@ records! {
         pub ready: U32,
         /// Not used yet.
         pub spare: [U64; 2],
+    }
+
+    /// A place that the program came by.
+    pub struct Marker = 32 {
+        /// CLOCK_REALTIME, in nanoseconds.
+        pub time_ns: U64,
+        /// Text: its name, with a NUL behind it.
+        pub name: TextAt,
+        /// The thread's number.
+        pub thread: U32,
+        /// 1 when the record is whole.
+        pub ready: U32,
+        /// Not used yet.
+        pub spare: U64,
     }
 
     /// A live block that has no cell of its own: too large for one, or its granule was taken.

@@ -28,6 +28,8 @@ pub struct Sums {
 pub struct Found<'a, M> {
     /// The roots.
     pub pieces: &'a List<Piece>,
+    /// Where lost blocks are counted by site.
+    pub lost: Option<&'a Array<u32>>,
     /// The stacks of threads; `None`: no memory for them.
     pub frames: Option<&'a Frames<'a, M>>,
 }
@@ -62,6 +64,8 @@ pub fn write<M: Memory, C: Code>(
         } else {
             sums.lost_blocks += 1;
             sums.lost_bytes += bytes;
+            let site = blocks.site(number) as usize;
+            from.lost.into_iter().for_each(|lost| lost.set(site, lost.get(site).saturating_add(1)));
         }
     }
     check.blocks.set(blocks.count() as u64);
