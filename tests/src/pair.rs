@@ -43,17 +43,17 @@ fn build() -> PathBuf {
     target
 }
 
-/// The example of the crate for Rust programs, as the tests are built: a program.
-pub fn api_example() -> PathBuf {
+/// An example of the crate for Rust programs, as the tests are built: a program.
+pub fn api_example(name: &str) -> PathBuf {
     let target = target_directory();
     let status = Command::new(env!("CARGO"))
         .current_dir(workspace())
-        .args(["build", "--quiet", "-p", "memtrace-api", "--example", "failing", "--target-dir"])
+        .args(["build", "--quiet", "-p", "memtrace-api", "--examples", "--target-dir"])
         .arg(&target)
         .status()
         .expect("cargo can be started");
     assert!(status.success(), "the example cannot be built");
-    target.join("debug/examples/failing")
+    target.join("debug/examples").join(name)
 }
 
 fn found(directory: &Path) -> Pair {

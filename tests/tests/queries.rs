@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use memtrace_tests::{How, Place, Process, pair, workspace};
+use memtrace_tests::{How, Place, Process, api_example, pair, workspace};
 
 const QUERIES: &str = include_str!("api/queries.c");
 
@@ -164,4 +164,111 @@ fn each_thread_has_its_own_regions_and_a_child_begins_without() {
     let own = child.sites.iter().find(|site| site.number("largest_bytes") == 800).expect("it is there");
     assert!(own.frames[0].kind == "native", "{:?}", own.frames);
     assert_eq!(parent.json["markers"].as_array().map(Vec::len), Some(64));
+}
+
+#[test]
+fn the_crate_for_rust_programs_asks_the_same() {
+    let place = Place::new();
+    let program = api_example("asking");
+    let with = "1000 bytes in 1 blocks more\nlost Some(2)\nignored Some(0)\nreport true\n";
+    let without = "0 bytes in 0 blocks more\nlost None\nignored None\nreport false\n";
+    let ended = place.job(How::Native, &program).run();
+    assert_eq!((ended.stdout.as_str(), ended.stderr.as_str()), (without, ""));
+    let ended = place.job(How::Bare, &program).env("MEMTRACE_QUIET", "1").run();
+    assert_eq!(ended.stdout, with);
+    let lost = "501 bytes in 1 blocks are definitely lost\n";
+    let in_region = "503 bytes in 1 blocks are definitely lost\n    in region inner\n    in region outer\n    at ";
+    assert!(ended.stderr.contains(lost) && ended.stderr.contains(in_region), "{}", ended.stderr);
+}
+
+const RAII: &str = r#"
+#include <cstdio>
+#include "memtrace.h"
+void *volatile passing;
+__attribute__((noinline)) static void lose(std::size_t size) {
+    passing = ::operator new(size);
+    passing = nullptr;
+}
+int main() {
+    memtrace::checkpoint before;
+    lose(601);
+    {
+        memtrace::ignored ignored;
+        lose(602);
+    }
+    {
+        memtrace::region outer("outer");
+        memtrace::region inner("inner");
+        lose(603);
+    }
+    std::printf("%d\n", static_cast<int>(before.leaks()));
+}
+"#;
+
+#[test]
+fn classes_of_the_header_end_what_they_began() {
+    let place = Place::new();
+    let source = place.write("raii.cpp", RAII);
+    for (compiler, flags) in [("g++", "-std=c++11"), ("g++", "-std=c++20 -O2"), ("clang++", "-std=c++20")] {
+        let Some(program) = build(&place, &source, compiler, flags) else { continue };
+        assert_eq!(place.job(How::Native, &program).run().stdout, "0\n");
+        for how in [How::Bare, How::Run] {
+            let ended = place.job(how, &program).record();
+            assert_eq!(ended.stdout, "2\n", "{compiler} {flags} {how:?}");
+            // A region does not hide which function allocated, nor an operator's frame.
+            let sites = &ended.process().sites;
+            let of = |bytes| sites.iter().find(|site| site.number("live_bytes") == bytes).expect("it is there");
+            let (plain, named) = (of(601), of(603));
+            assert_eq!((plain.op.as_str(), named.op.as_str()), ("operator new", "operator new"));
+            let functions: Vec<&str> = named.frames.iter().map(|frame| frame.function.as_str()).take(3).collect();
+            assert!(functions[..2] == ["inner", "outer"] && functions[2].starts_with("lose"), "{functions:?}");
+        }
+    }
+}
+
+const SCRIPT: &str = r#"
+import ctypes, sys
+import memtrace
+libc = ctypes.PyDLL(None)
+libc.malloc.restype = ctypes.c_void_p
+libc.malloc.argtypes = [ctypes.c_size_t]
+libc.free.argtypes = [ctypes.c_void_p]
+def lose(size, count=1):
+    for _ in range(count):
+        libc.malloc(size)
+blocks, size = memtrace.live_blocks(), memtrace.live_bytes()
+kept = libc.malloc(1 << 20)
+print(memtrace.live_blocks() > blocks, memtrace.live_bytes() - size >= 1 << 20)
+libc.free(kept)
+point = memtrace.checkpoint()
+lose(70001, 5)
+# What is left on stacks may hold the last.
+lost = memtrace.leaks_since(point)
+print(lost is not None and 3 <= lost <= 5)
+with memtrace.region("loading"):
+    lose(70002, 3)
+point = memtrace.checkpoint()
+with memtrace.ignore():
+    lose(70003)
+lost = memtrace.leaks_since(point)
+print(lost is not None and lost <= 3, memtrace.leaks_since(99))
+sys.stdout.flush()
+print(memtrace.report(sys.stdout))
+"#;
+
+#[test]
+fn the_python_module_asks_the_same() {
+    let place = Place::new();
+    let script = place.write("asking.py", SCRIPT);
+    let run = |how| {
+        let job = place.job(how, "/usr/bin/python3").args(["-S", "-B"]).arg(&script).env("MEMTRACE_QUIET", "1");
+        job.env("PYTHONPATH", workspace().join("shim/python")).run()
+    };
+    let ended = run(How::Native);
+    assert_eq!(ended.stdout, "False False\nFalse\nFalse None\nFalse\n", "{}", ended.stderr);
+    let ended = run(How::Bare);
+    let said = "True True\nTrue\nTrue None\n";
+    assert!(ended.stdout.starts_with(said) && ended.stdout.ends_with("\nTrue\n"), "{} {}", ended.stdout, ended.stderr);
+    let in_region = " blocks are definitely lost\n    in region loading\n    at ";
+    assert!(ended.stdout.contains(in_region), "{}", ended.stdout);
 }
