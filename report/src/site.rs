@@ -94,6 +94,22 @@ pub fn place(parts: impl Iterator<Item = Part>) -> Option<usize> {
     wrapper.or(innermost)
 }
 
+/// The frame that names the site of one stack; nothing: it has no calls.
+pub fn frame(process: &Process, stack: u32) -> Option<&crate::profile::Frame> {
+    let places = process.stacks.get(stack as usize).into_iter().flatten();
+    let frames = places.filter_map(|&place| process.frames.get(place as usize));
+    let wrappers = process.wrappers();
+    let calls: Vec<_> = frames.filter_map(|frame| Some((frame, part(process, &wrappers, frame)?))).collect();
+    calls.get(place(calls.iter().map(|call| call.1))?).map(|call| call.0)
+}
+
+/// What a frame of a process is; nothing: it is no call.
+fn part(process: &Process, wrappers: &Wrappers, frame: &crate::profile::Frame) -> Option<Part> {
+    let module = frame.module.and_then(|module| process.modules.get(module as usize));
+    let is_call = !matches!(frame.kind.as_str(), "cut" | "tag");
+    is_call.then(|| wrappers.part(frame.function.as_deref(), module.map_or("", |module| &module.path)))
+}
+
 /// The frames of a process, each looked at once.
 pub struct Sites<'p> {
     process: &'p Process,
@@ -105,12 +121,7 @@ impl<'p> Sites<'p> {
     /// As the process's own MEMTRACE_WRAPPERS has it.
     pub fn of(process: &'p Process) -> Sites<'p> {
         let wrappers = process.wrappers();
-        let part = |frame: &crate::profile::Frame| {
-            let module = frame.module.and_then(|module| process.modules.get(module as usize));
-            let is_call = !matches!(frame.kind.as_str(), "cut" | "tag");
-            is_call.then(|| wrappers.part(frame.function.as_deref(), module.map_or("", |module| &module.path)))
-        };
-        Sites { process, parts: process.frames.iter().map(part).collect() }
+        Sites { process, parts: process.frames.iter().map(|frame| part(process, &wrappers, frame)).collect() }
     }
 
     /// The frame that names the site of this stack; nothing: it has no calls.

@@ -29,8 +29,8 @@ fn build(place: &Place, source: &Path, compiler: &str, flags: &str) -> Option<Pa
     Some(program)
 }
 
-const WITH: &str = "live 2 111 1 11\nsince 3 0 0 1 4 -1, ids 1\nreport -1 -1\n";
-const WITHOUT: &str = "live 0 0 0 0\nsince 0 0 0 0 0 0, ids 0\nreport -1 -1\n";
+const WITH: &str = "live 2 111 1 11\nsince 3 0 0 1 4 -1, ids 1\npool 1, live 1, then 0\nreport -1 -1\n";
+const WITHOUT: &str = "live 0 0 0 0\nsince 0 0 0 0 0 0, ids 0\npool 0, live 0, then 0\nreport -1 -1\n";
 
 /// The names of the regions on the stack of the block of so many bytes, the innermost first.
 fn regions(process: &Process, bytes: u64) -> Vec<String> {

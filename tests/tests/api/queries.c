@@ -20,6 +20,29 @@ static APART void *keep(int place, size_t size) {
     return held[place];
 }
 
+/* Of three blocks of a pool one is held, one is given back and one is lost: that alone is a leak, and none is counted as
+ * live; then the pool ends. */
+static APART void in_pool(int64_t *since) {
+    static int pool;
+    const uint64_t point = memtrace_checkpoint(), blocks = memtrace_live_blocks();
+    char *chunk = (char *)keep(5, 4000);
+    memset(chunk, 0, 4000);
+    memtrace_pool_alloc(&pool, chunk + 64, 100);
+    memtrace_pool_alloc(&pool, chunk + 1024, 200);
+    memtrace_pool_alloc(&pool, chunk + 2048, 300);
+    held[6] = chunk + 64;
+    memtrace_pool_free(&pool, chunk + 1024);
+    memtrace_pool_free(&pool, chunk + 1024);
+    memtrace_pool_free(NULL, chunk + 64);
+    since[0] = memtrace_leaks_since(point);
+    since[1] = (int64_t)(memtrace_live_blocks() - blocks);
+    memtrace_pool_destroy(&pool);
+    since[2] = memtrace_leaks_since(point);
+    free(chunk);
+    held[5] = NULL;
+    held[6] = NULL;
+}
+
 static APART void in_regions(void) {
     memtrace_region_begin("outer");
     keep(1, 1001);
@@ -64,6 +87,8 @@ int main(int argc, char **argv) {
     since[5] = memtrace_leaks_since(4711);
     printf("since %d %d %d %d %d %d, ids %d\n", (int)since[0], (int)since[1], (int)since[2], (int)since[3], (int)since[4],
            (int)since[5], point > 0 && other > point);
+    in_pool(since);
+    printf("pool %d, live %d, then %d\n", (int)since[0], (int)since[1], (int)since[2]);
     in_regions();
     memtrace_marker("end");
     if (descriptor >= 0) {
