@@ -12,6 +12,9 @@ pub use crate::checks::{
     Ask, BEGUN, CHECKED, CHECKS_PER_WINDOW, Check, EDGES_PER_WINDOW, Edge, HELD_PER_WINDOW, Held, INSIDE,
     LOST_PER_WINDOW, Lost, STEPS_PER_WINDOW, Step, TRACER_STACK_BYTES, check_flags, lost_flags,
 };
+pub use crate::happened::{
+    BENIGN, FAULTS_PER_WINDOW, Fault, MARKERS_MAX, MARKERS_PER_WINDOW, Marker, POINTS_PER_WINDOW, Point,
+};
 pub use crate::kinds::{Cause, End, Family, Hindrance, Holder, Passive, Rung, WindowKind, frame, module_flags};
 pub use crate::op::Op;
 
@@ -54,14 +57,6 @@ pub const THREADS_PER_WINDOW: u64 = 1 << 8;
 pub const MODULES_PER_WINDOW: u64 = 1 << 9;
 /// Bytes of text of one window.
 pub const TEXT_PER_WINDOW: u64 = 64 << 10;
-/// Faults of one window: 64 KiB.
-pub const FAULTS_PER_WINDOW: u64 = 1 << 10;
-/// Points of one window: 64 KiB.
-pub const POINTS_PER_WINDOW: u64 = 1 << 10;
-/// Markers of one window: 64 KiB.
-pub const MARKERS_PER_WINDOW: u64 = 1 << 11;
-/// Markers that are kept; more are counted.
-pub const MARKERS_MAX: u64 = 4 * MARKERS_PER_WINDOW;
 /// Large or crowded blocks of one window: 512 KiB.
 pub const SIDE_PER_WINDOW: u64 = 1 << 14;
 /// Address space that one leaf of the live table covers, as a shift.
@@ -321,64 +316,6 @@ records! {
         pub spare: [U64; 5],
     }
 
-    /// An allocation that was made to fail.
-    pub struct Fault = 64 {
-        /// Its index among the calls in scope, from 0.
-        pub index: U64,
-        /// Bytes asked for.
-        pub bytes: U64,
-        /// An `Op`.
-        pub op: U32,
-        /// Its stack.
-        pub node: U32,
-        /// The thread's number.
-        pub thread: U32,
-        /// 1 when the record is whole.
-        pub ready: U32,
-        /// The name of its point (`point::Namer`); 0: it has none.
-        pub name: U64,
-        /// `BENIGN`.
-        pub flags: U64,
-        /// Not used yet.
-        pub spare: [U64; 2],
-    }
-
-    /// A stack that allocated in the scope of MALLOC_FAIL_*, where the plan asks for points.
-    pub struct Point = 64 {
-        /// Its name (`point::Namer`): the same in every run of the same files.
-        pub name: U64,
-        /// Index of its first allocation among the calls in scope, from 0.
-        pub first: U64,
-        /// Its allocations in scope.
-        pub count: U64,
-        /// Bytes that the first asked for.
-        pub bytes: U64,
-        /// An `Op`.
-        pub op: U32,
-        /// The stack.
-        pub node: U32,
-        /// Number of the thread that was first.
-        pub thread: U32,
-        /// 1 when the record is whole.
-        pub ready: U32,
-        /// Not used yet.
-        pub spare: [U64; 2],
-    }
-
-    /// A place that the program came by.
-    pub struct Marker = 32 {
-        /// CLOCK_REALTIME, in nanoseconds.
-        pub time_ns: U64,
-        /// Text: its name, with a NUL behind it.
-        pub name: TextAt,
-        /// The thread's number.
-        pub thread: U32,
-        /// 1 when the record is whole.
-        pub ready: U32,
-        /// Not used yet.
-        pub spare: U64,
-    }
-
     /// A live block that has no cell of its own: too large for one, or its granule was taken.
     pub struct Side = 32 {
         /// Address; 0: free, 1: was used.
@@ -394,8 +331,6 @@ records! {
     }
 }
 
-/// `Fault::flags`: the program said that failures there are no finding.
-pub const BENIGN: u64 = 1;
 /// `Site::flags`: the dynamic loader's own blocks.
 pub const LOADER_BLOCKS: u32 = 1;
 /// `Site::flags`: the program asked that its blocks be ignored.

@@ -22,6 +22,7 @@ extern crate std;
 pub mod checks;
 pub mod dead;
 mod fail;
+mod happened;
 pub mod kinds;
 pub mod layout;
 pub mod leaks;

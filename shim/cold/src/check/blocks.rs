@@ -8,6 +8,7 @@
 //! From there a few steps lead to the block. A block takes 16 bytes, a page of heap 4. Blocks that the program gives from
 //! pools stand behind all others: see `pools`.
 
+mod listed;
 mod pools;
 
 use memtrace_hot::Hot;
@@ -15,7 +16,10 @@ use memtrace_hot::written::Written;
 use memtrace_wire::layout::LEAF_SHIFT;
 use memtrace_wire::live;
 
-use super::space::{Array, List};
+use super::space::Array;
+#[cfg(test)]
+use listed::Filling;
+pub use listed::{Listed, Sides, list, room, sides};
 
 /// What is known of a block so far: the lowest bits of `Blocks::state`.
 pub mod state {
@@ -56,28 +60,6 @@ pub struct Blocks {
     pub bytes: u64,
 }
 
-/// Rows that are being filled.
-struct Filling<'a> {
-    rows: &'a Array<[u64; 2]>,
-    count: usize,
-    last: u64,
-}
-
-impl<'a> Filling<'a> {
-    fn of(rows: &'a Array<[u64; 2]>) -> Self {
-        Self { rows, count: 0, last: 0 }
-    }
-
-    fn push(&mut self, address: u64, bytes: u64, site: u32) {
-        // What threads change while they are read may come twice or overlap; a table of intervals may not.
-        if (self.count == 0 || address > self.last) && self.count < self.rows.length() {
-            self.rows.set(self.count, [address << 8, bytes.min(BYTES_MAX) << SITE_BITS | u64::from(site)]);
-            self.last = address;
-            self.count += 1;
-        }
-    }
-}
-
 const PAGE_SHIFT: u32 = 12;
 const CHUNK_PAGES: usize = 1 << (LEAF_SHIFT - PAGE_SHIFT);
 const TOP_SHIFT: u32 = 35;
@@ -86,71 +68,8 @@ const TOPS: usize = 1 << (47 - TOP_SHIFT);
 /// More blocks than a number has room for beside the numbers of roots.
 const BLOCKS_MAX: usize = 1 << 31;
 const SITE_BITS: u32 = 24;
-const BYTES_MAX: u64 = (1 << (64 - SITE_BITS)) - 1;
 
 const _: () = assert!(live::SITE_MAX >> SITE_BITS == 0);
-
-/// The blocks of the side table, by address: address, bytes, site.
-pub struct Sides {
-    /// Without a cell of their own.
-    beside: List<[u64; 3]>,
-    /// Of pools.
-    pools: List<[u64; 3]>,
-}
-
-/// How many blocks a list has: those of pools stand last.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Listed {
-    /// Of the allocator.
-    pub own: usize,
-    /// Of pools.
-    pub pools: usize,
-}
-
-/// The blocks of the side table.
-pub fn sides(hot: &Hot) -> Option<Sides> {
-    let of = |is_pools: bool| {
-        let blocks = || hot.sides.blocks(&hot.store).filter(move |(_, pool)| (*pool != 0) == is_pools);
-        let list = List::<[u64; 3]>::new(blocks().count() + SLACK)?;
-        blocks().for_each(|(block, _)| _ = list.push([block.address, block.bytes, u64::from(block.site)]));
-        list.sort(|&[address, ..]| address);
-        Some(list)
-    };
-    Some(Sides { beside: of(false)?, pools: of(true)? })
-}
-
-/// As many blocks as there can be.
-pub fn room(hot: &Hot, sides: &Sides) -> usize {
-    hot.live.cell_count() + sides.beside.count() + sides.pools.count() + SLACK
-}
-
-/// Lists the blocks of the live table and these.
-pub fn list(hot: &Hot, Sides { beside: sides, pools }: &Sides, into: &Array<[u64; 2]>) -> Listed {
-    let mut rows = Filling::of(into);
-    let mut next = 0;
-    hot.live.each_block(&Written::of(&hot.store), |address, bytes, site| {
-        while next < sides.count() && sides.get(next)[0] < address {
-            let [address, bytes, site] = sides.get(next);
-            rows.push(address, bytes, site as u32);
-            next += 1;
-        }
-        rows.push(address, bytes, site);
-    });
-    for [address, bytes, site] in sides.iter().skip(next) {
-        rows.push(address, bytes, site as u32);
-    }
-    let own = rows.count;
-    rows.last = 0;
-    let mut end = 0;
-    for [address, bytes, site] in pools.iter() {
-        // A pool in a pool: the outer block stands for it.
-        if address >= end && address > 0 {
-            rows.push(address, bytes, site as u32);
-            end = address.saturating_add(bytes.max(1));
-        }
-    }
-    Listed { own, pools: rows.count - own }
-}
 
 impl Blocks {
     /// The blocks of the live table, not ready for `find` yet. `None`: no memory.
@@ -160,7 +79,7 @@ impl Blocks {
         let rows = match Array::new(room(hot, &sides)) {
             Some(rows) => rows,
             None => {
-                let mut count = sides.beside.count() + sides.pools.count() + SLACK;
+                let mut count = sides.count_with_slack();
                 hot.live.each_block(&Written::of(&hot.store), |_, _, _| count += 1);
                 Array::new(count)?
             }
@@ -369,8 +288,6 @@ impl Blocks {
 
 /// A block on the page before, and one for every 8 bytes of a page.
 const PAGE_BLOCKS_MAX: usize = 1 + (1 << PAGE_SHIFT) / 8 + 1;
-/// Blocks that may come while they are counted, if threads could not be stopped.
-const SLACK: usize = 4096;
 
 /// The last address of a block; one of no bytes has one.
 const fn last_of(address: u64, bytes: u64) -> u64 {
