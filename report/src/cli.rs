@@ -82,6 +82,9 @@ pub enum Task {
         report_fd: i32,
         /// Takes one `k` when all is said: the target waits for it.
         answer_fd: i32,
+        /// The target goes on: all of it goes there, whatever its settings say of the end.
+        #[arg(long)]
+        now: bool,
     },
     /// The program of `memtrace check --self-test`
     #[command(name = "__plant", hide = true)]
@@ -208,7 +211,8 @@ mod tests {
 
     #[test]
     fn the_shims_call_is_understood_without_a_stderr() {
-        let Ok(Typed::Task(Task::End { recording_fd, report_fd, answer_fd })) = typed("memtrace __end 3 -1 5") else {
+        let Ok(Typed::Task(Task::End { recording_fd, report_fd, answer_fd, .. })) = typed("memtrace __end 3 -1 5")
+        else {
             panic!()
         };
         assert_eq!((recording_fd, report_fd, answer_fd), (3, -1, 5));

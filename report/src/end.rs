@@ -56,15 +56,15 @@ struct Done {
 
 /// The body of the command. `report_fd` is -1 where the target had no stderr; `answer_fd` takes a letter when all
 /// that there is to say was said, be it an error, so that the shim knows that it need not say it itself: `l` if blocks
-/// are definitely or possibly lost, else `k`.
-pub fn command(recording_fd: i32, report_fd: i32, answer_fd: i32) -> ExitCode {
+/// are definitely or possibly lost, else `k`. `is_now`: the target goes on, and has asked for all of it.
+pub fn command(recording_fd: i32, report_fd: i32, answer_fd: i32, is_now: bool) -> ExitCode {
     let (Some(recording), report) = (duplicate(recording_fd), duplicate(report_fd)) else {
         return ExitCode::from(FAILED);
     };
     let (tell, hear) = mpsc::channel();
     let work = move || {
         let mut done = Done { code: CLEAN, is_leaky: false };
-        if let Err(error) = work(recording, report.as_ref(), &tell, &mut done.is_leaky) {
+        if let Err(error) = work(recording, report.as_ref(), is_now, &tell, &mut done.is_leaky) {
             say(report.as_ref(), &error);
             done.code = error.code();
         }
@@ -98,10 +98,19 @@ fn wait(hear: &Receiver<News>) -> Option<Done> {
     }
 }
 
-fn work(recording: File, report: Option<&File>, tell: &Sender<News>, is_leaky: &mut bool) -> Result<(), Error> {
+fn work(
+    recording: File,
+    report: Option<&File>,
+    is_now: bool,
+    tell: &Sender<News>,
+    is_leaky: &mut bool,
+) -> Result<(), Error> {
     let recording = Recording::from_file(recording, "the recording")?;
     let Some(process) = recording.processes.last() else { return Ok(()) };
-    let settings = settings::parse(process.settings());
+    let mut settings = settings::parse(process.settings());
+    if is_now {
+        (settings.quiet, settings.summary, settings.out, settings.json) = (false, true, b"", b"");
+    }
     let _ = tell.send(News::Deadline(settings.deadline_s));
     let found = Found::of(process);
     let wants_text = !settings.quiet && settings.out != b"none" && (settings.summary || found.may_be_shown(&settings));

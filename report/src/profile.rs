@@ -17,7 +17,7 @@ mod rows;
 mod settings;
 mod shown;
 mod sites;
-mod sources;
+pub mod sources;
 pub mod stacks;
 mod time;
 pub mod verdicts;
@@ -42,6 +42,7 @@ pub use hidden::{Suppress, is_own_bad, rule_kind};
 #[cfg(test)]
 pub use model::{Fault, Warning};
 pub use model::{Frame, Module, Process, Profile, Site};
+pub use sites::POOL;
 pub use time::date;
 
 /// How a profile says what it is.

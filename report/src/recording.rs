@@ -70,6 +70,8 @@ pub struct Process {
     pub heap_errors: Vec<layout::HeapError>,
     /// Stacks that allocated in the scope of MALLOC_FAIL_*.
     pub points: Vec<layout::Point>,
+    /// Places that the program came by.
+    pub markers: Vec<layout::Marker>,
     /// Checks for leaks.
     pub checks: Checks,
     /// Records that are counted and for which there is no window.
@@ -133,6 +135,12 @@ impl Process {
             threads: directory.table(source, Kind::Threads, header.thread_count.get(), &mut missing)?,
             modules: directory.table(source, Kind::Modules, header.module_count.get(), &mut missing)?,
             // The count goes on when the table is full: that is a loss of its own.
+            markers: directory.table(
+                source,
+                Kind::Markers,
+                header.marker_count.get().min(layout::MARKERS_MAX),
+                &mut 0,
+            )?,
             faults: directory.table(source, Kind::Faults, header.fault_count.get(), &mut 0)?,
             heap_errors: directory.table(source, Kind::HeapErrors, header.heap_error_count.get(), &mut 0)?,
             points: directory.table(source, Kind::Points, header.point_count.get(), &mut 0)?,

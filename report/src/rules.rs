@@ -102,7 +102,7 @@ fn ops(check: &Check) -> HashMap<(Kind, u32), BTreeSet<&str>> {
 fn rule(process: &Process, row: &LeakRow, op: &str, syntax: Syntax) -> Option<String> {
     let frames = process.called(row.stack);
     match syntax {
-        Syntax::Lsan => paste_ready_leak_sanitizer(&frames),
+        Syntax::Lsan => paste_ready_leak_sanitizer(&frames, &process.wrappers()),
         Syntax::Valgrind => {
             let name = frames.iter().find_map(|frame| frame.function).unwrap_or("leak");
             Some(paste_ready_valgrind(name, rule_kind(row.kind)?, op, &frames))

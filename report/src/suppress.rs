@@ -28,7 +28,7 @@ use std::path::{Path, PathBuf};
 
 use crate::error::{Error, cannot_open};
 use automaton::{Automaton, FrameNames, Run};
-pub use name::{components, is_below_main, plain, without_arguments};
+pub use name::{bare, components, is_below_main, plain, without_arguments};
 pub use parse::Bad;
 use parse::{Body, Rule};
 pub use paste::{paste_ready_leak_sanitizer, paste_ready_valgrind};

@@ -98,6 +98,7 @@ pub fn command(args: &SweepArgs) -> Result<ExitCode, Error> {
     let mut course = Course::new(
         baseline,
         Signatures::with(policy.as_ref().map(Policy::signatures).unwrap_or_default()),
+        std::env::var("MEMTRACE_WRAPPERS").ok().filter(|names| !names.is_empty()),
         args.order == 2,
     );
     course.screens = screens;
@@ -134,7 +135,7 @@ fn subject(args: &SweepArgs, notes: &mut Vec<String>) -> Result<Subject, Error> 
     let is_ours = |name: &[u8]| name.starts_with(b"MALLOC_FAIL_") || name == b"TMPDIR" || name == b"MEMTRACE_RUN";
     variables.retain(|variable| !is_ours(variable.as_bytes().split(|&byte| byte == b'=').next().unwrap_or_default()));
     let library = environment::library()?;
-    let preload = calls::preload(&library, args.calls.as_deref())?;
+    let preload = calls::preload(&library, &variables, args.calls.as_deref())?;
     let input = input(notes)?;
     let (setup, teardown, oracle) = (args.setup.clone(), args.teardown.clone(), args.oracle.clone());
     let result = file_of(&args.output, &target);

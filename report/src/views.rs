@@ -68,6 +68,8 @@ words! {
         Module = "module",
         /// A thread.
         Thread = "thread",
+        /// The innermost region that the program was in.
+        Region = "region",
     }
 }
 

@@ -58,7 +58,7 @@ fn errors(process: &Process, check: &Check, kinds: Kinds, choice: &Choice, to: &
         writeln!(to, "    <leakedblocks>{}</leakedblocks>\n  </xwhat>\n  <stack>", row.direct.blocks)?;
         let places = process.stacks.get(row.stack as usize).into_iter().flatten();
         let frames = places.filter_map(|&place| process.frames.get(place as usize));
-        for frame in frames.filter(|frame| frame.kind != "cut") {
+        for frame in frames.filter(|frame| !matches!(frame.kind.as_str(), "cut" | "tag")) {
             write_frame(process, frame, to)?;
         }
         writeln!(to, "  </stack>\n</error>\n")?;

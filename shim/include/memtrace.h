@@ -119,7 +119,8 @@ MEMTRACE_INLINE_(void, memtrace_fault_benign_end, (void)) {
     if (real) real();
 }
 
-/* A place in the program's run: MALLOC_FAIL_SINCE=marker:NAME and MALLOC_FAIL_UNTIL=marker:NAME mean it. */
+/* A place in the program's run: MALLOC_FAIL_SINCE=marker:NAME and MALLOC_FAIL_UNTIL=marker:NAME mean it, and the profile
+ * says when each thread came by, the first 8,192 times. Of the name 255 bytes count. */
 MEMTRACE_INLINE_(void, memtrace_marker, (const char *name)) {
     void (*real)(const char *);
     MEMTRACE_FIND_(real, memtrace_marker);
@@ -354,6 +355,34 @@ MEMTRACE_INLINE_(void *, memtrace_untracked_, (size_t size)) {
 #define MEMTRACE_MALLOC_TYPE_COUNT(type, count) \
     ((type *)memtrace_malloc_(MEMTRACE_HERE_(#type " *"), memtrace_product_((size_t)(count), sizeof(type))))
 
+/* The block, which exists already, stands at this place: as if it had been allocated there. */
+MEMTRACE_INLINE_(void, memtrace_track_, (MEMTRACE_PLACE_, const void *block)) {
+    const struct memtrace_site site = memtrace_site_(file, line, function, type);
+    void (*real)(const struct memtrace_site *, const void *);
+    MEMTRACE_FIND_(real, memtrace_source_track);
+    if (real) real(&site, block);
+}
+
+/* For code bases whose own macros go through these names: with
+ *
+ *     #define MEMTRACE_ALLOC_MACROS
+ *
+ * before this file is included, they stand for whatever backend is there else. The place is that of the macro that uses
+ * them; the type is not known. TRACK_ALIGNED_ALLOC tells of a block that aligned_alloc or a relative gave. */
+#ifdef MEMTRACE_ALLOC_MACROS
+#undef ALLOC_MALLOC
+#undef ALLOC_CALLOC
+#undef ALLOC_REALLOC
+#undef ALLOC_FREE
+#undef TRACK_ALIGNED_ALLOC
+#define ALLOC_MALLOC(size) memtrace_malloc_(MEMTRACE_HERE_("void *"), (size_t)(size))
+#define ALLOC_CALLOC(count, size) memtrace_calloc_(MEMTRACE_HERE_("void *"), (size_t)(count), (size_t)(size))
+#define ALLOC_REALLOC(ptr, size) memtrace_realloc_(MEMTRACE_HERE_("void *"), MEMTRACE_BLOCK_(ptr), (size_t)(size))
+#define ALLOC_FREE(ptr) free(MEMTRACE_BLOCK_(ptr))
+#define TRACK_ALIGNED_ALLOC(ptr, size, file, line) \
+    ((void)(size), memtrace_track_((file), (unsigned int)(line), __extension__ __FUNCTION__, "void *", (ptr)))
+#endif
+
 /* ---- Leaks ---- */
 
 /* The memory is a root from here on: what it points to is not lost. */
@@ -376,6 +405,112 @@ MEMTRACE_INLINE_(int64_t, memtrace_check_leaks, (void)) {
     int64_t (*real)(void);
     MEMTRACE_FIND_(real, memtrace_check_leaks);
     return real ? real() : 0;
+}
+
+/* This thread's blocks until memtrace_ignore_end are no leaks, and hold what they point to; the two nest. */
+MEMTRACE_INLINE_(void, memtrace_ignore_begin, (void)) {
+    void (*real)(void);
+    MEMTRACE_FIND_(real, memtrace_ignore_begin);
+    if (real) real();
+}
+
+/* See memtrace_ignore_begin. */
+MEMTRACE_INLINE_(void, memtrace_ignore_end, (void)) {
+    void (*real)(void);
+    MEMTRACE_FIND_(real, memtrace_ignore_end);
+    if (real) real();
+}
+
+/* Checks now, and keeps what is lost, for memtrace_leaks_since. Gives an id from 1; 0 if nothing could be classified, or
+ * without the library. The latest 16 are kept; a fork child has none. */
+MEMTRACE_INLINE_(uint64_t, memtrace_checkpoint, (void)) {
+    uint64_t (*real)(void);
+    MEMTRACE_FIND_(real, memtrace_checkpoint);
+    return real ? real() : 0;
+}
+
+/* Checks now: blocks, definitely or possibly lost or held by such ones, beyond those of the same stacks that were lost at the
+ * checkpoint; whatever lived then and is lost now counts. -1: nothing could be classified, or there is no such checkpoint;
+ * 0 without the library. */
+MEMTRACE_INLINE_(int64_t, memtrace_leaks_since, (uint64_t checkpoint)) {
+    int64_t (*real)(uint64_t);
+    MEMTRACE_FIND_(real, memtrace_leaks_since);
+    return real ? real(checkpoint) : 0;
+}
+
+/* ---- Queries ---- */
+
+/* Bytes of the live blocks, as they were asked for; those of pools lie in other blocks, and are not added. Exact while no
+ * other thread allocates; an estimate where only samples are recorded. 0 without the library. It takes time with the
+ * number of stacks. */
+MEMTRACE_INLINE_(uint64_t, memtrace_live_bytes, (void)) {
+    uint64_t (*real)(void);
+    MEMTRACE_FIND_(real, memtrace_live_bytes);
+    return real ? real() : 0;
+}
+
+/* The live blocks; as memtrace_live_bytes. */
+MEMTRACE_INLINE_(uint64_t, memtrace_live_blocks, (void)) {
+    uint64_t (*real)(void);
+    MEMTRACE_FIND_(real, memtrace_live_blocks);
+    return real ? real() : 0;
+}
+
+/* Writes to this descriptor what would be reported if the process ended here, and waits for it, MEMTRACE_DEADLINE seconds
+ * at most. Gives 0; or -1: the descriptor is not open, there is no `memtrace` command beside the library (then a short
+ * report is written), or no library. */
+MEMTRACE_INLINE_(int, memtrace_report, (int fd)) {
+    int (*real)(int);
+    MEMTRACE_FIND_(real, memtrace_report);
+    return real ? real(fd) : -1;
+}
+
+/* ---- Regions ---- */
+
+/* What this thread allocates until memtrace_region_end stands in a region of this name in reports: above the stack, and as
+ * a group of `memtrace report --by region`. Regions nest; of 16 at once the names are kept, and of a name 255 bytes. A new
+ * thread, and a fork child, begins in none. While any thread is in a region, allocations of all take longer. */
+MEMTRACE_INLINE_(void, memtrace_region_begin, (const char *name)) {
+    void (*real)(const char *);
+    MEMTRACE_FIND_(real, memtrace_region_begin);
+    if (real) real(name);
+}
+
+/* The innermost region of this thread ends; nothing, if it is in none. */
+MEMTRACE_INLINE_(void, memtrace_region_end, (void)) {
+    void (*real)(void);
+    MEMTRACE_FIND_(real, memtrace_region_end);
+    if (real) real();
+}
+
+/* ---- Pools ---- */
+
+/* Blocks that a program gives from pools or arenas of its own are seen by memtrace only if it says so: then each is a block
+ * with a stack of its own, and a leak if nothing points to it. `pool` is any address that stands for the pool; NULL is
+ * none. The rest of the memory that a block lies in stays what it was. Sizes are bytes. A block that is given again needs
+ * no memtrace_pool_free in between; one that is freed without having been given is no error.
+ *
+ * A pool that goes, or is emptied, has to say so by memtrace_pool_destroy before its memory is freed; it takes time with all
+ * blocks that are announced. Pools in blocks of pools are not told apart: the outer block counts. Where only samples are
+ * recorded (MEMTRACE_SAMPLE) there are no blocks of pools. */
+MEMTRACE_INLINE_(void, memtrace_pool_alloc, (const void *pool, const void *block, size_t size)) {
+    void (*real)(const void *, const void *, size_t);
+    MEMTRACE_FIND_(real, memtrace_pool_alloc);
+    if (real) real(pool, block, size);
+}
+
+/* The block went back to its pool. */
+MEMTRACE_INLINE_(void, memtrace_pool_free, (const void *pool, const void *block)) {
+    void (*real)(const void *, const void *);
+    MEMTRACE_FIND_(real, memtrace_pool_free);
+    if (real) real(pool, block);
+}
+
+/* So did all of its blocks. */
+MEMTRACE_INLINE_(void, memtrace_pool_destroy, (const void *pool)) {
+    void (*real)(const void *);
+    MEMTRACE_FIND_(real, memtrace_pool_destroy);
+    if (real) real(pool);
 }
 
 #ifdef __cplusplus
@@ -415,6 +550,34 @@ public:
     ~benign() { memtrace_fault_benign_end(); }
     benign(const benign &) = delete;
     benign &operator=(const benign &) = delete;
+};
+
+/* What this thread allocates stands in a region of this name as long as this lives. */
+class region {
+public:
+    explicit region(const char *name) noexcept { memtrace_region_begin(name); }
+    ~region() { memtrace_region_end(); }
+    region(const region &) = delete;
+    region &operator=(const region &) = delete;
+};
+
+/* What this thread allocates is no leak as long as this lives. */
+class ignored {
+public:
+    ignored() noexcept { memtrace_ignore_begin(); }
+    ~ignored() { memtrace_ignore_end(); }
+    ignored(const ignored &) = delete;
+    ignored &operator=(const ignored &) = delete;
+};
+
+/* A checkpoint, from when it is made. */
+class checkpoint {
+    std::uint64_t id_;
+
+public:
+    checkpoint() noexcept : id_(memtrace_checkpoint()) {}
+    /* As memtrace_leaks_since. */
+    std::int64_t leaks() const noexcept { return memtrace_leaks_since(id_); }
 };
 
 #ifdef __EXCEPTIONS

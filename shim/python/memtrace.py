@@ -20,7 +20,8 @@ such): name the extension that is meant by `module`. Where all memory is refused
 import contextlib
 import ctypes
 
-__all__ = ["active", "benign", "check_leaks", "failing", "fail_sweep", "last_point", "marker", "pause"]
+__all__ = ["active", "benign", "check_leaks", "checkpoint", "failing", "fail_sweep", "ignore", "last_point", "leaks_since",
+           "live_blocks", "live_bytes", "marker", "pause", "region", "report"]
 
 _THIS_THREAD = 1
 _DIGITS = 16
@@ -50,6 +51,15 @@ _benign_end = _find("memtrace_fault_benign_end", None)
 _marker = _find("memtrace_marker", None, ctypes.c_char_p)
 _last = _find("memtrace_fault_last", ctypes.c_size_t, ctypes.c_char_p, ctypes.c_size_t)
 _check_leaks = _find("memtrace_check_leaks", ctypes.c_int64)
+_checkpoint = _find("memtrace_checkpoint", _u64)
+_leaks_since = _find("memtrace_leaks_since", ctypes.c_int64, _u64)
+_live_bytes = _find("memtrace_live_bytes", _u64)
+_live_blocks = _find("memtrace_live_blocks", _u64)
+_ignore_begin = _find("memtrace_ignore_begin", None)
+_ignore_end = _find("memtrace_ignore_end", None)
+_region_begin = _find("memtrace_region_begin", None, ctypes.c_char_p)
+_region_end = _find("memtrace_region_end", None)
+_report = _find("memtrace_report", ctypes.c_int, ctypes.c_int)
 
 
 def active():
@@ -137,8 +147,19 @@ def benign():
     return _between(_benign_begin, _benign_end)
 
 
+def ignore():
+    """`with ignore()`: what this thread allocates in the block is no leak, and holds what it points to."""
+    return _between(_ignore_begin, _ignore_end)
+
+
+def region(name):
+    """`with region("loading")`: what this thread allocates in the block stands in a region of this name in reports."""
+    return _between(_region_begin and (lambda: _region_begin(name.encode())), _region_end)
+
+
 def marker(name):
-    """A place in the program's run: MALLOC_FAIL_SINCE=marker:NAME and MALLOC_FAIL_UNTIL=marker:NAME mean it."""
+    """A place in the program's run: MALLOC_FAIL_SINCE=marker:NAME and MALLOC_FAIL_UNTIL=marker:NAME mean it, and the
+    profile says when it was passed."""
     if _marker is not None:
         _marker(name.encode())
 
@@ -156,3 +177,37 @@ def check_leaks():
     there is no library."""
     lost = _check_leaks() if _check_leaks is not None else -1
     return None if lost < 0 else lost
+
+
+def checkpoint():
+    """Checks now, and keeps what is lost: an id for `leaks_since`. None: nothing could be classified, or there is no
+    library. The latest 16 are kept."""
+    return (_checkpoint() or None) if _checkpoint is not None else None
+
+
+def leaks_since(checkpoint):
+    """Checks now: blocks, definitely or possibly lost or held by such ones, beyond those of the same stacks that were lost
+    at the checkpoint. None: nothing could be classified, or there is no such checkpoint."""
+    lost = _leaks_since(checkpoint) if _leaks_since is not None and checkpoint is not None else -1
+    return None if lost < 0 else lost
+
+
+def live_bytes():
+    """Bytes of the live blocks, as they were asked for: exact while no other thread allocates. 0 without the library."""
+    return _live_bytes() if _live_bytes is not None else 0
+
+
+def live_blocks():
+    """The live blocks; as `live_bytes`."""
+    return _live_blocks() if _live_blocks is not None else 0
+
+
+def report(file):
+    """Writes to this file (an object with `fileno()`, or a descriptor) what would be reported if the process ended here, and
+    waits for it. False: it could not be, or only in short."""
+    if _report is None:
+        return False
+    if not isinstance(file, int):
+        file.flush()
+        file = file.fileno()
+    return _report(file) == 0

@@ -75,6 +75,18 @@ fn ignore_all(on: bool) {
     }
 }
 
+/// As `__lsan_disable`.
+#[unsafe(no_mangle)]
+pub extern "C" fn memtrace_ignore_begin() {
+    ignore_all(true);
+}
+
+/// As `__lsan_enable`.
+#[unsafe(no_mangle)]
+pub extern "C" fn memtrace_ignore_end() {
+    ignore_all(false);
+}
+
 /// Checks now; the report is that of the end. LeakSanitizer would end the process when it found leaks, and leave out
 /// the check at the end; here the end decides (MEMTRACE_EXITCODE).
 #[unsafe(no_mangle)]

@@ -169,14 +169,21 @@ pub fn image_ends() {
 
 /// A check in a running program: the blocks that are lost. `None`: nothing was classified.
 pub fn check_now(cause: Cause) -> Option<u64> {
+    with_check(&settings::parse(start::own_variables()), None, |ending| memtrace_cold::check(ending, cause))
+}
+
+/// Makes a check that the program asked for; nothing where no check can be made.
+pub fn with_check<T>(
+    settings: &settings::Settings<'_>,
+    stderr: Option<i32>,
+    check: impl FnOnce(&Ending<'_>) -> Option<T>,
+) -> Option<T> {
     own_process()?;
     if sys::is_sealed() {
         return None;
     }
-    let settings = settings::parse(start::own_variables());
-    let here = &raw const settings as u64;
-    let own = Own { sp: here, pc: 0, registers: [0; 6] };
-    memtrace_cold::check(&Ending { own, ..ending(&settings, None) }, cause)
+    let own = Own { sp: core::ptr::from_ref(&stderr) as u64, pc: 0, registers: [0; 6] };
+    check(&Ending { own, ..ending(settings, stderr) })
 }
 
 /// What a check is told about this process and this thread.

@@ -116,6 +116,10 @@ pub unsafe extern "C" fn memtrace_marker(name: *const c_char) {
     if !name.is_null() && is_ready() {
         // SAFETY: by this function's contract.
         let name = unsafe { CStr::from_ptr(name) };
+        let here = &raw const name as u64;
+        if let Some(inside) = inside::thread().and_then(|thread| thread.enter(&HOT, here)) {
+            HOT.mark_time(inside.body, name.to_bytes());
+        }
         HOT.fault.gate.marker(&HOT.fault.plan().scope, name.to_bytes());
     }
 }

@@ -22,6 +22,9 @@ macro_rules! hook {
     ($(#[$doc:meta])* $name:ident($one:ident: $one_ty:ty, $two:ident: $two_ty:ty, $three:ident: $three_ty:ty) -> $result:ty, $entry:ident => $body:expr) => {
         hook!(@make $(#[$doc])* $name, ($one: $one_ty, $two: $two_ty, $three: $three_ty), $result, $entry, $body, "mov rcx, rsp", "mov r8, rbp");
     };
+    ($(#[$doc:meta])* $name:ident($one:ident: $one_ty:ty, $two:ident: $two_ty:ty, $three:ident: $three_ty:ty, $four:ident: $four_ty:ty) -> $result:ty, $entry:ident => $body:expr) => {
+        hook!(@make $(#[$doc])* $name, ($one: $one_ty, $two: $two_ty, $three: $three_ty, $four: $four_ty), $result, $entry, $body, "mov r8, rsp", "mov r9, rbp");
+    };
     (@make $(#[$doc:meta])* $name:ident, ($($argument:ident: $ty:ty),*), $result:ty, $entry:ident, $body:expr, $sp:literal, $bp:literal $(, $first:block)?) => {
         $(#[$doc])*
         ///

@@ -1,4 +1,4 @@
-//! The release pair: `libmemtrace.so` and `memtrace`, as a user builds them, and the library of the calls.
+//! The release pair: `libmemtrace.so` and `memtrace`, as a user builds them, and the libraries of calls and of sources.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -11,6 +11,8 @@ pub struct Pair {
     pub library: PathBuf,
     /// The library of the calls; it lies beside the other.
     pub calls: PathBuf,
+    /// The library that gives sources; it lies beside the others.
+    pub debugmem: PathBuf,
     /// The command; it lies beside the library.
     pub command: PathBuf,
 }
@@ -31,7 +33,8 @@ fn build() -> PathBuf {
     let target = target_directory();
     let status = Command::new(env!("CARGO"))
         .current_dir(workspace())
-        .args(["build", "--quiet", "--release", "-p", "memtrace-shim", "-p", "memtrace-calls", "-p", "memtrace"])
+        .args(["build", "--quiet", "--release", "-p", "memtrace-shim", "-p", "memtrace-calls"])
+        .args(["-p", "memtrace-debugmem", "-p", "memtrace"])
         .arg("--target-dir")
         .arg(&target)
         .status()
@@ -40,23 +43,25 @@ fn build() -> PathBuf {
     target
 }
 
-/// The example of the crate for Rust programs, as the tests are built: a program.
-pub fn api_example() -> PathBuf {
+/// An example of the crate for Rust programs, as the tests are built: a program.
+pub fn api_example(name: &str) -> PathBuf {
     let target = target_directory();
     let status = Command::new(env!("CARGO"))
         .current_dir(workspace())
-        .args(["build", "--quiet", "-p", "memtrace-api", "--example", "failing", "--target-dir"])
+        .args(["build", "--quiet", "-p", "memtrace-api", "--examples", "--target-dir"])
         .arg(&target)
         .status()
         .expect("cargo can be started");
     assert!(status.success(), "the example cannot be built");
-    target.join("debug/examples/failing")
+    target.join("debug/examples").join(name)
 }
 
 fn found(directory: &Path) -> Pair {
-    let [library, calls] = ["libmemtrace.so", "libmemtrace_calls.so"].map(|name| directory.join(name));
-    let pair = Pair { library, calls, command: directory.join("memtrace") };
-    assert!(pair.library.is_file() && pair.calls.is_file() && pair.command.is_file(), "{pair:?} is not there");
+    let [library, calls, debugmem] =
+        ["libmemtrace.so", "libmemtrace_calls.so", "libmemtrace_debugmem.so"].map(|name| directory.join(name));
+    let pair = Pair { library, calls, debugmem, command: directory.join("memtrace") };
+    let all = [&pair.library, &pair.calls, &pair.debugmem, &pair.command];
+    assert!(all.iter().all(|path| path.is_file()), "{pair:?} is not there");
     pair
 }
 

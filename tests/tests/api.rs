@@ -154,7 +154,7 @@ fn failures_that_the_program_asked_for_are_recorded_and_benign_ones_say_so() {
 #[test]
 fn the_crate_for_rust_programs_does_the_same_and_nothing_without_the_library() {
     let place = Place::new();
-    let program = api_example();
+    let program = api_example("failing");
     let said = |how, variables: &[(&str, &str)]| {
         let job = place.job(how, &program).env("MEMTRACE_QUIET", "1");
         let ended = variables.iter().fold(job, |job, (name, value)| job.env(*name, *value)).run();

@@ -17,9 +17,13 @@ const GLIBC_MAX: (u32, u32) = (2, 28);
 type Elf<'d> = ElfFile64<'d, Endianness>;
 
 /// The libraries, each with the list of what it exports and the least number of symbols that it has.
-fn libraries() -> [(&'static Path, &'static str, usize); 2] {
+fn libraries() -> [(&'static Path, &'static str, usize); 3] {
     let pair = memtrace_tests::pair();
-    [(&pair.library, "exports.txt", 100), (&pair.calls, "exports_calls.txt", 160)]
+    [
+        (&pair.library, "exports.txt", 100),
+        (&pair.calls, "exports_calls.txt", 160),
+        (&pair.debugmem, "exports_debugmem.txt", 15),
+    ]
 }
 
 fn with<T>(library: &Path, look: impl FnOnce(&Elf<'_>) -> T) -> T {

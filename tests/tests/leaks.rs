@@ -48,6 +48,7 @@ groups! {
     heap_memory_with_unknown_blocks_holds: "foreign_",
     blocks_are_judged_however_a_program_ends: "ends_",
     what_the_program_announces_is_believed: "announced_",
+    blocks_of_pools_are_judged_like_others: "pools_",
 }
 
 #[test]

@@ -8,6 +8,7 @@ use std::process::Command;
 use memtrace_tests::{How, Place, Process, Recording, workspace};
 
 const MACROS: &str = include_str!("sources/macros.c");
+const ADAPTERS: &str = include_str!("sources/adapters.c");
 
 /// Compilers and what they are told, all of it: warnings are errors.
 const BUILDS: &[(&str, &str)] = &[
@@ -36,12 +37,16 @@ fn build(place: &Place, source: &Path, compiler: &str, flags: &str) -> Option<Pa
 
 /// Line in `macros.c` of the text `what`.
 fn line(what: &str) -> u64 {
-    let found = MACROS.lines().position(|line| line.contains(what));
+    line_of(MACROS, what)
+}
+
+fn line_of(text: &str, what: &str) -> u64 {
+    let found = text.lines().position(|line| line.contains(what));
     found.unwrap_or_else(|| panic!("{what} is not there")) as u64 + 1
 }
 
-/// What a profile says of source sites: by line, function called, type, blocks and bytes ever.
-fn named(process: &Process) -> BTreeMap<u64, (String, String, u64, u64)> {
+/// What a profile says of source sites in a file: by line, function called, type, blocks and bytes ever.
+fn named(process: &Process, file: &str, function: &str) -> BTreeMap<u64, (String, String, u64, u64)> {
     let frames = process.json["frames"].as_array().expect("a list");
     let places = process.json["stacks"].as_array().expect("a list");
     let sites = process.json["sites"].as_array().expect("a list").iter().filter_map(|site| {
@@ -49,8 +54,8 @@ fn named(process: &Process) -> BTreeMap<u64, (String, String, u64, u64)> {
         let leaf = &frames[stack[0].as_u64().expect("a place") as usize];
         (leaf["kind"] == "source").then(|| {
             let text = |value: &memtrace_tests::Json| value.as_str().expect("a text").to_owned();
-            assert_eq!((text(&leaf["function"]).as_str(), leaf["offset"].as_str()), ("all", Some("0x0")));
-            assert!(text(&leaf["file"]).ends_with("macros.c"), "{leaf}");
+            assert_eq!((text(&leaf["function"]).as_str(), leaf["offset"].as_str()), (function, Some("0x0")));
+            assert!(text(&leaf["file"]).ends_with(file), "{leaf}");
             let number = |name: &str| site[name].as_u64().expect("a number");
             let row = (text(&site["op"]), text(&leaf["type"]), number("total_blocks"), number("total_bytes"));
             (leaf["line"].as_u64().expect("a line"), row)
@@ -89,8 +94,44 @@ fn every_macro_is_named_by_line_function_and_type_in_every_language() {
             let said = ended.stdout.as_str();
             assert_eq!((said, ended.code()), ("10 evaluated, 1, 1 freed, 1 of 1 refused, 2 aligned\n", Some(0)));
             if how != How::Native {
-                assert_eq!(named(ended.process()), expected, "{compiler} {flags} {how:?}");
+                assert_eq!(named(ended.process(), "macros.c", "all"), expected, "{compiler} {flags} {how:?}");
             }
+        }
+    }
+    assert!(built >= 6, "no compiler was found");
+}
+
+#[test]
+fn macros_that_go_through_an_allocation_backend_are_named_too() {
+    let place = Place::new();
+    let source = place.write("adapters.c", ADAPTERS);
+    let row = |op: &str, bytes| (op.to_owned(), "void *".to_owned(), 1, bytes);
+    let line = |what: &str| line_of(ADAPTERS, what);
+    let expected = BTreeMap::from([
+        (line("once(11)"), row("malloc", 11)),
+        (line("once(3)"), row("calloc", 12)),
+        (line("once(13)"), row("realloc", 13)),
+        (line("once(1300)"), row("realloc", 1300)),
+    ]);
+    let mut built = 0;
+    for (compiler, flags) in BUILDS {
+        let Some(program) = build(&place, &source, compiler, flags) else { continue };
+        built += 1;
+        for how in [How::Native, How::Bare, How::Run] {
+            let ended = place.job(how, &program).record();
+            assert_eq!((ended.stdout.as_str(), ended.code()), ("1 0 5 1\n", Some(0)));
+            if how == How::Native {
+                continue;
+            }
+            let mut sites = ended.process().sites.clone();
+            let is_tracked = |site: &memtrace_tests::Site| site.frames[0].function == "aligned_here";
+            let tracked = sites.iter().find(|site| is_tracked(site)).expect("it is told");
+            let own = (tracked.op.as_str(), tracked.number("total_bytes"), tracked.frames[0].line);
+            assert_eq!(own, ("aligned_alloc", 64, line("aligned_here(64")), "{compiler} {flags} {how:?}");
+            sites.retain(|site| site.frames[0].kind == "source" && !is_tracked(site));
+            let found = sites.iter().map(|site| (site.frames[0].line, row(&site.op, site.number("total_bytes"))));
+            assert_eq!(found.collect::<BTreeMap<_, _>>(), expected, "{compiler} {flags} {how:?}");
+            assert!(sites.iter().all(|site| site.frames[0].function == "all" && site.number("total_blocks") == 1));
         }
     }
     assert!(built >= 6, "no compiler was found");

@@ -223,12 +223,14 @@ pub fn steps(process: &Process, stack: u32, reach: Reach) -> Vec<Step> {
     let step = |(whose, frame): (Whose, &Frame)| Step {
         function: match frame.kind.as_str() {
             "cut" => Some(format!("[cut: {}]", frame.function.as_deref().unwrap_or("unknown reason"))),
+            "tag" => Some(format!("[in region {}]", frame.function.as_deref().unwrap_or("???"))),
             _ => frame.function.clone(),
         },
         file: frame.file.clone(),
         line: frame.line,
         module: module_of(process, frame).map(str::to_owned),
         offset: frame.offset,
+        type_name: frame.type_name.clone(),
         own: frame.kind != "cut" && reach.has(process, whose, frame),
         whose,
     };

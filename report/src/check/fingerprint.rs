@@ -29,7 +29,7 @@ impl Trail {
         // The best that the stack has: a wrapper alone tells nothing that its library's caller does not.
         let best = frames().map(|(whose, _)| whose).min().unwrap_or(Whose::Runtime);
         let mut trail: Vec<String> = Vec::new();
-        for (_, frame) in frames().filter(|(whose, frame)| *whose == best && frame.kind != "cut") {
+        for (_, frame) in frames().filter(|(whose, frame)| *whose == best && is_call(frame)) {
             let step = step(process, frame);
             if !trail.contains(&step) {
                 trail.push(step);
@@ -73,9 +73,13 @@ fn step(process: &Process, frame: &Frame) -> String {
     }
 }
 
+fn is_call(frame: &Frame) -> bool {
+    !matches!(frame.kind.as_str(), "cut" | "tag")
+}
+
 /// The function that a leak is told by: the first of the project's own, else of a library, else any.
 pub fn site(process: &Process, stack: u32) -> String {
-    let frames = || told_frames(process, stack).filter(|(_, frame)| frame.kind != "cut");
+    let frames = || told_frames(process, stack).filter(|(_, frame)| is_call(frame));
     let first = [Whose::Own, Whose::Library, Whose::Wrapper, Whose::Runtime]
         .into_iter()
         .find_map(|wanted| frames().find(|(whose, _)| *whose == wanted));

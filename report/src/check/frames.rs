@@ -8,6 +8,7 @@
 //! ```
 
 use crate::profile::{Frame, Module, Process};
+use crate::site::{Part, Wrappers};
 use crate::suppress::is_below_main;
 use crate::views::base_name;
 
@@ -91,51 +92,9 @@ const LANGUAGES: [&str; 8] = ["std::", "core::", "alloc::", "hashbrown::", "test
 const RUST: [&str; 3] = ["__rust_", "__rdl_", "__rustc::"];
 /// What calls the tests of a Rust program; its callers are the same for all.
 const HARNESS: &str = "test::test_main";
-/// Functions that allocate for their callers, in many projects under the same name. `*` stands for any letters.
-const WRAPPERS: [&str; 36] = [
-    "malloc*",
-    "calloc*",
-    "realloc*",
-    "reallocarray*",
-    "memalign",
-    "posix_memalign",
-    "aligned_alloc",
-    "valloc",
-    "pvalloc",
-    "operator new*",
-    "strdup",
-    "strndup",
-    "asprintf",
-    "vasprintf",
-    "xmalloc*",
-    "xcalloc*",
-    "xrealloc*",
-    "xzalloc*",
-    "xstrdup*",
-    "xstrndup*",
-    "xmemdup*",
-    "xasprintf*",
-    "x2*realloc*",
-    "xn*alloc*",
-    "xicalloc*",
-    "g_malloc*",
-    "g_realloc*",
-    "g_try_*alloc*",
-    "g_slice_*alloc*",
-    "g_strdup*",
-    "g_memdup*",
-    "CRYPTO_*alloc*",
-    "PyMem_*alloc*",
-    "aws_mem_*",
-    "memtrace_*_",
-    "debug_*alloc*",
-];
-
 /// Whether a function of this name hands requests for memory on.
 pub fn is_wrapper(function: &str) -> bool {
-    let name = function.split('(').next().unwrap_or(function);
-    let is_name = |pattern: &str| memtrace_wire::settings::glob(pattern.as_bytes(), name.as_bytes());
-    WRAPPERS.iter().any(|pattern| is_name(pattern))
+    matches!(Wrappers::default().part(Some(function), ""), Part::Wrapper | Part::Macro)
 }
 
 /// Whose code a frame is; `module`: the path of its module.
@@ -223,7 +182,7 @@ pub fn told_frames(process: &Process, stack: u32) -> impl Iterator<Item = (Whose
 /// system's or a library's source is not, whatever it was compiled into.
 fn whose_frame(process: &Process, frame: &Frame) -> Whose {
     match frame.kind.as_str() {
-        "cut" => Whose::Runtime,
+        "cut" | "tag" => Whose::Runtime,
         "source" => Whose::Own,
         _ => match whose(frame.function.as_deref(), module_of(process, frame)) {
             Whose::Own if frame.file.as_deref().is_some_and(is_taken) => Whose::Library,

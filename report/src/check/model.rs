@@ -249,6 +249,9 @@ pub struct Step {
     /// Where in the module; without one an address.
     #[serde(serialize_with = "crate::json::to_hex")]
     pub offset: u64,
+    /// Of a source site: what the block is cast to.
+    #[serde(rename = "type")]
+    pub type_name: Option<String>,
     /// It counts: it is the project's code, or in the scope that the policy names.
     pub own: bool,
     /// Whose code it is.
@@ -312,6 +315,12 @@ impl Finding {
 }
 
 impl Step {
+    /// Whether it is a mark in the stack and no call: where it was cut, the region that the program was in.
+    pub fn is_mark(&self) -> bool {
+        let marks = ["[cut: ", "[in region "];
+        self.function.as_deref().is_some_and(|name| marks.iter().any(|mark| name.starts_with(mark)))
+    }
+
     /// As frames are told.
     pub fn call(&self) -> Call<'_> {
         Call {
@@ -320,6 +329,7 @@ impl Step {
             line: self.line,
             module: self.module.as_deref(),
             offset: self.offset,
+            type_name: self.type_name.as_deref(),
         }
     }
 }

@@ -233,6 +233,7 @@ fn frames_that_do_not_count_are_folded_where_others_are() {
         line: None,
         module: Some(if whose == frames::Whose::Own { "/b/app" } else { "/lib/libx.so" }.into()),
         offset: 16,
+        type_name: None,
         own: whose == frames::Whose::Own,
         whose,
     };

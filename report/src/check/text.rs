@@ -126,8 +126,8 @@ pub fn stack(steps: &[Step]) -> Vec<String> {
             lines.push(format!("    … {} of {}", count(run as u64, "frame"), modules(folded)));
             rest = behind;
         } else {
-            let cut = first.function.as_deref().filter(|name| name.starts_with("[cut: "));
-            let frame = cut.map_or_else(|| first.call().to_string(), |name| Safe(name).to_string());
+            let told = first.function.as_deref().filter(|_| first.is_mark());
+            let frame = told.map_or_else(|| first.call().to_string(), |name| Safe(name).to_string());
             lines.push(format!("{}{frame}", mark(lines.len())));
             rest = rest.get(1..).unwrap_or_default();
         }

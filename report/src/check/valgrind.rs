@@ -46,8 +46,7 @@ fn error(number: usize, finding: &Finding, to: &mut dyn Write) -> io::Result<()>
     writeln!(to, "    <text>{bytes} bytes in {} blocks are {words}</text>", thousands(finding.blocks))?;
     writeln!(to, "    <leakedbytes>{all}</leakedbytes>")?;
     writeln!(to, "    <leakedblocks>{}</leakedblocks>\n  </xwhat>\n  <stack>", finding.blocks)?;
-    let is_cut = |step: &&Step| step.function.as_deref().is_some_and(|name| name.starts_with("[cut: "));
-    finding.stack.iter().filter(|step| !is_cut(step)).try_for_each(|step| frame(step, to))?;
+    finding.stack.iter().filter(|step| !step.is_mark()).try_for_each(|step| frame(step, to))?;
     writeln!(to, "  </stack>\n</error>\n")
 }
 

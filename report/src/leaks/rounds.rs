@@ -73,7 +73,10 @@ fn frames(process: &Process, stack: u32) -> Frames {
     let stack = process.stacks.get(stack as usize).map(Vec::as_slice).unwrap_or_default();
     let frames = stack.iter().filter_map(|&frame| process.frames.get(frame as usize)).map(|frame| {
         let module = frame.module.and_then(|module| process.modules.get(module as usize));
-        (module.map(|module| module.path.clone()).unwrap_or_default(), frame.offset)
+        let text = || format!("{:?} {:?} {:?} {:?}", frame.function, frame.file, frame.line, frame.type_name);
+        // What the program says of itself has no place in a module.
+        let is_said = matches!(frame.kind.as_str(), "source" | "tag");
+        (if is_said { text() } else { module.map(|module| module.path.clone()).unwrap_or_default() }, frame.offset)
     });
     frames.collect()
 }

@@ -220,7 +220,8 @@ impl Process {
     /// The frames of a stack, innermost first, as rules look at them.
     pub fn called(&self, stack: u32) -> Vec<Frame<'_>> {
         let places = self.stacks.get(stack as usize).into_iter().flatten();
-        let frames = places.filter_map(|&place| self.frames.get(place as usize)).filter(|frame| frame.kind != "cut");
+        let is_call = |frame: &&super::Frame| !matches!(frame.kind.as_str(), "cut" | "tag");
+        let frames = places.filter_map(|&place| self.frames.get(place as usize)).filter(is_call);
         let called = |frame| {
             let super::Frame { function, linkage, module, file, line, inlined, .. }: &super::Frame = frame;
             let module = module.and_then(|module| self.modules.get(module as usize));

@@ -95,6 +95,9 @@ pub struct Process {
     /// Heap errors.
     #[serde(default)]
     pub heap_errors: Vec<HeapError>,
+    /// Places that the program came by; the first of them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub markers: Vec<Marker>,
     /// Checks for leaks, in the order in which they were made.
     #[serde(default)]
     pub checks: Vec<Check>,
@@ -143,6 +146,13 @@ pub struct Summary {
     pub live_bytes: u64,
     /// Live blocks at the end.
     pub live_blocks: u64,
+    /// Live bytes at the end in blocks that the program gave from pools of its own: they lie in other blocks, or in memory
+    /// that is none, and count nowhere else here.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub pool_bytes: u64,
+    /// Those blocks.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub pool_blocks: u64,
     /// Stacks that allocated.
     pub stacks: u64,
     /// Calls that the real allocator answered with NULL.
@@ -166,6 +176,10 @@ pub struct Summary {
     /// What memtrace gave up near MEMTRACE_MAX_MEMORY: 0 nothing, 1 stacks, 2 all allocations but samples, 3 blocks.
     #[serde(default)]
     pub memory_level: u64,
+}
+
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 /// Calls that make processes or images.
@@ -283,6 +297,17 @@ pub struct Site {
     pub realloc_blocks: u64,
     /// Those that moved it.
     pub realloc_moved: u64,
+}
+
+/// A place that the program came by.
+#[derive(Serialize, Deserialize, Clone, PartialEq, Debug)]
+pub struct Marker {
+    /// Its name.
+    pub name: String,
+    /// Nanoseconds since the recording began.
+    pub time_ns: u64,
+    /// Place in `threads`.
+    pub thread: Option<u32>,
 }
 
 /// An allocation that was made to fail.

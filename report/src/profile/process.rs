@@ -7,8 +7,8 @@ use memtrace_wire::loss::LOSSES;
 
 use super::EndStatus;
 use super::heap::heap_errors;
-use super::model::{Calls, End, Fault, Module, Process, Site, Summary, Thread};
-use super::sites::{op, sites};
+use super::model::{Calls, End, Fault, Marker, Module, Process, Site, Summary, Thread};
+use super::sites::{POOL, is_in_pools, op, sites};
 use super::stacks::{Stacks, build_id};
 use super::time::rfc3339;
 use crate::names::{Answers, Origin, cut};
@@ -54,6 +54,7 @@ pub fn build(process: &recording::Process, stacks: &mut Stacks, answers: &Answer
         frames,
         faults: faults(process, stacks),
         heap_errors: heap_errors(process, stacks),
+        markers: markers(process),
         checks: Vec::new(),
         stacks: stack_frames,
         sites,
@@ -114,7 +115,10 @@ fn summary(process: &recording::Process, sites: &[Site], rows: &[Thread]) -> Sum
     let header = &process.header;
     let threads = |cell: fn(&layout::Thread) -> u64| process.threads.iter().map(cell).fold(0, u64::saturating_add);
     let all = |field: fn(&Thread) -> u64| rows.iter().map(field).fold(0, u64::saturating_add);
-    let sum = |field: fn(&Site) -> u64| sites.iter().map(field).fold(0, u64::saturating_add);
+    let (pools, sites): (Vec<&Site>, Vec<&Site>) = sites.iter().partition(|site| site.op == POOL);
+    let sum_of =
+        |sites: &[&Site], field: fn(&Site) -> u64| sites.iter().map(|site| field(site)).fold(0, u64::saturating_add);
+    let sum = |field| sum_of(&sites, field);
     let live_bytes = sum(|site| site.live_bytes);
     let mut stacks: Vec<u32> = sites.iter().map(|site| site.stack).collect();
     stacks.sort_unstable();
@@ -130,6 +134,8 @@ fn summary(process: &recording::Process, sites: &[Site], rows: &[Thread]) -> Sum
         peak_slack_bytes: header.peak_slack_bytes.get(),
         live_bytes,
         live_blocks: sum(|site| site.live_blocks),
+        pool_bytes: sum_of(&pools, |site| site.live_bytes),
+        pool_blocks: sum_of(&pools, |site| site.live_blocks),
         stacks: stacks.len() as u64,
         failed: threads(|thread| thread.failed.get()),
         unknown_frees: threads(|thread| thread.unknown_frees.get()),
@@ -167,7 +173,7 @@ fn thread(thread: &layout::Thread) -> Thread {
 /// The threads, with the sums of their sites.
 fn threads(process: &recording::Process) -> Vec<Thread> {
     let mut threads: Vec<Thread> = process.threads.iter().map(thread).collect();
-    for site in process.sites.iter().skip(1) {
+    for site in process.sites.iter().skip(1).filter(|site| !is_in_pools(site)) {
         let Some(thread) = threads.get_mut(site.thread.get() as usize) else { continue };
         let (count, bytes) = (site.total_count.get(), site.total_bytes.get());
         for (sum, part) in [
@@ -209,6 +215,17 @@ fn module(module: &layout::Module, place: u32, texts: &Texts<'_>, stacks: &Stack
         }
         .into(),
     }
+}
+
+fn markers(process: &recording::Process) -> Vec<Marker> {
+    let start = process.header.start_ns.get();
+    let whole = process.markers.iter().filter(|marker| marker.ready.get() == 1);
+    let marker = |marker: &layout::Marker| Marker {
+        name: super::sources::name(process.text(&marker.name).unwrap_or_default()),
+        time_ns: marker.time_ns.get().saturating_sub(start),
+        thread: Some(marker.thread.get()).filter(|&thread| (thread as usize) < process.threads.len()),
+    };
+    whole.map(marker).collect()
 }
 
 fn faults(process: &recording::Process, stacks: &Stacks) -> Vec<Fault> {

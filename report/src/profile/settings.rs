@@ -56,6 +56,7 @@ fn expected(shape: Shape) -> &'static str {
             "`stdstring`, `length64`, `newarray`, `multipleinheritance` with commas between, `all` or `none`"
         }
         Shape::Tags => "`low:N` up to 4, `high:N` up to 16, or both with a comma between",
+        Shape::Sources => "`curl`, `openssl` with commas between, or `all`",
         Shape::FailStacks => "names of points, of 16 hexadecimal digits, each perhaps with `#n` behind it",
         Shape::Chance => "a number from 0 to 1 with up to nine decimals",
         Shape::Sizes => "`N`, `N-M` or `N-`",

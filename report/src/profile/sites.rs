@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use memtrace_wire::layout::{self, Op};
+use memtrace_wire::layout::{self, IN_POOLS, Op};
 
 use super::model::Site;
 use super::stacks::Stacks;
@@ -10,7 +10,26 @@ use crate::recording::Process;
 
 /// The name in a profile of the function that was called.
 pub fn op(number: u32) -> String {
+    if number == POOL_OP {
+        return POOL.into();
+    }
     Op::from_number(number).unwrap_or(Op::Unknown).name().into()
+}
+
+/// The name where a pool of the program's own gave the block.
+pub const POOL: &str = "pool";
+
+/// The number that stands for that.
+const POOL_OP: u32 = u32::MAX;
+
+/// The number of the function that a site is of.
+pub fn op_of(site: &layout::Site) -> u32 {
+    if is_in_pools(site) { POOL_OP } else { site.op.get() }
+}
+
+/// Whether a site's blocks lie in other blocks, or in memory that is none: they count for themselves alone.
+pub fn is_in_pools(site: &layout::Site) -> bool {
+    site.flags.get() & IN_POOLS != 0
 }
 
 /// Sites with the same stack, thread and function are one: their nodes may differ where a module came back.
@@ -32,7 +51,7 @@ fn one(site: &layout::Site, stack: u32, thread_count: usize, peak_epoch: u64) ->
     Site {
         stack,
         thread: Some(site.thread.get()).filter(|&thread| (thread as usize) < thread_count),
-        op: op(site.op.get()),
+        op: op(op_of(site)),
         live_blocks,
         live_bytes,
         total_blocks: site.total_count.get(),

@@ -1,4 +1,4 @@
-//! What source sites say: the texts that a program's own macros gave with its allocations.
+//! What source sites say: the texts that a program's own macros gave with its allocations; and the names of regions.
 
 use std::collections::HashMap;
 
@@ -10,45 +10,84 @@ use crate::recording::Process;
 
 /// By the address bits of their frames.
 #[derive(Default)]
-pub struct Sources(HashMap<u64, Source>);
+pub struct Sources {
+    sites: HashMap<u64, Source>,
+    /// Names of regions.
+    regions: HashMap<u64, String>,
+}
 
-struct Source {
-    file: String,
-    function: String,
-    type_name: String,
-    line: Option<u32>,
+/// What a program says of one of its allocations. Empty texts: it does not say.
+pub struct Source {
+    /// File, as the compiler was given it.
+    pub file: String,
+    /// Function.
+    pub function: String,
+    /// What the block is cast to.
+    pub type_name: String,
+    /// Line, from 1.
+    pub line: Option<u32>,
 }
 
 impl Sources {
     /// Those of a process.
     pub fn of(process: &Process) -> Sources {
         let words = process.nodes.iter().map(|node| node.frame.get());
-        let places = words.filter(|&word| frame::kind(word) == frame::SOURCE).map(frame::address);
-        let mut sources = HashMap::new();
-        for place in places {
-            if !sources.contains_key(&place)
-                && let Some(source) = read(process, place)
-            {
-                sources.insert(place, source);
+        let mut sources = Sources::default();
+        for word in words {
+            let place = frame::address(word);
+            match frame::kind(word) {
+                frame::SOURCE if !sources.sites.contains_key(&place) => {
+                    sources.sites.extend(read(process, place).map(|source| (place, source)));
+                }
+                frame::TAG if !sources.regions.contains_key(&place) => {
+                    sources.regions.extend(name_of_region(process, place).map(|name| (place, name)));
+                }
+                _ => {}
             }
         }
-        Sources(sources)
+        sources
     }
 
-    /// The frame of a source site as a profile has it; `kind` stays.
+    /// The name of a region.
+    pub fn region(&self, place: u64) -> Option<String> {
+        self.regions.get(&place).cloned()
+    }
+
+    /// That of a frame.
+    pub fn get(&self, place: u64) -> Option<&Source> {
+        self.sites.get(&place)
+    }
+
+    /// Whether a frame's function is not said: it is then that of the call.
+    pub fn is_nameless(&self, place: u64) -> bool {
+        self.get(place).is_some_and(|source| source.function.is_empty())
+    }
+
+    /// The frame of a source site as a profile has it; `kind` stays, and the function where none is said.
     pub fn frame(&self, place: u64, frame: Frame) -> Frame {
-        let Some(Source { file, function, type_name, line }) = self.0.get(&place) else { return frame };
+        let Some(Source { file, function, type_name, line }) = self.get(place) else { return frame };
         let some = |text: &String| Some(text.clone()).filter(|text| !text.is_empty());
         Frame {
             // Where the recording has the text is nobody's matter.
             offset: 0,
             file: some(file),
-            function: some(function),
+            function: some(function).or(frame.function),
             type_name: some(type_name),
             line: *line,
             ..frame
         }
     }
+}
+
+/// The name of a region, or of a marker: it ends with a NUL.
+fn name_of_region(process: &Process, place: u64) -> Option<String> {
+    let at = TextAt { at: U32::new(place as u32), bytes: U32::new((place >> 32) as u32) };
+    Some(name(process.text(&at)?))
+}
+
+/// A name that ends with a NUL.
+pub fn name(bytes: &[u8]) -> String {
+    super::process::text(bytes.strip_suffix(b"\0").unwrap_or(bytes))
 }
 
 /// The text of a site: file, function and type, each ended by a NUL, and the line.

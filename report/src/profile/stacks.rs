@@ -14,9 +14,10 @@ use std::collections::{BTreeMap, HashMap};
 use memtrace_wire::layout::{Node, frame, module_flags};
 
 use super::model::Frame;
-use super::sources::Sources;
+use super::sources::{Source, Sources};
 use crate::names::{Answers, ModuleKey, Name, Wanted, path_of};
 use crate::recording::Process;
+use crate::site::{Part, Wrappers};
 
 /// Frames of one stack; the shim keeps far fewer.
 const STACK_FRAMES_MAX: usize = 4 << 10;
@@ -37,6 +38,14 @@ struct Place {
     offset: u64,
 }
 
+/// Where a frame is.
+pub enum At<'s> {
+    /// Module and offset in its file.
+    Code(Option<&'s ModuleKey>, u64),
+    /// What the program says.
+    Source(&'s Source),
+}
+
 /// All different stacks of a process, without names yet.
 pub struct Stacks {
     places: Vec<Place>,
@@ -49,6 +58,8 @@ pub struct Stacks {
     frames: Vec<u32>,
     modules: Vec<ModuleKey>,
     sources: Sources,
+    /// One of these may have been jumped to, so it does not say which function a source site is in.
+    wrappers: Wrappers,
     /// References that led nowhere.
     pub damaged: u64,
 }
@@ -81,6 +92,7 @@ impl Stacks {
             frames: Vec::new(),
             modules: process.modules.iter().map(key).collect(),
             sources: Sources::of(process),
+            wrappers: Wrappers::of(super::settings::set(process).get("MEMTRACE_WRAPPERS").map(String::as_str)),
             damaged: 0,
         };
         let mut known: HashMap<Vec<u32>, u32> = HashMap::new();
@@ -108,11 +120,14 @@ impl Stacks {
         stacks
     }
 
-    /// The frames of a stack, innermost first: module and offset in its file. What is no machine code is left out.
-    pub fn frames(&self, stack: u32) -> impl Iterator<Item = (Option<&ModuleKey>, u64)> {
+    /// The frames of a stack, innermost first. What is neither machine code nor a source site is left out.
+    pub fn frames(&self, stack: u32) -> impl Iterator<Item = At<'_>> {
         let places = self.stacks.get(stack as usize).into_iter().flatten();
-        let places = places.filter_map(|&place| self.places.get(place as usize));
-        places.filter(|place| place.kind == frame::NATIVE).map(|place| (self.key(place), place.offset))
+        places.filter_map(|&place| self.places.get(place as usize)).filter_map(|place| match place.kind {
+            frame::NATIVE => Some(At::Code(self.key(place), place.offset)),
+            frame::SOURCE => self.sources.get(place.offset).map(At::Source),
+            _ => None,
+        })
     }
 
     /// The stack that ends at a node; only those that were chosen.
@@ -164,14 +179,43 @@ impl Stacks {
                 frame::SOURCE => {
                     frames.extend(place.frames(&[]).into_iter().map(|frame| self.sources.frame(place.offset, frame)))
                 }
+                frame::TAG => {
+                    let function = self.sources.region(place.offset);
+                    let region = |frame| Frame { function: function.clone(), offset: 0, ..frame };
+                    frames.extend(place.frames(&[]).into_iter().map(region));
+                }
                 _ => frames.extend(place.frames(names)),
             }
             unfolded.push(first..frames.len() as u32);
         }
         self.frames = unfolded.iter().map(|frames| frames.end.saturating_sub(1)).collect();
-        let unfold = |&place: &u32| unfolded.get(place as usize).cloned().unwrap_or_default();
-        let stacks = self.stacks.iter().map(|stack| stack.iter().flat_map(unfold).collect());
-        (frames, stacks.collect())
+        let unfold = |place: u32| unfolded.get(place as usize).cloned().unwrap_or_default();
+        let is_nameless = |&place: &u32| {
+            let place = self.places.get(place as usize).filter(|place| place.kind == frame::SOURCE);
+            place.is_some_and(|place| self.sources.is_nameless(place.offset))
+        };
+        let is_region = |place: &u32| self.places.get(*place as usize).is_some_and(|place| place.kind == frame::TAG);
+        let mut in_functions: HashMap<(u32, String), u32> = HashMap::new();
+        let mut stacks: Vec<Vec<u32>> = Vec::with_capacity(self.stacks.len());
+        for stack in &self.stacks {
+            let mut of_stack: Vec<u32> = stack.iter().copied().flat_map(unfold).collect();
+            // Regions stand in front of it, each of one frame.
+            let tags = stack.iter().take_while(|place| is_region(place)).count();
+            if let (Some(own), Some(caller)) =
+                (stack.get(tags).filter(|place| is_nameless(place)), of_stack.get(tags + 1))
+                && let Some(function) = frames.get(*caller as usize).and_then(|frame: &Frame| frame.function.clone())
+                && self.wrappers.part(Some(&function), "") == Part::Own
+            {
+                let frame = frames.get(of_stack[tags] as usize).cloned();
+                let next = frames.len() as u32;
+                of_stack[tags] = *in_functions.entry((*own, function)).or_insert_with_key(|(_, function)| {
+                    frames.extend(frame.map(|frame| Frame { function: Some(function.clone()), ..frame }));
+                    next
+                });
+            }
+            stacks.push(of_stack);
+        }
+        (frames, stacks)
     }
 
     /// What a module is asked for by, if it is asked for at all.

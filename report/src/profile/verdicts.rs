@@ -14,7 +14,7 @@ use memtrace_wire::verdict::{Graph, Judged, WORK_PER_BLOCK};
 
 use super::hidden::Hiding;
 use super::leaks::{Held, Kind, Leak, Sums};
-use super::sites::op;
+use super::sites::{op, op_of};
 use super::stacks::Stacks;
 use crate::recording::{self, Check};
 
@@ -82,7 +82,7 @@ type Key = (u32, u32);
 
 /// The key of each site that has one.
 fn keys(process: &recording::Process, stacks: &Stacks) -> Vec<Option<Key>> {
-    process.sites.iter().map(|site| Some((stacks.number(site.node.get())?, site.op.get()))).collect()
+    process.sites.iter().map(|site| Some((stacks.number(site.node.get())?, op_of(site)))).collect()
 }
 
 impl Verdict<'_> {

@@ -75,8 +75,8 @@ impl<'r> LiveBlocks<'r> {
 /// The blocks of the side table.
 fn sides(source: &Source, directory: &Directory, side_count: u64) -> Result<Vec<LiveBlock>, Error> {
     let sides: Vec<Side> = directory.table(source, WindowKind::Sides, side_count, &mut 0)?;
-    // 0: free, 1: was used.
-    let used = sides.iter().filter(|side| side.address.get() > 1);
+    // 0: free, 1: was used. What a pool gave lies in another block.
+    let used = sides.iter().filter(|side| side.address.get() > 1 && side.pool_of() == 0);
     let block = |side: &Side| LiveBlock { address: side.address.get(), bytes: side.bytes.get(), site: side.site.get() };
     Ok(used.map(block).collect())
 }

@@ -10,6 +10,9 @@ use crate::error::Error;
 const LIBRARY: &str = "libmemtrace.so";
 /// That of the calls, beside it.
 const CALLS: &str = "libmemtrace_calls.so";
+/// That which lets other libraries say where they allocate, and the setting that asks for it.
+const SOURCES: &str = "libmemtrace_debugmem.so";
+const SOURCES_SETTING: &str = "MEMTRACE_SOURCES";
 /// Where it may be, from the directory of the command.
 const PLACES: [&str; 3] = ["", "../lib", "../lib/memtrace"];
 
@@ -36,6 +39,23 @@ fn library_near(command: &Path) -> Result<PathBuf, Error> {
 pub fn calls_beside(library: &Path) -> Result<PathBuf, Error> {
     let path = library.with_file_name(CALLS);
     if path.is_file() { Ok(path) } else { Err(Error::LibraryNotFound { name: CALLS, looked: vec![path] }) }
+}
+
+/// What stands in LD_PRELOAD for these variables: the shim, and behind it the library of sources where MEMTRACE_SOURCES
+/// asks for it.
+pub fn preload(library: &Path, variables: &[CString]) -> Result<PathBuf, Error> {
+    let wanted = variables.iter().find_map(|variable| value(variable, SOURCES_SETTING)).unwrap_or_default();
+    if wanted.is_empty() {
+        return Ok(library.to_path_buf());
+    }
+    let sources = library.with_file_name(SOURCES);
+    if !sources.is_file() {
+        return Err(Error::LibraryNotFound { name: SOURCES, looked: vec![sources] });
+    }
+    let mut both = library.as_os_str().to_owned();
+    both.push(":");
+    both.push(sources);
+    Ok(both.into())
 }
 
 /// `variables` with the two that the shim needs. Order is kept, so that an equal name is found as before.
@@ -117,6 +137,8 @@ mod tests {
         let error = library_near(&place.join("memtrace")).unwrap_err();
         let missing = calls_beside(&place.join(LIBRARY)).unwrap_err().to_string();
         std::fs::remove_dir_all(&place).unwrap();
+        assert!(matches!(preload(&place.join(LIBRARY), &[]), Ok(path) if path == place.join(LIBRARY)));
+        assert!(preload(&place.join(LIBRARY), &[c"MEMTRACE_SOURCES=curl".to_owned()]).is_err());
         assert!(missing.starts_with("cannot find libmemtrace_calls.so: looked for `/"), "{missing}");
         assert!(matches!(error, Error::LibraryPath { .. }));
     }

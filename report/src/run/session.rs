@@ -63,14 +63,14 @@ pub struct Ran {
 
 /// Starts the target and waits for its end. `Err`: nothing was started.
 pub fn run(target: &Target, variables: Vec<CString>, way: Way) -> Result<Ran, Error> {
-    let library = environment::library()?;
+    let preload = environment::preload(&environment::library()?, &variables)?;
     let recording = Recording::with_settings(&way.settings(&variables))?;
     let failed = |cause| Error::System { what: "cannot read the recording", cause };
     let answers = Answers::to(recording.file().map_err(failed)?);
     let keeper = Keeper::start(&recording, way.naming, way.suppress.clone())?;
     let address = recording.address(keeper.pid);
     let held = sys::hold_signals(wait::HELD);
-    let program = target.program(environment::for_target(variables, &library, &address));
+    let program = target.program(environment::for_target(variables, &preload, &address));
     let mut watch = None;
     let announce = |pid| {
         keeper.tell(&Note::Started(pid));

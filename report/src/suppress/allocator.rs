@@ -38,13 +38,16 @@ pub fn ways(op: &str) -> &'static [&'static [Names]] {
         "pvalloc" => &[&[PVALLOC], &[MEMALIGN], &[MEMALIGN, PVALLOC]],
         "operator new" => &[&[NEW]],
         "operator new[]" => &[&[NEW_ARRAY]],
+        // valgrind takes the stack where the program tells of it.
+        "pool" => &[&[]],
         _ => &[&[UNKNOWN]],
     }
 }
 
 /// Whether this is the name of such a function.
 pub fn is_allocator(function: &str) -> bool {
-    [NEW, NEW_ARRAY].into_iter().flatten().any(|name| *name == function) || ways(function) != ways("")
+    [NEW, NEW_ARRAY].into_iter().flatten().any(|name| *name == function)
+        || function != "pool" && ways(function) != ways("")
 }
 
 /// The lines that a block begins with: they match in every version.
@@ -59,6 +62,7 @@ pub fn lines(op: &str) -> &'static [&'static str] {
         "valloc" | "pvalloc" => &["fun:*al*", "..."],
         "operator new" => &["fun:_Znwm*"],
         "operator new[]" => &["fun:_Znam*"],
+        "pool" => &[],
         _ => &["fun:*"],
     }
 }

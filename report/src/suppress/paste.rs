@@ -7,34 +7,12 @@ use super::allocator;
 use super::name;
 use super::pattern::Style;
 use super::{Frame, Kind};
+use crate::site::{Part, Wrappers};
 
 /// Older versions of valgrind refuse blocks with more frames.
 const FRAMES_MAX: usize = 24;
 /// Characters of a name. What follows in longer ones is `*`.
 const CHARS_MAX: usize = 300;
-
-/// Libraries whose functions are called by so many that they tell nothing. Beginnings of file names.
-const RUNTIME: [&str; 14] = [
-    "ld-linux",
-    "libc.so",
-    "libc-2.",
-    "libstdc++",
-    "libc++",
-    "libgcc_s",
-    "libm.so",
-    "libdl.so",
-    "libdl-2.",
-    "libpthread",
-    "librt.so",
-    "libasan",
-    "libtsan",
-    "libmemtrace",
-];
-/// Functions that allocate for others. Parts of names, in lower case.
-const WRAPPERS: [&str; 8] = ["alloc", "strdup", "strndup", "memdup", "asprintf", "operator new", "g_slice", "g_new"];
-/// Parts of languages' libraries that are compiled into programs. Beginnings of demangled names.
-const LIBRARIES: [&str; 9] =
-    ["std::", "core::", "alloc::", "hashbrown::", "__gnu_cxx::", "<std::", "<core::", "<alloc::", "__rust_"];
 
 /// How much of a program a rule for one function hides: the least first.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
@@ -53,10 +31,10 @@ enum Breadth {
 
 /// One line for LeakSanitizer, about the function that tells most: the innermost of those that hide least. `None` where
 /// no frame has a name, or a module.
-pub fn paste_ready_leak_sanitizer(frames: &[Frame]) -> Option<String> {
+pub fn paste_ready_leak_sanitizer(frames: &[Frame], wrappers: &Wrappers) -> Option<String> {
     let named = frames.iter().filter_map(|frame| {
         let function = frame.function.or(frame.linkage)?;
-        Some((breadth(function, frame.module), template(function)?))
+        Some((breadth(function, wrappers.part(Some(function), frame.module)), template(function)?))
     });
     let module = || frames.iter().find_map(|frame| template(frame.module));
     // The first of equals.
@@ -64,21 +42,15 @@ pub fn paste_ready_leak_sanitizer(frames: &[Frame]) -> Option<String> {
     telling.or_else(module).map(|pattern| format!("leak:{pattern}"))
 }
 
-fn breadth(function: &str, module: &str) -> Breadth {
-    let file = module.rsplit('/').next().unwrap_or_default();
-    let lower = function.to_lowercase();
-    if function.starts_with("memtrace_") && function.ends_with('_') {
-        Breadth::Macros
-    } else if function == "main" || name::is_below_main(function) || allocator::is_allocator(function) {
-        Breadth::Everything
-    } else if RUNTIME.iter().any(|library| file.starts_with(library)) {
-        Breadth::Runtime
-    } else if LIBRARIES.iter().any(|library| function.starts_with(library))
-        || WRAPPERS.iter().any(|wrapper| lower.contains(wrapper))
-    {
-        Breadth::ForOthers
-    } else {
-        Breadth::Own
+fn breadth(function: &str, part: Part) -> Breadth {
+    match part {
+        Part::Macro => Breadth::Macros,
+        _ if function == "main" || name::is_below_main(function) || allocator::is_allocator(function) => {
+            Breadth::Everything
+        }
+        Part::Runtime => Breadth::Runtime,
+        Part::Language | Part::Wrapper => Breadth::ForOthers,
+        Part::Own => Breadth::Own,
     }
 }
 
@@ -199,7 +171,7 @@ mod tests {
     #[test]
     fn a_line_for_leak_sanitizer_names_the_innermost_function_of_the_programs_own() {
         let program = "/opt/x/program";
-        let pasted = |frames: &[Frame]| paste_ready_leak_sanitizer(frames);
+        let pasted = |frames: &[Frame]| paste_ready_leak_sanitizer(frames, &Wrappers::default());
         let frames = [
             named("strdup", "/lib/libc.so.6"),
             named("xmalloc", program),
@@ -295,7 +267,7 @@ mod tests {
             let block = paste_ready_valgrind(&texts[3], kind, op, frames);
             assert!(is_hidden(&block, kind, op, frames), "seed {seed}: {frames:?}\n{block}");
             assert!(KINDS.iter().all(|&other| other == kind || !is_hidden(&block, other, op, frames)));
-            if let Some(line) = paste_ready_leak_sanitizer(frames) {
+            if let Some(line) = paste_ready_leak_sanitizer(frames, &Wrappers::default()) {
                 assert!(is_hidden(&line, kind, op, frames), "seed {seed}: {frames:?}\n{line}");
             }
         }

@@ -1,5 +1,6 @@
 //! Calls that fail beside allocations: which, by the second library and by settings.
 
+use std::ffi::CString;
 use std::path::{Path, PathBuf};
 
 use memtrace_wire::op::{Op, calls};
@@ -18,12 +19,14 @@ pub fn settings(calls: Option<&str>, only: bool) -> Vec<String> {
     settings
 }
 
-/// What stands in LD_PRELOAD: the shim, and behind it the library of the calls where there are any.
-pub fn preload(library: &Path, calls: Option<&str>) -> Result<PathBuf, Error> {
+/// What stands in LD_PRELOAD: the shim, and behind it what the variables ask for, and the library of the calls where there
+/// are any.
+pub fn preload(library: &Path, variables: &[CString], calls: Option<&str>) -> Result<PathBuf, Error> {
+    let own = environment::preload(library, variables)?;
     if calls.is_none() {
-        return Ok(library.to_path_buf());
+        return Ok(own);
     }
-    let mut both = library.as_os_str().to_owned();
+    let mut both = own.into_os_string();
     both.push(":");
     both.push(environment::calls_beside(library)?);
     Ok(both.into())

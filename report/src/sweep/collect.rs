@@ -6,10 +6,11 @@ use std::os::unix::ffi::OsStrExt;
 use memtrace_wire::layout::{End, Op};
 use memtrace_wire::point::{Namer, frame_key, module_key};
 
-use super::facts::{Crash, Facts, Failed, Lost, Point};
+use super::facts::{self, Crash, Facts, Failed, Lost, Point};
 use crate::names::ModuleKey;
 use crate::profile::leaks::Kind;
-use crate::profile::stacks::Stacks;
+use crate::profile::sources::Source;
+use crate::profile::stacks::{At, Stacks};
 use crate::profile::verdicts::Verdicts;
 use crate::recording::{Check, Process, Recording};
 
@@ -48,7 +49,7 @@ pub fn add(recording: &Recording, pid: u32, known: &Known, seen: Seen, facts: &m
     // The latest image of each process.
     let latest = |pid: u32| recording.processes.iter().rev().find(|process| process.header.pid.get() == pid);
     let mut others: HashMap<u32, Vec<u32>> = HashMap::new();
-    let mut table = Table { facts, numbers: HashMap::new(), modules: HashMap::new() };
+    let mut table = Table { facts, numbers: HashMap::new(), modules: HashMap::new(), sources: HashMap::new() };
     for taken in seen.crashes.iter().filter_map(|crash| crash.1).chain(seen.threads.iter().copied()) {
         others.entry(taken.pid).or_default().push(taken.node);
     }
@@ -93,14 +94,18 @@ struct Table<'f> {
     facts: &'f mut Facts,
     numbers: HashMap<Vec<(u32, u64)>, u32>,
     modules: HashMap<ModuleKey, u32>,
+    sources: HashMap<facts::Source, u64>,
 }
 
 impl Table<'_> {
     /// The number of a stack among the facts.
     fn number(&mut self, stacks: &Stacks, stack: u32) -> u32 {
         let mut frames = Vec::new();
-        for (module, offset) in stacks.frames(stack) {
-            frames.push((module.map_or(u32::MAX, |module| self.module(module)), offset));
+        for at in stacks.frames(stack) {
+            frames.push(match at {
+                At::Code(module, offset) => (module.map_or(u32::MAX, |module| self.module(module)), offset),
+                At::Source(source) => (facts::SOURCE, self.source(source)),
+            });
         }
         let next = self.facts.stacks.len() as u32;
         *self.numbers.entry(frames).or_insert_with_key(|frames| {
@@ -117,6 +122,17 @@ impl Table<'_> {
         self.facts.modules.push((module.path.clone(), module.build_id.clone()));
         self.modules.insert(module.clone(), number);
         number
+    }
+
+    fn source(&mut self, source: &Source) -> u64 {
+        let Source { file, function, type_name, line } = source;
+        let (file, function, type_name) = (file.clone(), function.clone(), type_name.clone());
+        let next = self.facts.sources.len() as u64;
+        let source = facts::Source { file, function, type_name, line: *line };
+        *self.sources.entry(source).or_insert_with_key(|source| {
+            self.facts.sources.push(source.clone());
+            next
+        })
     }
 
     fn failed(&mut self, process: &Process) {
@@ -181,9 +197,17 @@ impl Table<'_> {
 fn stack_id(op: &str, stacks: &Stacks, stack: u32) -> u64 {
     let mut namer = Namer::new(Op::Unknown);
     namer.push(module_key(op.as_bytes(), b""));
-    for (module, offset) in stacks.frames(stack) {
-        let key = module.map_or(0, |module| module_key(&module.build_id, module.path.as_os_str().as_bytes()));
-        namer.push(frame_key(key, offset));
+    for at in stacks.frames(stack) {
+        namer.push(match at {
+            At::Code(module, offset) => {
+                let key = module.map_or(0, |module| module_key(&module.build_id, module.path.as_os_str().as_bytes()));
+                frame_key(key, offset)
+            }
+            At::Source(source) => {
+                let function = module_key(source.function.as_bytes(), source.file.as_bytes());
+                frame_key(function, source.line.map_or(0, u64::from))
+            }
+        });
     }
     namer.name()
 }

@@ -97,10 +97,10 @@ pub struct Course {
 }
 
 impl Course {
-    /// Nothing was made to fail yet.
-    pub fn new(baseline: Baseline, signatures: Signatures, wants_pairs: bool) -> Course {
+    /// Nothing was made to fail yet. `wrappers`: a MEMTRACE_WRAPPERS.
+    pub fn new(baseline: Baseline, signatures: Signatures, wrappers: Option<String>, wants_pairs: bool) -> Course {
         let mut course = Course {
-            stacks: Stacks::default(),
+            stacks: Stacks::with(wrappers),
             signatures,
             points: Vec::new(),
             numbers: HashMap::new(),

@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::model::{Coverage, Run, Sweep};
 use super::outcome::Outcome;
-use super::stacks::label;
+use super::stacks::caller;
+use crate::site::Wrappers;
 
 /// Points and functions that failed. What was not run is not to be seen in the runs: it is taken over.
 pub fn of(sweep: &Sweep) -> Coverage {
@@ -12,9 +13,10 @@ pub fn of(sweep: &Sweep) -> Coverage {
     let reached = sweep.runs.iter().filter(is_reached);
     let failed: HashSet<&str> = reached.flat_map(|run| &run.points).map(String::as_str).collect();
     let mut functions: HashMap<String, bool> = HashMap::new();
+    let wrappers = Wrappers::of(sweep.wrappers.as_deref());
     for point in &sweep.points {
-        let frame = sweep.stacks.get(point.stack as usize).and_then(|stack| sweep.frames.get(*stack.first()? as usize));
-        let all_failed = functions.entry(frame.map(label).unwrap_or_default()).or_insert(true);
+        let function = caller(sweep, point.stack, &wrappers).unwrap_or_default();
+        let all_failed = functions.entry(function).or_insert(true);
         *all_failed &= failed.contains(point.id.as_str());
     }
     Coverage {

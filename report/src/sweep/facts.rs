@@ -61,10 +61,29 @@ pub struct Facts {
     pub oracle: Option<bool>,
     /// What went wrong with the run itself.
     pub trouble: Option<String>,
-    /// Stacks, innermost frame first: numbers of `modules` and offsets.
+    /// Stacks, innermost frame first: numbers of `modules` and offsets; or `SOURCE` and numbers of `sources`.
     pub stacks: Vec<Vec<(u32, u64)>>,
     /// Modules of the stacks: path and build-id. Number `u32::MAX`: none.
     pub modules: Vec<(PathBuf, Vec<u8>)>,
+    /// Source sites of the stacks.
+    #[serde(default)]
+    pub sources: Vec<Source>,
+}
+
+/// In the place of a module: the frame is a source site.
+pub const SOURCE: u32 = u32::MAX - 1;
+
+/// What a program says of one of its allocations.
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+pub struct Source {
+    /// File.
+    pub file: String,
+    /// Function; empty: not said.
+    pub function: String,
+    /// What the block is cast to; empty: not said.
+    pub type_name: String,
+    /// Line, from 1.
+    pub line: Option<u32>,
 }
 
 /// A `way_out`.

@@ -9,6 +9,7 @@ use super::stacks::caller;
 use super::text;
 use crate::formats::model::{Case, Item, Level, Location, Report, Rule, Step};
 use crate::run::word;
+use crate::site::Wrappers;
 use crate::text::{Call, asked, bytes_in, count, signal};
 use crate::views::base_name;
 
@@ -45,9 +46,10 @@ fn cases(sweep: &Sweep) -> Vec<Case> {
         }
     }
     let tried: HashSet<&str> = sweep.runs.iter().flat_map(|run| &run.points).map(String::as_str).collect();
+    let wrappers = Wrappers::of(sweep.wrappers.as_deref());
     let case = |point: &super::model::Point| {
         let id = point.id.as_str();
-        let function = caller(frames(sweep, point.stack)).unwrap_or_default();
+        let function = caller(sweep, point.stack, &wrappers).unwrap_or_default();
         let skipped = if tried.contains(id) { None } else { Some("no run was made in which it fails") };
         let items = items.remove(id).unwrap_or_default();
         Case {

@@ -66,6 +66,9 @@ pub struct Head {
     /// The calls beside allocations that were to fail.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     calls: Option<String>,
+    /// MEMTRACE_WRAPPERS of the sweep.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    wrappers: Option<String>,
     /// Without failures.
     baseline: Baseline,
     /// How stacks were screened.
@@ -88,6 +91,7 @@ pub fn head(sweep: &Sweep, to: &mut dyn Write) -> io::Result<()> {
         directory: sweep.directory.clone(),
         calls: sweep.calls.clone(),
         partition: sweep.partition.clone(),
+        wrappers: sweep.wrappers.clone(),
         baseline: sweep.baseline.clone(),
         screening: sweep.screening.clone(),
     };
@@ -183,6 +187,7 @@ fn empty(head: Head) -> Sweep {
         directory: head.directory,
         partition: head.partition,
         calls: head.calls,
+        wrappers: head.wrappers,
         baseline: head.baseline,
         screening: head.screening,
         frames: Vec::new(),

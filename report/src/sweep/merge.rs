@@ -93,7 +93,8 @@ pub fn merge(sweeps: Vec<Sweep>) -> Option<Sweep> {
         program: least(|sweep| &sweep.program)?,
         directory: least(|sweep| &sweep.directory)?,
         partition: partition(&parts),
-        calls: calls(&sweeps),
+        calls: words(&sweeps, |sweep| sweep.calls.as_deref()),
+        wrappers: words(&sweeps, |sweep| sweep.wrappers.as_deref()),
         baseline: baseline(&sweeps),
         screening: None,
         frames: Vec::new(),
@@ -119,9 +120,9 @@ pub fn merge(sweeps: Vec<Sweep>) -> Option<Sweep> {
     Some(sweep)
 }
 
-/// The calls of all.
-fn calls(sweeps: &[Sweep]) -> Option<String> {
-    let words = sweeps.iter().filter_map(|sweep| sweep.calls.as_deref()).flat_map(|calls| calls.split(','));
+/// The words of all, which stand with commas between.
+fn words(sweeps: &[Sweep], of: fn(&Sweep) -> Option<&str>) -> Option<String> {
+    let words = sweeps.iter().filter_map(of).flat_map(|words| words.split(','));
     let words: BTreeSet<&str> = words.collect();
     (!words.is_empty()).then(|| words.into_iter().collect::<Vec<_>>().join(","))
 }

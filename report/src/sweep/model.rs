@@ -39,6 +39,9 @@ pub struct Sweep {
     /// What of it was chosen: `slice:1/4` or `hash:1/4`; nothing: all of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub partition: Option<String>,
+    /// MEMTRACE_WRAPPERS of the sweep; nothing: it was not set.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wrappers: Option<String>,
     /// Without failures.
     pub baseline: Baseline,
     /// How stacks were screened before the runs, where that was asked for.
@@ -125,6 +128,9 @@ pub struct Frame {
     /// Its line, from 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub line: Option<u32>,
+    /// Of a source site: what the program casts the block to.
+    #[serde(rename = "type", default, skip_serializing_if = "Option::is_none")]
+    pub type_name: Option<String>,
     /// Path of the module.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub module: Option<String>,

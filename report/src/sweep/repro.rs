@@ -41,7 +41,7 @@ pub fn command(args: &ReproArgs) -> Result<ExitCode, Error> {
     let sweep = file::read(&path)?;
     let finding = find(&sweep, &args.id, &path)?;
     let library = environment::library()?;
-    let preload = calls::preload(&library, sweep.calls.as_deref())?;
+    let preload = calls::preload(&library, &crate::sys::environment(), sweep.calls.as_deref())?;
     let mut variables = variables(&sweep, finding);
     let action = if args.gdb { Some("trap") } else { args.stop.then_some("stop") };
     variables.extend(action.map(|action| ("MALLOC_FAIL_ACTION".to_owned(), action.to_owned())));

@@ -34,6 +34,7 @@ pub fn head(course: &Course, args: &SweepArgs, subject: &Subject) -> Sweep {
         directory: std::env::current_dir().map(|path| path.to_string_lossy().into_owned()).unwrap_or_default(),
         calls: args.calls.clone(),
         partition: args.partition.map(|part| part.to_string()),
+        wrappers: course.stacks.wrappers.clone(),
         baseline,
         screening: course.screens.as_ref().map(|screens| {
             let points: Vec<model::Point> = course.points.iter().map(|point| point_of(course, point)).collect();

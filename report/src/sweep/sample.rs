@@ -20,6 +20,7 @@ fn own(function: &str, file: &str, line: u32) -> Frame {
         function: Some(function.into()),
         file: Some(format!("/src/app/{file}")),
         line: Some(line),
+        type_name: None,
         module: Some("/opt/app".into()),
         offset: 0x1000 + u64::from(line),
         inlined: false,
@@ -153,6 +154,7 @@ pub fn sweep() -> Sweep {
         directory: "/src/app".into(),
         calls: Some("sockets".into()),
         partition: Some("slice:1/4".into()),
+        wrappers: Some("take_*".into()),
         baseline: Baseline {
             runs: 2,
             end: End::Exited(0),
@@ -170,7 +172,7 @@ pub fn sweep() -> Sweep {
         frames: vec![
             own("read_all", "io.c", 12),
             own("main", "main.c", 40),
-            own("copy", "copy.c", 7),
+            Frame { module: None, offset: 0, type_name: Some("row_t *".into()), ..own("copy", "copy.c", 7) },
             own("parse", "parse.c", 33),
             Frame { module: Some("/lib/libc.so.6".into()), offset: 0x27249, ..Frame::default() },
             Frame { inlined: true, ..own("complain", "main.c", 9) },

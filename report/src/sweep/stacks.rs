@@ -5,15 +5,13 @@ use std::collections::HashMap;
 use memtrace_wire::layout::Op;
 use memtrace_wire::point::{Namer, module_key};
 
-use super::facts::Facts;
-use super::model::Frame;
+use super::facts::{Facts, SOURCE, Source};
+use super::model::{Frame, Sweep};
 use crate::names::{self, Answers, ModuleKey, Places, Wanted};
+use crate::site::{self, Part, Wrappers};
 
-/// A frame without a name: number of its module, and offset in its file.
+/// A frame without a name: number of its module, and offset in its file; or `SOURCE` and the number of its source site.
 type Raw = (u32, u64);
-
-/// Libraries whose functions allocate on behalf of those who call them.
-const SERVANTS: &[&str] = &["libc.so", "libc-", "libstdc++.so", "libc++.so", "ld-linux", "libm.so", "libpthread"];
 
 /// All stacks.
 #[derive(Default)]
@@ -22,6 +20,10 @@ pub struct Stacks {
     numbers: HashMap<Vec<Raw>, u32>,
     modules: Vec<ModuleKey>,
     module_numbers: HashMap<ModuleKey, u32>,
+    sources: Vec<Source>,
+    source_numbers: HashMap<Source, u64>,
+    /// MEMTRACE_WRAPPERS.
+    pub wrappers: Option<String>,
     /// As far as they were resolved.
     named: Named,
 }
@@ -35,9 +37,18 @@ struct Named {
     stacks: Vec<Vec<u32>>,
     /// The frames of each that was seen: a call has several where others were inlined into it.
     known: HashMap<Raw, std::ops::Range<u32>>,
+    /// Source sites that do not say their function, in the function of the call.
+    in_functions: HashMap<(Raw, String), u32>,
+    /// What each frame is to the site of an allocation.
+    parts: Vec<Part>,
 }
 
 impl Stacks {
+    /// None. `wrappers`: a MEMTRACE_WRAPPERS.
+    pub fn with(wrappers: Option<String>) -> Stacks {
+        Stacks { wrappers, ..Stacks::default() }
+    }
+
     /// Takes the stacks of a run over; by their number there the number here.
     pub fn take(&mut self, facts: &Facts) -> Vec<u32> {
         let modules: Vec<u32> = facts
@@ -46,10 +57,20 @@ impl Stacks {
             .map(|(path, build_id)| self.module(ModuleKey { path: path.clone(), build_id: build_id.clone() }))
             .collect();
         let number = |module: u32| modules.get(module as usize).copied().unwrap_or(u32::MAX);
-        let stacks = facts.stacks.iter();
-        stacks
-            .map(|frames| self.number(frames.iter().map(|&(module, offset)| (number(module), offset)).collect()))
-            .collect()
+        let sources: Vec<u64> = facts.sources.iter().map(|source| self.source(source)).collect();
+        let own = |&(module, at): &Raw| match module {
+            SOURCE => (SOURCE, sources.get(at as usize).copied().unwrap_or(u64::MAX)),
+            module => (number(module), at),
+        };
+        facts.stacks.iter().map(|frames| self.number(frames.iter().map(own).collect())).collect()
+    }
+
+    fn source(&mut self, source: &Source) -> u64 {
+        let next = self.sources.len() as u64;
+        *self.source_numbers.entry(source.clone()).or_insert_with_key(|source| {
+            self.sources.push(source.clone());
+            next
+        })
     }
 
     fn module(&mut self, key: ModuleKey) -> u32 {
@@ -88,7 +109,8 @@ impl Stacks {
     /// Finds the names of all stacks that came since it was called last. The numbers of frames are the same however
     /// often it is called.
     pub fn resolve(&mut self) {
-        let Named { frames, stacks, known } = &mut self.named;
+        let wrappers = Wrappers::of(self.wrappers.as_deref());
+        let Named { frames, stacks, known, in_functions, parts } = &mut self.named;
         let new = self.stacks.get(stacks.len()..).unwrap_or_default();
         let mut requests: HashMap<ModuleKey, Wanted> = HashMap::new();
         for raw in new.iter().flatten().filter(|raw| !known.contains_key(raw)) {
@@ -102,13 +124,30 @@ impl Stacks {
             for &raw in stack {
                 let range = known.entry(raw).or_insert_with(|| {
                     let first = frames.len() as u32;
-                    frames.extend(frames_of(raw, &self.modules, &answers));
+                    match raw {
+                        (SOURCE, number) => {
+                            frames.push(self.sources.get(number as usize).map_or_else(Frame::default, of_source))
+                        }
+                        raw => frames.extend(frames_of(raw, &self.modules, &answers)),
+                    }
                     first..frames.len() as u32
                 });
                 of_stack.extend(range.clone());
             }
+            if let (Some(&(SOURCE, number)), [own, caller, ..]) = (stack.first(), of_stack.as_mut_slice())
+                && let Some(frame) = frames.get(*own as usize).filter(|frame| frame.function.is_none()).cloned()
+                && let Some(function) = frames.get(*caller as usize).and_then(|frame| frame.function.clone())
+                && wrappers.part(Some(&function), "") == Part::Own
+            {
+                let next = frames.len() as u32;
+                *own = *in_functions.entry(((SOURCE, number), function)).or_insert_with_key(|(_, function)| {
+                    frames.push(Frame { function: Some(function.clone()), ..frame });
+                    next
+                });
+            }
             stacks.push(of_stack);
         }
+        parts.extend(frames.get(parts.len()..).unwrap_or_default().iter().map(|frame| part(frame, &wrappers)));
     }
 
     /// Whether all stacks have names, as far as there are any.
@@ -134,7 +173,9 @@ impl Stacks {
 
     /// The function that a stack is told by.
     pub fn caller(&self, stack: u32) -> Option<String> {
-        caller(self.frames(stack))
+        let places = self.named.stacks.get(stack as usize)?;
+        let parts = places.iter().filter_map(|&place| self.named.parts.get(place as usize).copied());
+        Some(label(self.named.frames.get(*places.get(site::place(parts)?)? as usize)?))
     }
 
     /// A hash over the function that was called and the names of the functions on its stack.
@@ -147,39 +188,38 @@ impl Stacks {
     }
 }
 
-/// Whether a function of this name is a program's own malloc: `xmalloc`, `safe_calloc`, `CRYPTO_realloc`, `mem_alloc`,
-/// `std::allocator<T>::allocate`.
-fn is_wrapper(name: &str) -> bool {
-    let name = name.split('(').next().unwrap_or(name).to_ascii_lowercase();
-    let last = name.rsplit("::").next().unwrap_or(&name);
-    let ends = ["alloc", "calloc", "realloc", "malloc", "allocarray", "mem_acquire", "alloc0", "memalign"];
-    ends.iter().any(|end| last.ends_with(end)) || last.starts_with("operator new") || name.contains("allocator")
+/// What a frame is to the site of an allocation.
+pub fn part(frame: &Frame, wrappers: &Wrappers) -> Part {
+    wrappers.part(frame.function.as_deref(), frame.module.as_deref().unwrap_or_default())
 }
 
-/// The function that a stack is told by: the first outside the libraries that serve all, and none that only hands the
-/// request on; else the innermost.
-pub fn caller<'f>(frames: impl Iterator<Item = &'f Frame>) -> Option<String> {
-    let (mut innermost, mut wrapper) = (None, None);
-    for frame in frames {
-        let module = frame.module.as_deref().unwrap_or_default();
-        let base = module.rsplit('/').next().unwrap_or(module);
-        if SERVANTS.iter().any(|servant| base.starts_with(servant)) {
-            innermost = innermost.or(Some(frame));
-        } else if frame.function.as_deref().is_some_and(is_wrapper) {
-            wrapper = wrapper.or(Some(frame));
-        } else {
-            return Some(label(frame));
-        }
-    }
-    wrapper.or(innermost).map(label)
+/// The function that a stack of a sweep's is told by.
+pub fn caller(sweep: &Sweep, stack: u32, wrappers: &Wrappers) -> Option<String> {
+    let places = sweep.stacks.get(stack as usize).into_iter().flatten();
+    let frames: Vec<&Frame> = places.filter_map(|&place| sweep.frames.get(place as usize)).collect();
+    let place = site::place(frames.iter().map(|frame| part(frame, wrappers)))?;
+    frames.get(place).map(|frame| label(frame))
 }
 
 /// A frame in a word: its function, or where it is.
 pub fn label(frame: &Frame) -> String {
-    match (&frame.function, &frame.module) {
-        (Some(function), _) => function.clone(),
-        (None, Some(module)) => format!("{}+{:#x}", module.rsplit('/').next().unwrap_or(module), frame.offset),
-        (None, None) => format!("{:#x}", frame.offset),
+    let base = |path: &str| path.rsplit('/').next().unwrap_or(path).to_owned();
+    match (&frame.function, &frame.module, &frame.file, frame.line) {
+        (Some(function), ..) => function.clone(),
+        (None, None, Some(file), Some(line)) => format!("{}:{line}", base(file)),
+        (None, Some(module), ..) => format!("{}+{:#x}", base(module), frame.offset),
+        (None, None, ..) => format!("{:#x}", frame.offset),
+    }
+}
+
+fn of_source(source: &Source) -> Frame {
+    let some = |text: &String| Some(text.clone()).filter(|text| !text.is_empty());
+    Frame {
+        function: some(&source.function),
+        file: some(&source.file),
+        type_name: some(&source.type_name),
+        line: source.line,
+        ..Frame::default()
     }
 }
 
@@ -193,6 +233,7 @@ fn frames_of((module, offset): Raw, modules: &[ModuleKey], answers: &Answers) ->
         function: name.function,
         file: name.file,
         line: name.line,
+        type_name: None,
         module: module.clone(),
         offset,
         inlined,

@@ -198,5 +198,6 @@ pub fn call(frame: &Frame) -> Call<'_> {
         line: frame.line,
         module: frame.module.as_deref(),
         offset: frame.offset,
+        type_name: frame.type_name.as_deref(),
     }
 }

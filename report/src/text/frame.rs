@@ -20,13 +20,19 @@ pub struct Call<'t> {
     pub module: Option<&'t str>,
     /// Where in the module; without one an address.
     pub offset: u64,
+    /// Of a source site: what the block is cast to.
+    pub type_name: Option<&'t str>,
 }
 
 impl Display for Call<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         write!(f, "{}", Safe(self.function.unwrap_or("???")))?;
         match (self.file, self.line, self.module) {
-            (Some(file), Some(line), _) => write!(f, " ({}:{line})", Safe(base_name(file))),
+            (Some(file), Some(line), _) => {
+                write!(f, " ({}:{line}", Safe(base_name(file)))?;
+                self.type_name.map_or(Ok(()), |type_name| write!(f, ", {}", Safe(type_name)))?;
+                write!(f, ")")
+            }
             (Some(file), None, _) => write!(f, " ({})", Safe(base_name(file))),
             (None, _, Some(module)) => write!(f, " ({}+{:#x})", Safe(base_name(module)), self.offset),
             (None, _, None) => write!(f, " ({:#x})", self.offset),
@@ -49,24 +55,22 @@ impl Display for Line<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let frame = self.frame;
         let function = frame.function.as_deref();
+        if frame.kind == "tag" {
+            return write!(f, "in region {}", Safe(function.unwrap_or("???")));
+        }
         if frame.kind == "cut" {
             return write!(f, "[cut: {}]", Safe(function.unwrap_or("unknown reason")));
         }
         let module = frame.module.and_then(|module| self.process.modules.get(module as usize));
-        let call = Call {
+        Call {
             function,
             file: frame.file.as_deref(),
             line: frame.line,
             module: module.map(|module| module.path.as_str()),
             offset: frame.offset,
-        };
-        match (&frame.type_name, function, call.file, call.line) {
-            // What a source site says of itself.
-            (Some(type_name), Some(function), Some(file), Some(line)) => {
-                write!(f, "{} ({}:{line}, {})", Safe(function), Safe(base_name(file)), Safe(type_name))
-            }
-            _ => call.fmt(f),
+            type_name: frame.type_name.as_deref(),
         }
+        .fmt(f)
     }
 }
 
@@ -93,13 +97,16 @@ impl<'p> Lines<'p> {
         let process = self.process;
         let frames = process.stacks.get(stack as usize).into_iter().flatten();
         let frames = frames.filter_map(|&place| Some((place, process.frames.get(place as usize)?)));
-        for (place, (number, frame)) in frames.enumerate() {
+        let mut place = 0;
+        for (number, frame) in frames {
             let Some(line) = self.made.get_mut(number as usize) else { continue };
             if line.is_empty() {
                 *line = format!("{}\n", Line { process, frame });
             }
-            to.write_all(mark(place).as_bytes())?;
+            let is_region = frame.kind == "tag";
+            to.write_all(if is_region { "    " } else { mark(place) }.as_bytes())?;
             to.write_all(line.as_bytes())?;
+            place += usize::from(!is_region);
         }
         Ok(())
     }

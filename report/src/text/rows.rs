@@ -36,6 +36,7 @@ pub fn print(process: &Process, request: &Request, to: &mut dyn Write) -> io::Re
             By::File => "file",
             By::Module => "module",
             By::Thread => "thread",
+            By::Region => "region",
         };
         let more = count(rows.rest_count, &format!("more {more}"));
         writeln!(to, "\n{more} not shown: {}", head(&rows.rest, request.choice.sort))?;
@@ -48,14 +49,14 @@ fn print_leaks(process: &Process, check: &Check, request: &Request, to: &mut dyn
     let (on, off) = request.style.strong();
     let kinds = leaks::kinds(process, request.show);
     let rows = leaks::rows(process, check, kinds, &request.choice);
-    let mut lines = Lines::of(process);
+    let (mut lines, wrappers) = (Lines::of(process), process.wrappers());
     for row in &rows.rows {
         writeln!(to, "\n{on}{}{off}", super::leaks::head(row))?;
         lines.print(row.stack, to)?;
         if let Some(before) = held_before(process, row) {
             writeln!(to, "    {before}")?;
         }
-        if let Some(rule) = paste_ready_leak_sanitizer(&process.called(row.stack)) {
+        if let Some(rule) = paste_ready_leak_sanitizer(&process.called(row.stack), &wrappers) {
             writeln!(to, "    suppress: {}", Safe(&rule))?;
         }
     }

@@ -9,7 +9,7 @@ use super::frame::Lines;
 use super::number::{asked, bytes, bytes_in, count, is_call, scaled, thousands};
 use super::{Request, title};
 use crate::profile::leaks::Suppression;
-use crate::profile::{DAMAGED, Process};
+use crate::profile::{DAMAGED, POOL, Process};
 use crate::views::leaks::last_word;
 
 /// Suppressions that are named: the files of others can have thousands of rules.
@@ -103,6 +103,9 @@ pub fn estimates(process: &Process, to: &mut dyn Write) -> io::Result<()> {
     writeln!(to, "  near MEMTRACE_MAX_MEMORY: {given_up}")
 }
 
+/// Markers that are printed.
+const MARKERS_MAX: usize = 20;
+
 /// The summary in its fixed words.
 pub fn print(process: &Process, to: &mut dyn Write) -> io::Result<()> {
     let summary = &process.summary;
@@ -113,11 +116,22 @@ pub fn print(process: &Process, to: &mut dyn Write) -> io::Result<()> {
     writeln!(to, "  frees: {} ({})", thousands(summary.frees), bytes(summary.freed_bytes))?;
     writeln!(to, "  peak: {}{}", bytes(summary.peak_bytes), slack(process))?;
     writeln!(to, "  live at the end: {live} from {}", count(live_stacks(process), "stack"))?;
+    if summary.pool_blocks > 0 {
+        let live = bytes_in(summary.pool_bytes, summary.pool_blocks, "block");
+        writeln!(to, "  live in pools, not counted above: {live}")?;
+    }
     if summary.failed > 0 {
         writeln!(to, "  failed allocations: {}", thousands(summary.failed))?;
     }
     if summary.unknown_frees > 0 {
         writeln!(to, "  frees of blocks from before the recording: {}", thousands(summary.unknown_frees))?;
+    }
+    for marker in process.markers.iter().take(MARKERS_MAX) {
+        writeln!(to, "  marker {} after {:.6} s", Safe(&marker.name), marker.time_ns as f64 / 1e9)?;
+    }
+    match process.markers.len().saturating_sub(MARKERS_MAX) {
+        0 => {}
+        more => writeln!(to, "  and {}", count(more as u64, "more marker"))?,
     }
     if let Some(signal) = process.end.signal {
         writeln!(to, "  killed by signal: {signal}")?;
@@ -134,7 +148,7 @@ fn slack(process: &Process) -> String {
 }
 
 fn live_stacks(process: &Process) -> u64 {
-    let live = process.sites.iter().filter(|site| site.live_blocks > 0);
+    let live = process.sites.iter().filter(|site| site.live_blocks > 0 && site.op != POOL);
     let mut stacks: Vec<u32> = live.map(|site| site.stack).collect();
     stacks.sort_unstable();
     stacks.dedup();

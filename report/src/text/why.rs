@@ -8,12 +8,10 @@ use super::leaks::head;
 use super::number::{bytes, thousands};
 use super::title;
 use crate::profile::leaks::{Check, Held, Kind, Step, Sum};
-use crate::profile::{Frame, Process, Profile};
+use crate::profile::{Process, Profile};
+use crate::site;
 use crate::views::leaks::{LeakRow, rows_that_match};
 use crate::views::{Choice, base_name};
-
-/// Libraries whose frames say little about who wanted a block.
-const COMMON: [&str; 6] = ["libc.so", "libc-", "libstdc++.so", "libc++.so", "libm.so", "ld-linux"];
 
 /// The ways to all blocks that `choice` takes, behind those that nothing holds.
 pub fn why(profile: &Profile, choice: &Choice, to: &mut dyn Write) -> io::Result<()> {
@@ -116,7 +114,7 @@ fn holder(process: &Process, step: &Step) -> String {
         _ => "block",
     };
     let size = step.block_bytes.map(|size| format!(" of {}", bytes(size))).unwrap_or_default();
-    let from = step.stack.and_then(|stack| user_frame(process, stack));
+    let from = step.stack.and_then(|stack| site::frame(process, stack));
     let from = from.map(|frame| format!(" from {}", line_of(process, frame))).unwrap_or_default();
     format!("{what}{size}{from}, pointer at offset {}", thousands(step.block_offset))
 }
@@ -136,19 +134,6 @@ fn global(process: &Process, step: &Step) -> String {
         }
         (_, None) => format!("global at {:#x}", step.at),
     }
-}
-
-/// The innermost frame that is not in one of the libraries that everybody uses; else the innermost.
-fn user_frame(process: &Process, stack: u32) -> Option<&Frame> {
-    let frames = || {
-        let places = process.stacks.get(stack as usize).into_iter().flatten();
-        places.filter_map(|&place| process.frames.get(place as usize)).filter(|frame| frame.kind != "cut")
-    };
-    let is_users = |frame: &&Frame| {
-        let module = frame.module.and_then(|module| process.modules.get(module as usize));
-        module.is_none_or(|module| !COMMON.iter().any(|name| base_name(&module.path).starts_with(name)))
-    };
-    frames().find(is_users).or_else(|| frames().next())
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Sites put together: by stack, or by what its first frame says.
+//! Sites put together: by stack, or by what the frame says that names the site.
 
 use std::cmp::Ordering;
 use std::collections::HashMap;
@@ -6,14 +6,16 @@ use std::collections::HashMap;
 use super::filter::{Filter, base_name};
 use super::{By, Numbers, Row};
 use crate::profile::{Frame, Process, Site};
+use crate::site::Sites;
 
 /// The groups of all wanted sites, in no order.
 pub fn groups(process: &Process, filter: &Filter, by: By) -> Vec<Row> {
     let mut groups: HashMap<(String, Option<u32>), Numbers> = HashMap::new();
+    let sites = Sites::of(process);
     for site in process.sites.iter().filter(|site| filter.takes(site.stack)) {
         let key = match by {
             By::Stack => (String::new(), Some(site.stack)),
-            _ => (name(process, site, by), None),
+            _ => (name(process, &sites, site, by), None),
         };
         groups.entry(key).or_default().add(&Numbers::of(site));
     }
@@ -38,13 +40,14 @@ pub fn compare(process: &Process, one: u32, other: u32) -> Ordering {
     frames(one).cmp(frames(other)).then(one.cmp(&other))
 }
 
-fn name(process: &Process, site: &Site, by: By) -> String {
+fn name(process: &Process, sites: &Sites, site: &Site, by: By) -> String {
     if by == By::Thread {
         return thread(process, site);
     }
-    let places = process.stacks.get(site.stack as usize).into_iter().flatten();
-    let mut frames = places.filter_map(|&frame| process.frames.get(frame as usize)).filter(|frame| frame.kind != "cut");
-    match (by, frames.next()) {
+    if by == By::Region {
+        return region(process, site.stack).map_or("(no region)", |name| name).into();
+    }
+    match (by, sites.frame(site.stack)) {
         (_, None) => "(no stack)".into(),
         (By::File, Some(frame)) => frame.file.clone().unwrap_or_else(|| "(no source file known)".into()),
         (By::Module, Some(frame)) => module(process, frame).map_or("(no module)", |path| path).into(),
@@ -52,11 +55,19 @@ fn name(process: &Process, site: &Site, by: By) -> String {
     }
 }
 
+/// The innermost region that a stack was in.
+fn region(process: &Process, stack: u32) -> Option<&str> {
+    let places = process.stacks.get(stack as usize)?;
+    let mut frames = places.iter().filter_map(|&frame| process.frames.get(frame as usize));
+    frames.find(|frame| frame.kind == "tag")?.function.as_deref()
+}
+
 /// The frame's function, or its place in its module.
 pub fn function(process: &Process, frame: &Frame) -> String {
-    let place = || match module(process, frame) {
-        Some(path) => format!("{}+{:#x}", base_name(path), frame.offset),
-        None => format!("{:#x}", frame.offset),
+    let place = || match (module(process, frame), &frame.file, frame.line) {
+        (None, Some(file), Some(line)) => format!("{}:{line}", base_name(file)),
+        (Some(path), ..) => format!("{}+{:#x}", base_name(path), frame.offset),
+        (None, ..) => format!("{:#x}", frame.offset),
     };
     frame.function.clone().unwrap_or_else(place)
 }

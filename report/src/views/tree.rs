@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 
 use super::{Choice, Numbers, Sort, group, rows};
-use crate::profile::Process;
+use crate::profile::{Frame, Process};
 
 /// Where a tree begins.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -54,7 +54,7 @@ pub fn branches(process: &Process, direction: Direction, choice: &Choice) -> Vec
             names.len() as u32 - 1
         })
     };
-    let of_frames: Vec<u32> = process.frames.iter().map(|frame| name_of(group::function(process, frame))).collect();
+    let of_frames: Vec<u32> = process.frames.iter().map(|frame| name_of(name(process, frame))).collect();
     let mut points = vec![Point::new(0, true)];
     let all = rows(process, &Choice { top: None, ..choice.clone() }).rows;
     for (rank, row) in all.iter().enumerate() {
@@ -78,6 +78,11 @@ pub fn branches(process: &Process, direction: Direction, choice: &Choice) -> Vec
         }
     }
     lines(&points, &names, choice.sort)
+}
+
+fn name(process: &Process, frame: &Frame) -> String {
+    let function = group::function(process, frame);
+    if frame.kind == "tag" { format!("in region {function}") } else { function }
 }
 
 /// Depth first, largest first; a chain without branches stays at one depth.

@@ -23,6 +23,8 @@
 
 mod failure;
 mod library;
+mod queries;
+mod scopes;
 
 use std::ffi::CStr;
 use std::fmt;
@@ -30,6 +32,8 @@ use std::marker::PhantomData;
 
 pub use failure::{Failing, Failure, fail_sweep};
 use library::{DIGITS, library};
+pub use queries::{Checkpoint, checkpoint, live_blocks, live_bytes, report};
+pub use scopes::{Ignored, Region, ignore, region};
 
 /// Whether `libmemtrace.so` is in the process.
 pub fn is_here() -> bool {

@@ -11,6 +11,7 @@ pub struct Library {
     arm_for: unsafe extern "C" fn(u64, u64, *const c_char, c_uint) -> c_int,
     last: unsafe extern "C" fn(*mut c_char, usize) -> usize,
     marker: unsafe extern "C" fn(*const c_char),
+    region_begin: unsafe extern "C" fn(*const c_char),
     pub disarm: extern "C" fn(),
     pub fired: extern "C" fn() -> u64,
     pub seen: extern "C" fn() -> u64,
@@ -19,6 +20,14 @@ pub struct Library {
     pub benign_begin: extern "C" fn(),
     pub benign_end: extern "C" fn(),
     pub check_leaks: extern "C" fn() -> i64,
+    pub checkpoint: extern "C" fn() -> u64,
+    pub leaks_since: extern "C" fn(u64) -> i64,
+    pub live_bytes: extern "C" fn() -> u64,
+    pub live_blocks: extern "C" fn() -> u64,
+    pub ignore_begin: extern "C" fn(),
+    pub ignore_end: extern "C" fn(),
+    pub region_end: extern "C" fn(),
+    pub report: extern "C" fn(c_int) -> c_int,
 }
 
 /// `MEMTRACE_THIS_THREAD`.
@@ -60,6 +69,15 @@ fn find() -> Option<Library> {
         benign_begin: function!(c"memtrace_fault_benign_begin"),
         benign_end: function!(c"memtrace_fault_benign_end"),
         check_leaks: function!(c"memtrace_check_leaks"),
+        checkpoint: function!(c"memtrace_checkpoint"),
+        leaks_since: function!(c"memtrace_leaks_since"),
+        live_bytes: function!(c"memtrace_live_bytes"),
+        live_blocks: function!(c"memtrace_live_blocks"),
+        ignore_begin: function!(c"memtrace_ignore_begin"),
+        ignore_end: function!(c"memtrace_ignore_end"),
+        region_begin: function!(c"memtrace_region_begin"),
+        region_end: function!(c"memtrace_region_end"),
+        report: function!(c"memtrace_report"),
     })
 }
 
@@ -77,6 +95,12 @@ impl Library {
         // SAFETY: the buffer has so many bytes.
         let length = unsafe { (self.last)(buffer.as_mut_ptr().cast(), buffer.len()) };
         buffer.first_chunk().copied().filter(|_| length == DIGITS)
+    }
+
+    /// Begins a region.
+    pub fn region(&self, name: &CStr) {
+        // SAFETY: a C string, which is read in the call only.
+        unsafe { (self.region_begin)(name.as_ptr()) }
     }
 
     /// Gives a marker.

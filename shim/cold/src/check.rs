@@ -35,7 +35,7 @@ use mark::{Marks, Piece};
 use memory::Own;
 use ranges::Ranges;
 use roots::{Mappings, Plan, Roots};
-use space::List;
+use space::{Array, List};
 
 /// What a check is made with.
 pub struct Task<'a> {
@@ -51,6 +51,8 @@ pub struct Task<'a> {
     pub library: u64,
     /// Where it writes how it went.
     pub check: &'a Check,
+    /// Where lost blocks are counted by site.
+    pub lost: Option<&'a Array<u32>>,
     /// Nobody waits for it: what only each site holds is found out too, however long that takes.
     pub is_apart: bool,
     /// CLOCK_MONOTONIC, nanoseconds.
@@ -94,7 +96,7 @@ pub fn run(task: &Task<'_>, mut blocks: Blocks) -> Result<Sums, Hindrance> {
         return Err(Hindrance::Deadline);
     }
     let frames = Frames::new(&task.hot.objects, &Own, task.threads);
-    let found = emit::Found { pieces: &roots.pieces, frames: frames.as_ref() };
+    let found = emit::Found { pieces: &roots.pieces, frames: frames.as_ref(), lost: task.lost };
     // What only one site holds is worth a part of the time that is left, and not the verdict.
     let now_ns = sys::monotonic_ns();
     let limit_ns = now_ns + task.deadline_ns.saturating_sub(now_ns) / 4;

@@ -64,6 +64,7 @@ fn windows(hot: &Hot) -> impl Iterator<Item = (Region, &'static Window, u64)> + 
             WindowKind::Text => (hot.text.region(index)?, u64::MAX),
             WindowKind::Threads => (hot.threads.region(index)?, table(process.thread_count.get(), 256)),
             WindowKind::Faults => (hot.faults.region(index)?, u64::MAX),
+            WindowKind::Markers => (hot.markers.region(index)?, u64::MAX),
             WindowKind::Points => (hot.points.region(index)?, u64::MAX),
             WindowKind::Directory => (hot.store.directory(index)?, u64::MAX),
             WindowKind::Checks => (hot.checks.rows.region(index)?, u64::MAX),

@@ -1,7 +1,7 @@
 //! What there is to say about a process.
 
 use memtrace_hot::Hot;
-use memtrace_wire::layout::Passive;
+use memtrace_wire::layout::{IN_POOLS, Passive};
 use memtrace_wire::leaks::Kinds;
 use memtrace_wire::settings::Settings;
 use memtrace_wire::verdict::Verdict;
@@ -15,6 +15,8 @@ pub struct Findings {
     pub live_blocks: u64,
     /// Their bytes.
     pub live_bytes: u64,
+    /// Live blocks that pools of the program's own gave.
+    pub pool_blocks: u64,
     /// Sites that have some.
     pub sites: u64,
     /// Allocations that were made to fail.
@@ -43,7 +45,9 @@ impl Findings {
         for number in 1..process.site_count.acquire() {
             let Some(site) = hot.sites.get(number) else { break };
             let (blocks, bytes) = live(site);
-            if blocks != 0 {
+            if blocks != 0 && site.flags.get() & IN_POOLS != 0 {
+                findings.pool_blocks += blocks;
+            } else if blocks != 0 {
                 findings.live_blocks += blocks;
                 findings.live_bytes += bytes;
                 findings.sites += 1;
@@ -58,13 +62,16 @@ impl Findings {
             Some(lost) => lost.lost_blocks == 0 && !show.has(Verdict::Reachable),
             None => false,
         };
-        Findings { live_blocks: if quiet { 0 } else { self.live_blocks }, ..*self }.any()
+        match quiet {
+            true => Findings { live_blocks: 0, pool_blocks: 0, ..*self }.any(),
+            false => self.any(),
+        }
     }
 
     /// Whether a process that was not asked for a summary says anything.
     pub fn any(&self) -> bool {
         let quiet = [Passive::No as u32, Passive::Excluded as u32];
-        let told = self.live_blocks != 0 || self.faults != 0 || self.heap != 0;
+        let told = self.live_blocks != 0 || self.pool_blocks != 0 || self.faults != 0 || self.heap != 0;
         told || self.never_fired || self.warnings || !quiet.contains(&self.passive)
     }
 }

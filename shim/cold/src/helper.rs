@@ -30,8 +30,8 @@ pub enum Told {
     Leaks,
 }
 
-/// Has the recording printed.
-pub fn tell(ending: &Ending<'_>, recording: i32, deadline_ns: u64) -> Told {
+/// Has the recording printed. `is_now`: all of it, to the report's descriptor, whatever the settings say of the end.
+pub fn tell(ending: &Ending<'_>, recording: i32, is_now: bool, deadline_ns: u64) -> Told {
     let mut path = Path::new();
     if !find(ending, &mut path) {
         return Told::Nothing;
@@ -49,7 +49,7 @@ pub fn tell(ending: &Ending<'_>, recording: i32, deadline_ns: u64) -> Told {
         // exec gives the helper an exit signal, which must go to this process, not to the target.
         let helper = fork();
         if helper == 0 {
-            start(command, recording, ending.stderr, theirs);
+            start(command, recording, (ending.stderr, is_now), theirs);
         }
         task::reap(helper, false);
         task::end();
@@ -79,7 +79,7 @@ fn fork() -> isize {
 }
 
 /// In the grandchild: three descriptors, no environment, signals as at a login.
-fn start(command: &core::ffi::CStr, recording: i32, report: Option<i32>, answer: i32) -> ! {
+fn start(command: &core::ffi::CStr, recording: i32, (report, is_now): (Option<i32>, bool), answer: i32) -> ! {
     let raised = [Some(recording), report, Some(answer)].map(|fd| fd.map(|fd| duplicate(fd, ABOVE)));
     for (fd, place) in raised.into_iter().zip([RECORDING, REPORT, ANSWER]) {
         match fd {
@@ -99,8 +99,9 @@ fn start(command: &core::ffi::CStr, recording: i32, report: Option<i32>, answer:
     }
     file::restore_signals(0);
     let report = if report.is_some() { c"4" } else { c"-1" };
-    let arguments =
-        [c"memtrace".as_ptr(), c"__end".as_ptr(), c"3".as_ptr(), report.as_ptr(), c"5".as_ptr(), core::ptr::null()];
+    let now = if is_now { c"--now".as_ptr() } else { core::ptr::null() };
+    let [name, task, recording, answer] = [c"memtrace", c"__end", c"3", c"5"].map(core::ffi::CStr::as_ptr);
+    let arguments = [name, task, recording, report.as_ptr(), answer, now, core::ptr::null()];
     let variables = [core::ptr::null::<u8>()];
     // SAFETY: path, arguments and variables end as execve(2) wants.
     unsafe {

@@ -14,6 +14,7 @@
 extern crate std;
 
 mod check;
+mod checkpoints;
 mod copy;
 mod file;
 mod findings;
@@ -32,6 +33,7 @@ mod threads;
 use core::ffi::CStr;
 
 use check::Rules;
+use check::space::Array;
 use helper::Told;
 use memtrace_hot::{Hot, maps};
 use memtrace_wire::dead;
@@ -39,6 +41,7 @@ use memtrace_wire::layout::{Cause, Passive};
 use memtrace_wire::settings::Settings;
 use memtrace_wire::sys;
 
+pub use checkpoints::{Checkpoints, live};
 pub use findings::Findings;
 pub use parent::wait_for_copy;
 pub use screen::{Screen, begin_screening, screen};
@@ -66,23 +69,41 @@ impl Ending<'_> {
         sys::monotonic_ns().saturating_add(self.settings.deadline_s.saturating_mul(1_000_000_000))
     }
 
-    fn request(&self, cause: Cause, into: Option<i32>, deadline_ns: u64) -> Request {
+    fn request<'a>(&self, cause: Cause, into: Option<i32>, deadline_ns: u64) -> Request<'a> {
         let Settings { heuristics, tags, .. } = *self.settings;
         let rules = Rules { heuristics, low_bits: tags.low_bits, high_bits: tags.high_bits };
         let Ending { hot, own, tls, library, .. } = *self;
-        Request { hot, cause, rules, own, tls, maps: maps::OWN, library, into, is_apart: false, deadline_ns }
+        Request {
+            hot,
+            cause,
+            rules,
+            own,
+            tls,
+            maps: maps::OWN,
+            library,
+            into,
+            lost: None,
+            is_apart: false,
+            deadline_ns,
+        }
     }
 
     /// Checks for leaks, where that was not switched off. `into`: see `Request`.
     fn check(&self, cause: Cause, into: Option<i32>, deadline_ns: u64) -> Option<Outcome> {
         self.settings.leaks.then(|| snapshot::check(&self.request(cause, into, deadline_ns)))
     }
+
+    /// The same, with lost blocks counted by site.
+    fn check_with(&self, cause: Cause, lost: Option<&Array<u32>>, deadline_ns: u64) -> Option<Outcome> {
+        let request = Request { lost, ..self.request(cause, None, deadline_ns) };
+        self.settings.leaks.then(|| snapshot::check(&request))
+    }
 }
 
 /// Classifies what is live, for a launcher that reports it.
 pub fn classify(ending: &Ending<'_>) {
     let findings = Findings::of(ending.hot, ending.settings);
-    if findings.live_blocks == 0 || findings.passive != Passive::No as u32 {
+    if findings.live_blocks + findings.pool_blocks == 0 || findings.passive != Passive::No as u32 {
         return;
     }
     let mask = file::block_signals();
@@ -113,6 +134,30 @@ pub fn check(ending: &Ending<'_>, cause: Cause) -> Option<u64> {
     outcome?.sums.map(|sums| sums.lost_blocks)
 }
 
+/// Reports now what would be reported if the process ended here, to the file that stands for stderr. False: it could not
+/// be, or only in short.
+pub fn report_now(ending: &Ending<'_>) -> bool {
+    let mut findings = Findings::of(ending.hot, ending.settings);
+    let (mask, deadline_ns) = (file::block_signals(), ending.deadline_ns());
+    let recording = copy::memory_file();
+    let mut is_written = false;
+    if findings.passive == Passive::No as u32
+        && let Some(outcome) = ending.check(Cause::End, recording, deadline_ns)
+    {
+        (is_written, findings.lost) = (outcome.is_written, outcome.sums);
+    }
+    let is_whole = recording.filter(|&fd| is_written || copy::to_file(ending.hot, fd));
+    let told = is_whole.map_or(Told::Nothing, |fd| helper::tell(ending, fd, true, deadline_ns));
+    if told == Told::Nothing {
+        short::print(ending, &findings, None);
+    }
+    if let Some(fd) = recording {
+        sys::close(fd);
+    }
+    file::restore_signals(mask);
+    told != Told::Nothing
+}
+
 /// Reports the process's recording, unless there is nothing to say. True: there are leaks.
 pub fn report(ending: &Ending<'_>) -> bool {
     let settings = ending.settings;
@@ -131,7 +176,7 @@ pub fn report(ending: &Ending<'_>) -> bool {
     let alone = findings.passive == Passive::Valgrind as u32;
     let mut recording = if alone { None } else { copy::memory_file() };
     let mut is_written = false;
-    if findings.live_blocks != 0
+    if findings.live_blocks + findings.pool_blocks != 0
         && findings.passive == Passive::No as u32
         && recording.is_some()
         && let Some(outcome) = ending.check(Cause::End, recording, deadline_ns)
@@ -148,7 +193,7 @@ pub fn report(ending: &Ending<'_>) -> bool {
             sys::close(fd);
             recording = None;
         }
-        let told = recording.map(|fd| helper::tell(ending, fd, deadline_ns)).unwrap_or(Told::Nothing);
+        let told = recording.map(|fd| helper::tell(ending, fd, false, deadline_ns)).unwrap_or(Told::Nothing);
         has_leaks = match told {
             Told::Leaks => true,
             Told::Clean => false,

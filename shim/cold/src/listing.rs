@@ -19,15 +19,15 @@ use memtrace_wire::map::U64;
 use memtrace_wire::sys;
 
 use crate::check::Blocks;
-use crate::check::blocks::{self, list, sides};
-use crate::check::space::{Array, List};
+use crate::check::blocks::{self, Listed, Sides, list, sides};
+use crate::check::space::Array;
 use crate::{findings, task};
 
 /// Room for a list.
 pub struct Listing {
     rows: Array<[u64; 2]>,
     stack: Array<u8>,
-    /// Blocks + 1, once all are listed; `NEVER`. On a page that the copy sees too.
+    /// Blocks of the allocator + 1, and in the high half those of pools, once all are listed; `NEVER`. On a page that the copy sees too.
     listed: &'static U64,
 }
 
@@ -41,7 +41,7 @@ const MORE: u64 = 16;
 /// What the task is given.
 struct Work<'a> {
     hot: &'static Hot,
-    sides: &'a List<[u64; 3]>,
+    sides: &'a Sides,
     rows: &'a Array<[u64; 2]>,
     listed: &'static U64,
 }
@@ -88,7 +88,10 @@ impl Listing {
         match self.listed.acquire() {
             0 => Err(Hindrance::Deadline),
             NEVER => Err(Hindrance::Broken),
-            listed => Ok(Blocks::listed(self.rows, (listed - 1) as usize)),
+            listed => {
+                let (own, pools) = (listed as u32 as usize - 1, (listed >> 32) as usize);
+                Ok(Blocks::listed(self.rows, Listed { own, pools }))
+            }
         }
     }
 }
@@ -97,6 +100,7 @@ impl Listing {
 extern "C" fn life(work: *const c_void) -> ! {
     // SAFETY: `beside` gave it, and waits until this task has ended.
     let Work { hot, sides, rows, listed } = unsafe { &*work.cast::<Work<'_>>() };
-    listed.publish(list(hot, sides, rows) as u64 + 1);
+    let Listed { own, pools } = list(hot, sides, rows);
+    listed.publish((pools as u64) << 32 | (own as u64 + 1));
     task::end_one()
 }

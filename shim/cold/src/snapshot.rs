@@ -29,7 +29,7 @@ use crate::threads::{Own, Threads};
 use crate::{copy, file, task};
 
 /// What a check is asked for.
-pub struct Request {
+pub struct Request<'a> {
     /// The tables.
     pub hot: &'static Hot,
     /// Why.
@@ -46,6 +46,8 @@ pub struct Request {
     pub library: u64,
     /// A file for the whole recording, with what was found, if the recording is private.
     pub into: Option<i32>,
+    /// Where lost blocks are counted by site; in memory that the copy shares.
+    pub lost: Option<&'a Array<u32>>,
     /// Nobody in the target waits for it.
     pub is_apart: bool,
     /// CLOCK_MONOTONIC, nanoseconds.
@@ -81,7 +83,7 @@ pub struct Outcome {
 }
 
 /// Checks. Signals are blocked.
-pub fn check(request: &Request) -> Outcome {
+pub fn check(request: &Request<'_>) -> Outcome {
     let hot = request.hot;
     let failed = |hindrance: Hindrance| {
         note(hot, request.cause, hindrance);
@@ -106,12 +108,12 @@ pub fn check(request: &Request) -> Outcome {
 
 /// Begins a check that the target does not wait for: the copy's id. The copy is nobody's child in the target, writes
 /// what it finds into the shared recording or into a memory file of its own, and waits then to be killed if that is so.
-pub fn begin_apart(request: &Request) -> Result<isize, Hindrance> {
+pub fn begin_apart(request: &Request<'_>) -> Result<isize, Hindrance> {
     begin(request).map(|(_, copy)| copy)
 }
 
 /// Checks in a process that has the memory of one that is gone, and ends it.
-pub fn check_dead(request: &Request, pid: u64, dead: &[dead::Thread]) -> ! {
+pub fn check_dead(request: &Request<'_>, pid: u64, dead: &[dead::Thread]) -> ! {
     let (Some(page), Some(threads)) = (share(), Threads::of_dead(request.hot, pid, dead)) else {
         note(request.hot, request.cause, Hindrance::Memory);
         task::end()
@@ -126,7 +128,7 @@ pub fn check_dead(request: &Request, pid: u64, dead: &[dead::Thread]) -> ! {
     in_copy(core::ptr::from_ref(&work).cast())
 }
 
-fn begin(request: &Request) -> Result<(Page, isize), Hindrance> {
+fn begin(request: &Request<'_>) -> Result<(Page, isize), Hindrance> {
     let hot = request.hot;
     let _alone = alone(request).ok_or(Hindrance::Deadline)?;
     // From here on the thread that checks stands still, the target's only one perhaps.
@@ -162,7 +164,7 @@ fn begin(request: &Request) -> Result<(Page, isize), Hindrance> {
 }
 
 /// Waits for a check that another thread makes. A tracer's thread may have interrupted just that one.
-fn alone(request: &Request) -> Option<Guard<'static>> {
+fn alone(request: &Request<'_>) -> Option<Guard<'static>> {
     let patience_ns = if request.is_apart { 500_000_000 } else { u64::MAX };
     let limit_ns = request.deadline_ns.min(sys::monotonic_ns().saturating_add(patience_ns));
     loop {
@@ -204,7 +206,7 @@ fn describe(row: &Check, threads: &Threads, all_stopped: bool) {
 
 /// What the copy is given.
 struct Work<'a> {
-    request: &'a Request,
+    request: &'a Request<'a>,
     threads: &'a Threads,
     answer: &'static Answer,
     stack: u64,
@@ -244,6 +246,7 @@ extern "C" fn in_copy(work: *const c_void) -> ! {
         library: request.library,
         check: &answer.check,
         is_apart: request.is_apart,
+        lost: request.lost,
         deadline_ns: request.deadline_ns,
     };
     let row = &answer.check;

@@ -20,7 +20,7 @@ impl Hot {
     #[cold]
     pub fn block_around(&self, address: u64) -> Option<Block> {
         let holds = |block: &Block| address.wrapping_sub(block.address) < block.bytes;
-        let beside = || self.sides.blocks(&self.store).find(holds);
+        let beside = || self.sides.blocks(&self.store).map(|(block, _)| block).find(holds);
         let mut below = address.checked_add(1)?;
         for _ in 0..LEAVES_MAX {
             let before = self.live.leaves().filter(|&(start, _)| start < below);

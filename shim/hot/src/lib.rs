@@ -34,8 +34,10 @@ pub mod operator;
 pub mod own;
 pub mod passage;
 pub mod points;
+pub mod pools;
 pub mod quarantine;
 pub mod record;
+pub mod regions;
 pub mod release;
 pub mod rows;
 pub mod sample;
@@ -55,7 +57,7 @@ pub mod written;
 
 use core::sync::atomic::{AtomicU64, Ordering};
 use memtrace_wire::layout::{self, WindowKind};
-use memtrace_wire::map::U32;
+use memtrace_wire::map::{U32, U64};
 
 /// A number that other threads publish.
 pub struct Generation(AtomicU64);
@@ -89,7 +91,8 @@ pub mod mode {
     pub const STARTING: u32 = 3;
     /// Record samples.
     pub const SAMPLING: u32 = 4;
-    /// Ask at each call what is to be done: there is a plan of failures, memory is short, or frees are looked at.
+    /// Ask at each call what is to be done: there is a plan of failures, memory is short, a thread is in a region, or frees
+    /// are looked at.
     pub const CAREFUL: u32 = 5;
 }
 
@@ -111,6 +114,8 @@ pub struct Hot {
     pub faults: map::Table<layout::Fault, { WindowKind::Faults as u32 }, 64, { shift(layout::FAULTS_PER_WINDOW) }>,
     /// Stacks that allocated in the scope of MALLOC_FAIL_*: 262,144.
     pub points: map::Table<layout::Point, { WindowKind::Points as u32 }, 256, { shift(layout::POINTS_PER_WINDOW) }>,
+    /// Places that the program came by.
+    pub markers: map::Table<layout::Marker, { WindowKind::Markers as u32 }, 4, { shift(layout::MARKERS_PER_WINDOW) }>,
     /// Blocks without a cell of their own.
     pub sides: side::Sides,
     /// Live blocks by address.
@@ -156,6 +161,8 @@ pub struct Hot {
     pub sample: sample::Sample,
     /// How much memory may be taken.
     pub budget: budget::Budget,
+    /// Threads that are in a region.
+    pub in_regions: U64,
     /// What the hooks do: one of `mode`.
     pub mode: U32,
     /// 1 while one thread has recorded: its counters are exact at every moment.
@@ -174,6 +181,7 @@ impl Hot {
             text: map::Table::new(),
             faults: map::Table::new(),
             points: map::Table::new(),
+            markers: map::Table::new(),
             sides: side::Sides::new(),
             checks: checks::Checks::new(),
             announced: announced::Announced::new(),
@@ -197,6 +205,7 @@ impl Hot {
             fault: fault::Fault::new(),
             sample: sample::Sample::new(),
             budget: budget::Budget::new(),
+            in_regions: U64::new(0),
             mode: U32::new(mode::UNSTARTED),
             alone: U32::new(0),
         }
@@ -236,7 +245,8 @@ impl Hot {
 
     /// What the hooks of a process that records do now.
     pub fn recording_mode(&self) -> u32 {
-        if self.fault.armed.get() != 0 || self.budget.level.get() != 0 || self.errors.careful.get() != 0 {
+        let reasons = [&self.fault.armed, &self.budget.level, &self.errors.careful];
+        if reasons.iter().any(|reason| reason.get() != 0) || self.in_regions.get() != 0 {
             mode::CAREFUL
         } else if self.sample.mean.get() != 0 {
             mode::SAMPLING
@@ -255,6 +265,8 @@ impl Hot {
         self.text.forget(shared);
         self.faults.forget(shared);
         self.points.forget(shared);
+        self.markers.forget(shared);
+        self.in_regions.set(0);
         self.checks.forget(shared);
         self.errors.forget(shared);
         self.quarantine.forget();

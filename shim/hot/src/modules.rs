@@ -201,7 +201,7 @@ impl Hot {
 
     /// A frame's part in the names of points.
     pub fn frame_key(&self, word: u64) -> u64 {
-        if frame::kind(word) == frame::SOURCE {
+        if matches!(frame::kind(word), frame::SOURCE | frame::TAG) {
             return frame_key(self.source_key(word), 0);
         }
         if frame::kind(word) != frame::NATIVE {

@@ -11,6 +11,7 @@ use crate::Hot;
 use crate::live::{Block, Inserted};
 use crate::sample::Weight;
 use crate::site::UNKNOWN_SITE;
+use crate::source::Announced;
 use crate::thread::{Body, Inside, Pending};
 use crate::unwind::Entry;
 
@@ -42,7 +43,10 @@ impl Hot {
     fn allocated_below(&self, inside: Inside<'_>, pending: Pending, own: Call, address: u64, moved: Option<u64>) {
         self.operator.confirm(own.0.caller());
         let (entry, op, bytes) = take_pending(inside.body, pending, own);
-        self.record::<false>(inside, entry, address, bytes, op, moved);
+        match inside.body.source == Announced::NONE && inside.body.regions.is_empty() {
+            true => self.record::<false>(inside, entry, address, bytes, op, moved),
+            false => self.record::<true>(inside, entry, address, bytes, op, moved),
+        }
     }
 
     #[inline(always)]
@@ -243,7 +247,7 @@ impl Hot {
 
     /// The record that an inner function made of the same block never was.
     #[cold]
-    fn unrecord(&self, body: &mut Body, old: Block) {
+    pub(crate) fn unrecord(&self, body: &mut Body, old: Block) {
         let Some(site) = self.sites.get(u64::from(old.site)) else { return };
         if site.thread.get() != body.slot {
             return self.replaced(body, old);
@@ -272,6 +276,10 @@ fn take_pending(body: &mut Body, pending: Pending, own: Call) -> Call {
     body.pending = None;
     if own.0.sp > pending.entry.sp {
         return own;
+    }
+    if pending.op == Op::Unknown {
+        // Not an operator's: a source site was announced for it.
+        return (pending.entry, own.1, own.2);
     }
     body.recorded_sp = pending.entry.sp;
     (pending.entry, pending.op, pending.bytes)

@@ -1,5 +1,7 @@
 //! Live blocks without a cell of their own: of 4 GiB and more, and those that share 32 bytes with another block
-//! (allocators other than glibc's have classes of 8 and 16 bytes).
+//! (allocators other than glibc's have classes of 8 and 16 bytes); and blocks that the program gives from its own pools.
+//!
+//! Invariant: a block of a pool is found by its pool alone, so a free of what lies at the same address does not see it.
 
 use core::sync::atomic::{AtomicPtr, Ordering};
 use memtrace_wire::layout::{SIDE_PER_WINDOW, Side, WindowKind};
@@ -12,6 +14,9 @@ use crate::store::Store;
 
 /// Chains: a private table of heads, made when the first block comes.
 const HEADS: u64 = 1 << 16;
+
+/// The half of `Side::next` that is no link.
+const HIGH: u64 = 0xffff_ffff_0000_0000;
 
 /// See above.
 pub struct Sides {
@@ -47,6 +52,11 @@ impl Sides {
 
     /// Adds a block. `may_wait`: false in a hook that interrupted another. False: no memory, or the lock is taken.
     pub fn insert(&self, store: &Store, block: Block, may_wait: bool) -> bool {
+        self.insert_of(store, block, 0, may_wait)
+    }
+
+    /// Adds a block of a pool; of none, if that is 0.
+    pub fn insert_of(&self, store: &Store, block: Block, pool: u64, may_wait: bool) -> bool {
         let guard = if may_wait { Some(self.lock.enter()) } else { self.lock.try_enter() };
         if guard.is_none() {
             return false;
@@ -56,13 +66,19 @@ impl Sides {
         record.address.set(block.address);
         record.bytes.set(block.bytes);
         record.site.set(block.site);
-        record.spare.set(u64::from(head.get()));
+        record.pool.set(pool as u32);
+        record.next.set(pool & HIGH | u64::from(head.get()));
         head.set(number + 1);
         true
     }
 
     /// Takes a block out.
     pub fn take(&self, address: u64, may_wait: bool) -> Option<Block> {
+        self.take_of(address, 0, may_wait)
+    }
+
+    /// Takes a block of a pool out; of none, if that is 0.
+    pub fn take_of(&self, address: u64, pool: u64, may_wait: bool) -> Option<Block> {
         let guard = if may_wait { Some(self.lock.enter()) } else { self.lock.try_enter() };
         guard.as_ref()?;
         let head = self.head(address, false)?;
@@ -70,28 +86,33 @@ impl Sides {
         let mut at = head.get();
         while at != 0 {
             let record = self.records.get(u64::from(at - 1))?;
-            if record.address.get() == address {
+            if record.address.get() == address && record.pool_of() == pool {
+                let next = record.next.get() as u32;
                 match before {
-                    Some(before) => before.set(record.spare.get()),
-                    None => head.set(record.spare.get() as u32),
+                    Some(before) => before.set(before.get() & HIGH | u64::from(next)),
+                    None => head.set(next),
                 }
                 let block = Block { address, bytes: record.bytes.get(), site: record.site.get() };
                 record.address.set(1);
-                record.spare.set(u64::from(self.free.get()));
+                record.pool.set(0);
+                record.next.set(u64::from(self.free.get()));
                 self.free.set(at);
                 return Some(block);
             }
-            before = Some(&record.spare);
-            at = record.spare.get() as u32;
+            before = Some(&record.next);
+            at = record.next.get() as u32;
         }
         None
     }
 
-    /// All blocks.
-    pub fn blocks<'a>(&'a self, store: &'a Store) -> impl Iterator<Item = Block> + 'a {
+    /// All blocks, each with its pool or 0.
+    pub fn blocks<'a>(&'a self, store: &'a Store) -> impl Iterator<Item = (Block, u64)> + 'a {
         let count = store.process().map_or(0, |process| process.side_count.acquire());
         let used = (0..count).filter_map(|number| self.records.get(number)).filter(|record| record.address.get() > 1);
-        used.map(|record| Block { address: record.address.get(), bytes: record.bytes.get(), site: record.site.get() })
+        used.map(|record| {
+            let block = Block { address: record.address.get(), bytes: record.bytes.get(), site: record.site.get() };
+            (block, record.pool_of())
+        })
     }
 
     /// The window of records that starts with this number, as memory.
@@ -103,7 +124,7 @@ impl Sides {
         let free = self.free.get();
         if free != 0 {
             let record = self.records.get(u64::from(free - 1))?;
-            self.free.set(record.spare.get() as u32);
+            self.free.set(record.next.get() as u32);
             return Some((free - 1, record));
         }
         let process = store.process()?;

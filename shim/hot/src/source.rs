@@ -10,10 +10,12 @@ use memtrace_wire::settings::number;
 
 use crate::Hot;
 use crate::fault::Call;
+use crate::live::Block;
+use crate::sample::Weight;
 use crate::site::Known;
 use crate::symbols::{part, parts_of};
 use crate::text::Buffer;
-use crate::thread::Body;
+use crate::thread::{Body, Inside, Pending};
 use crate::trie::roll;
 use crate::unwind::Entry;
 
@@ -56,12 +58,19 @@ const CHILD_SEED: u64 = 0x50ce;
 impl Hot {
     /// The frame word of a source site, made if it is new. 0: no memory, or its text is too long.
     fn source_word(&self, source: &Source<'_>) -> u64 {
+        self.text_word(frame::SOURCE, &[source.file, source.function, source.kind], Some(source.line))
+    }
+
+    /// The frame word of this kind for texts, each of which is ended by a NUL, and perhaps a number behind them.
+    pub(crate) fn text_word(&self, kind: u64, parts: &[&[u8]], number: Option<u64>) -> u64 {
         let mut text = Buffer::<TEXT_MAX>::new();
-        for part in [source.file, source.function, source.kind] {
+        for part in parts {
             text.push(part);
             text.push(b"\0");
         }
-        text.push_number(source.line);
+        if let Some(number) = number {
+            text.push_number(number);
+        }
         // A text that fills the buffer was cut.
         let text = text.as_bytes();
         if text.len() >= TEXT_MAX - 1 {
@@ -72,7 +81,7 @@ impl Hot {
         let is_it = |entry: u32| self.text_bytes(&text_at(entry, bytes)).eq(text.iter().copied());
         let word = |entry: u32| {
             let at = text_at(entry, bytes);
-            frame::SOURCE << frame::KIND_SHIFT | u64::from(bytes) << 32 | u64::from(at.at.get())
+            kind << frame::KIND_SHIFT | u64::from(bytes) << 32 | u64::from(at.at.get())
         };
         if let Some(entry) = self.source_index.find(hash, is_it) {
             return word(entry);
@@ -98,19 +107,74 @@ impl Hot {
         body.source = Announced { word: self.source_word(source), sp: entry.sp };
     }
 
-    /// As `capture`, with the source site that was announced innermost.
+    /// The first allocation that is made below `entry` has a source site, and the stack of that entry. False: one that
+    /// was announced outside, or an operator new, has it already.
+    pub fn announce_below(&self, inside: Inside<'_>, entry: Entry, source: &Source<'_>) -> bool {
+        if inside.body.pending.is_some_and(|outer| outer.entry.sp > entry.sp) {
+            return false;
+        }
+        let left = inside.left().get();
+        inside.body.pending = Some(Pending { entry, op: Op::Unknown, bytes: 0, left });
+        self.announce(inside.body, entry, source);
+        true
+    }
+
+    /// The function that was entered there returns.
+    pub fn announced_left(&self, body: &mut Body, sp: u64) {
+        if body.source.sp == sp {
+            body.source = Announced::NONE;
+        }
+        if body.pending.is_some_and(|pending| pending.entry.sp == sp) {
+            body.pending = None;
+        }
+    }
+
+    /// A block that is live stands at a source site: it counts as allocated there, and no longer where it was. A block
+    /// that is not known stays so.
+    pub fn attribute(&self, inside: Inside<'_>, address: u64, source: &Source<'_>) {
+        let word = self.source_word(source);
+        let body = &mut *inside.body;
+        let Some(old) = self.take(address, true) else { return };
+        let new = self.sites.get(u64::from(old.site)).and_then(|site| {
+            let (node, op) = (site.node.get(), Op::from_number(site.op.get())?);
+            // A block that was announced before is told by the last.
+            let own = self.nodes.get(u64::from(node))?;
+            let parent = if frame::kind(own.frame.get()) == frame::SOURCE { own.parent.get() } else { node };
+            let child = self.child(parent, word, roll(roll(CHILD_SEED, parent.into()), word), &[]);
+            let is_whole = word != 0 && parent != 0 && child != 0 && site.flags.get() == 0;
+            is_whole.then(|| self.site_for(&mut body.sites, body.slot, child, op))
+        });
+        let Some(Known { number, site: Some(site), .. }) = new else {
+            _ = self.insert(old, true);
+            return;
+        };
+        match self.sites.get(u64::from(old.site)).filter(|from| from.thread.get() != body.slot) {
+            Some(from) => self.count_out(body, from, Weight { count: 1, bytes: old.bytes }, 0),
+            None => self.unrecord(body, old),
+        }
+        _ = self.insert(Block { site: number, ..old }, true);
+        self.count_in(body, site, old.bytes, Weight { count: 1, bytes: old.bytes });
+    }
+
+    /// As `capture`, with the source site that was announced innermost, and in front of it the regions that are open.
     #[inline(never)]
     pub(crate) fn capture_with_source(&self, body: &mut Body, entry: Entry, op: Op) -> Known {
         let known = self.capture(body, entry, op);
         let Announced { word, sp } = body.source;
-        if word == 0 || sp != entry.sp || known.node() == 0 {
+        let has_source = word != 0 && sp == entry.sp;
+        if known.node() == 0 || !has_source && body.regions.is_empty() {
             return known;
         }
-        let parent = known.node();
-        match self.child(parent, word, roll(roll(CHILD_SEED, parent.into()), word), &[]) {
-            0 => known,
-            node => self.site_for(&mut body.sites, body.slot, node, op),
+        // An operator new whose frame is on the stack is no frame of it: see `origin`.
+        let (mut node, mut own_op) = (known.node(), op);
+        if let Some(site) = known.site.filter(|site| site.node.get() != node) {
+            (node, own_op) = (site.node.get(), Op::from_number(site.op.get()).unwrap_or(op));
         }
+        for word in has_source.then_some(word).into_iter().chain(body.regions.words()) {
+            let below = self.child(node, word, roll(roll(CHILD_SEED, node.into()), word), &[]);
+            node = if below == 0 { node } else { below };
+        }
+        self.site_for(&mut body.sites, body.slot, node, own_op)
     }
 
     /// The stack of a call that may fail.
@@ -136,6 +200,11 @@ impl Hot {
     pub(crate) fn source_key(&self, word: u64) -> u64 {
         self.text_bytes(&text_of(word)).fold(CHILD_SEED, |hash, byte| roll(hash, byte.into()))
     }
+}
+
+/// Where the text of a word of `text_word` lies, and how long it is.
+pub(crate) fn text_word_parts(word: u64) -> [u32; 2] {
+    [word as u32, (frame::address(word) >> 32) as u32]
 }
 
 /// Where the text of a source frame lies.

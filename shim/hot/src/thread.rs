@@ -72,6 +72,8 @@ pub struct Body {
     pub mean: u64,
     /// The source site of the allocation that it is about to make.
     pub source: crate::source::Announced,
+    /// The regions that it is in.
+    pub regions: crate::regions::Regions,
     /// What it keeps for MALLOC_FAIL_*.
     pub fault: crate::fault::Own,
     /// Its counters.
@@ -313,6 +315,11 @@ impl Hot {
             (&raw mut (*body).random).write(sys::now_ns() ^ u64::from(sys::tid()) << 40 ^ u64::from(slot) << 20);
             (&raw mut (*body).mean).write(0);
             (&raw mut (*body).fault).write(self.fault.next_thread());
+            if used && !(*body).regions.is_empty() {
+                self.leave_regions();
+            }
+            (&raw mut (*body).regions).write(crate::regions::Regions::NONE);
+            (&raw mut (*body).source).write(crate::source::Announced::NONE);
             (&raw mut (*body).ignoring).write(0);
             (*body).sites.ignores = false;
             (&raw mut (*body).record).write(record);

@@ -58,6 +58,8 @@ numbers! {
         HeapErrors = 17,
         /// `Freed`s.
         Frees = 18,
+        /// `Marker`s.
+        Markers = 19,
     }
 
     /// How the process, or this image of it, came to its end.

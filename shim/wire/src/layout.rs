@@ -12,7 +12,9 @@ pub use crate::checks::{
     Ask, BEGUN, CHECKED, CHECKS_PER_WINDOW, Check, EDGES_PER_WINDOW, Edge, HELD_PER_WINDOW, Held, INSIDE,
     LOST_PER_WINDOW, Lost, STEPS_PER_WINDOW, Step, TRACER_STACK_BYTES, check_flags, lost_flags,
 };
-pub use crate::failures::{BENIGN, Fault, Point};
+pub use crate::happened::{
+    BENIGN, FAULTS_PER_WINDOW, Fault, MARKERS_MAX, MARKERS_PER_WINDOW, Marker, POINTS_PER_WINDOW, Point,
+};
 pub use crate::heap::{FREES, Freed, HEAP_ERRORS_PER_WINDOW, HeapError};
 pub use crate::kinds::{Cause, End, Family, Hindrance, Holder, Passive, Rung, WindowKind, frame, module_flags};
 pub use crate::op::Op;
@@ -56,10 +58,6 @@ pub const THREADS_PER_WINDOW: u64 = 1 << 8;
 pub const MODULES_PER_WINDOW: u64 = 1 << 9;
 /// Bytes of text of one window.
 pub const TEXT_PER_WINDOW: u64 = 64 << 10;
-/// Faults of one window: 64 KiB.
-pub const FAULTS_PER_WINDOW: u64 = 1 << 10;
-/// Points of one window: 64 KiB.
-pub const POINTS_PER_WINDOW: u64 = 1 << 10;
 /// Large or crowded blocks of one window: 512 KiB.
 pub const SIDE_PER_WINDOW: u64 = 1 << 14;
 /// Address space that one leaf of the live table covers, as a shift.
@@ -196,8 +194,10 @@ records! {
         pub heap_notes: U64,
         /// Rows in the table of heap errors.
         pub heap_error_count: U64,
+        /// Markers that the program gave; the first of them are kept.
+        pub marker_count: U64,
         /// Not used yet.
-        pub spare: [U64; 41],
+        pub spare: [U64; 40],
         /// What was lost, by `Loss`.
         pub losses: [U64; 40],
     }
@@ -251,7 +251,7 @@ records! {
         pub largest_bytes: U64,
         /// Low half of the `peak_epoch` for which `at_peak_*` holds: set at the first change after each new high.
         pub epoch: U32,
-        /// `LOADER_BLOCKS`, `SAMPLED`, `IGNORED`, `heap::FAMILY`.
+        /// `LOADER_BLOCKS`, `SAMPLED`, `IGNORED`, `IN_POOLS`, `heap::FAMILY`.
         pub flags: U32,
         /// The stack.
         pub node: U32,
@@ -333,10 +333,10 @@ records! {
         pub bytes: U64,
         /// Site.
         pub site: U32,
-        /// Not used yet.
-        pub unused: U32,
-        /// Next in its chain.
-        pub spare: U64,
+        /// Low half of the pool that the program gave it from; with the high half 0: it is a block of its own.
+        pub pool: U32,
+        /// Next in its chain; in the high half the rest of the pool.
+        pub next: U64,
     }
 }
 
@@ -344,8 +344,17 @@ records! {
 pub const LOADER_BLOCKS: u32 = 1;
 /// `Site::flags`: the program asked that its blocks be ignored.
 pub const IGNORED: u32 = 4;
+/// `Site::flags`: its blocks are announced ones, which lie in other blocks or in memory of the program's own.
+pub const IN_POOLS: u32 = 64;
 /// `Site::flags`: `sample_bytes` is not 0.
 pub const SAMPLED: u32 = 2;
+
+impl Side {
+    /// The pool that it was given from; 0: none.
+    pub fn pool_of(&self) -> u64 {
+        u64::from(self.pool.get()) | self.next.get() >> 32 << 32
+    }
+}
 
 impl Site {
     /// Live blocks, not counting those that other threads freed.

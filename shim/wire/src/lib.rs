@@ -22,7 +22,7 @@ extern crate std;
 pub mod checks;
 pub mod dead;
 mod fail;
-mod failures;
+mod happened;
 pub mod heap;
 pub mod kinds;
 pub mod layout;

@@ -59,6 +59,8 @@ pub enum Shape {
     Heuristics,
     /// `low:N,high:N`; 0: none.
     Tags,
+    /// `curl`, `openssl` with commas between them, or `all`.
+    Sources,
 }
 
 /// One setting.
@@ -136,6 +138,20 @@ pub const ROWS: &[Row] = &[
         "",
         Shape::Paths,
         "Files of leaks that are not reported, in the format of LSan or of valgrind, with colons between them.",
+    ),
+    row(
+        "MEMTRACE_WRAPPERS",
+        "",
+        Shape::Names,
+        "Functions that allocate for others, beside those that memtrace knows (`xmalloc`, `g_malloc`, `operator new`): \
+         what calls them names the site. With commas between, `*` and `?` match; `none`: only those named here.",
+    ),
+    row(
+        "MEMTRACE_SOURCES",
+        "",
+        Shape::Sources,
+        "Libraries that say where they allocate, for which libmemtrace_debugmem.so is loaded too: `curl` (its debug \
+         builds), `openssl`, with commas between, or `all`.",
     ),
     row(
         "MEMTRACE_HEURISTICS",

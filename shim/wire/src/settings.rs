@@ -122,6 +122,10 @@ fn set<'a>(settings: &mut Settings<'a>, fail: &mut Fail<'a>, row: &Row, value: &
         "MEMTRACE_SHOW" => settings.show = Kinds::parse(value)?,
         "MEMTRACE_EXITCODE" => settings.exit_code = u8::try_from(number(value)?).ok()?,
         "MEMTRACE_SUPPRESSIONS" => settings.suppressions = value,
+        // The report's.
+        "MEMTRACE_WRAPPERS" => {}
+        // That of the library that gives them.
+        "MEMTRACE_SOURCES" => _ = sources(value)?,
         "MEMTRACE_HEURISTICS" => settings.heuristics = leaks::heuristics(value)?,
         "MEMTRACE_TAGGED" => settings.tags = Tags::parse(value)?,
         "MEMTRACE_SAMPLE" => settings.sample_bytes = u32::try_from(bytes(value)?).ok()?,
@@ -135,6 +139,23 @@ fn set<'a>(settings: &mut Settings<'a>, fail: &mut Fail<'a>, row: &Row, value: &
         name => fail.set(name, value)?,
     }
     Some(())
+}
+
+/// The libraries of a MEMTRACE_SOURCES.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Sources<'a>(&'a [u8]);
+
+impl Sources<'_> {
+    /// Whether this one is among them.
+    pub fn has(&self, library: &[u8]) -> bool {
+        self.0.split(|&byte| byte == b',').any(|word| word == library || word == b"all")
+    }
+}
+
+/// Reads a MEMTRACE_SOURCES.
+pub fn sources(value: &[u8]) -> Option<Sources<'_>> {
+    let is_known = |word: &[u8]| matches!(word, b"curl" | b"openssl" | b"all");
+    value.split(|&byte| byte == b',').all(is_known).then_some(Sources(value))
 }
 
 pub(crate) fn switch(value: &[u8]) -> Option<bool> {

@@ -184,6 +184,7 @@ fn any(random: &mut Random) -> Sweep {
             }
         }
     }
+    any.wrappers = random.some(&[None, Some("a".into()), Some("b,a".into())]);
     any.calls = random.some(&[None, Some("io".into()), Some("files,io".into()), Some("pipes".into())]);
     any.partition = random.some(&[None, Some("slice:1/2".into()), Some("slice:2/2".into()), Some("hash:1/2".into())]);
     any.parts.clear();

@@ -49,7 +49,7 @@ null-dereference in parse, after malloc in read_all failed [0000000000f1]
 leak of read_all, after calloc in copy failed [0000000000f2]
   blocks are lost that are not lost without the failure
   failed: calloc of 64 bytes
-    at copy (copy.c:7)
+    at copy (copy.c:7, row_t *)
     by read_all (io.c:12)
     by main (main.c:40)
     by ??? (libc.so.6+0x27249)
@@ -96,7 +96,7 @@ hang-deadlocked, after malloc in complain failed [0000000000f3]
     by main (main.c:40)
     by ??? (libc.so.6+0x27249)
   hung: thread 2 of 2
-    at copy (copy.c:7)
+    at copy (copy.c:7, row_t *)
     by read_all (io.c:12)
     by main (main.c:40)
     by ??? (libc.so.6+0x27249)

@@ -5,14 +5,21 @@
 //!           └─ top ──┘ └─ chunk ─┘ └─ page ──┘ ─▶ first block that ends behind the page's start
 //! ```
 //!
-//! From there a few steps lead to the block. A block takes 16 bytes, a page of heap 4.
+//! From there a few steps lead to the block. A block takes 16 bytes, a page of heap 4. Blocks that the program gives from
+//! pools stand behind all others: see `pools`.
+
+mod listed;
+mod pools;
 
 use memtrace_hot::Hot;
 use memtrace_hot::written::Written;
 use memtrace_wire::layout::LEAF_SHIFT;
 use memtrace_wire::live;
 
-use super::space::{Array, List};
+use super::space::Array;
+#[cfg(test)]
+use listed::Filling;
+pub use listed::{Listed, Sides, list, room, sides};
 
 /// What is known of a block so far: the lowest bits of `Blocks::state`.
 pub mod state {
@@ -36,7 +43,13 @@ pub mod state {
 pub struct Blocks {
     /// Address and state; size and site.
     rows: Array<[u64; 2]>,
+    /// Of all, those of pools included.
     count: usize,
+    /// Number of the first that is a pool's.
+    own: usize,
+    /// Lowest address of a pool's block, and how far behind it the last ends.
+    pool_low: u64,
+    pool_span: u64,
     tops: Array<u32>,
     chunks: Array<u32>,
     pages: Array<u32>,
@@ -47,28 +60,6 @@ pub struct Blocks {
     pub bytes: u64,
 }
 
-/// Rows that are being filled.
-struct Filling<'a> {
-    rows: &'a Array<[u64; 2]>,
-    count: usize,
-    last: u64,
-}
-
-impl<'a> Filling<'a> {
-    fn of(rows: &'a Array<[u64; 2]>) -> Self {
-        Self { rows, count: 0, last: 0 }
-    }
-
-    fn push(&mut self, address: u64, bytes: u64, site: u32) {
-        // What threads change while they are read may come twice or overlap; a table of intervals may not.
-        if (self.count == 0 || address > self.last) && self.count < self.rows.length() {
-            self.rows.set(self.count, [address << 8, bytes.min(BYTES_MAX) << SITE_BITS | u64::from(site)]);
-            self.last = address;
-            self.count += 1;
-        }
-    }
-}
-
 const PAGE_SHIFT: u32 = 12;
 const CHUNK_PAGES: usize = 1 << (LEAF_SHIFT - PAGE_SHIFT);
 const TOP_SHIFT: u32 = 35;
@@ -77,41 +68,8 @@ const TOPS: usize = 1 << (47 - TOP_SHIFT);
 /// More blocks than a number has room for beside the numbers of roots.
 const BLOCKS_MAX: usize = 1 << 31;
 const SITE_BITS: u32 = 24;
-const BYTES_MAX: u64 = (1 << (64 - SITE_BITS)) - 1;
 
 const _: () = assert!(live::SITE_MAX >> SITE_BITS == 0);
-
-/// The blocks of the side table, by address: address, bytes, site.
-pub fn sides(hot: &Hot) -> Option<List<[u64; 3]>> {
-    let beside = || hot.sides.blocks(&hot.store).map(|block| (block.address, block.bytes, block.site));
-    let sides = List::<[u64; 3]>::new(beside().count() + SLACK)?;
-    beside().for_each(|(address, bytes, site)| _ = sides.push([address, bytes, u64::from(site)]));
-    sides.sort(|&[address, ..]| address);
-    Some(sides)
-}
-
-/// As many blocks as there can be.
-pub fn room(hot: &Hot, sides: &List<[u64; 3]>) -> usize {
-    hot.live.cell_count() + sides.count() + SLACK
-}
-
-/// Lists the blocks of the live table and these; how many.
-pub fn list(hot: &Hot, sides: &List<[u64; 3]>, into: &Array<[u64; 2]>) -> usize {
-    let mut rows = Filling::of(into);
-    let mut next = 0;
-    hot.live.each_block(&Written::of(&hot.store), |address, bytes, site| {
-        while next < sides.count() && sides.get(next)[0] < address {
-            let [address, bytes, site] = sides.get(next);
-            rows.push(address, bytes, site as u32);
-            next += 1;
-        }
-        rows.push(address, bytes, site);
-    });
-    for [address, bytes, site] in sides.iter().skip(next) {
-        rows.push(address, bytes, site as u32);
-    }
-    rows.count
-}
 
 impl Blocks {
     /// The blocks of the live table, not ready for `find` yet. `None`: no memory.
@@ -121,13 +79,13 @@ impl Blocks {
         let rows = match Array::new(room(hot, &sides)) {
             Some(rows) => rows,
             None => {
-                let mut count = sides.count() + SLACK;
+                let mut count = sides.count_with_slack();
                 hot.live.each_block(&Written::of(&hot.store), |_, _, _| count += 1);
                 Array::new(count)?
             }
         };
-        let count = list(hot, &sides, &rows);
-        Some(Self::listed(rows, count))
+        let listed = list(hot, &sides, &rows);
+        Some(Self::listed(rows, listed))
     }
 
     /// Blocks that come in the order of their addresses.
@@ -136,18 +94,21 @@ impl Blocks {
         let rows = Array::new(room)?;
         let mut filling = Filling::of(&rows);
         blocks.for_each(|(address, bytes, site)| filling.push(address, bytes, site));
-        let count = filling.count;
-        let mut all = Self::listed(rows, count);
+        let own = filling.count;
+        let mut all = Self::listed(rows, Listed { own, pools: 0 });
         all.index()?;
         Some(all)
     }
 
     /// The blocks that `list` has put there, not ready for `find` yet.
-    pub fn listed(rows: Array<[u64; 2]>, count: usize) -> Self {
+    pub fn listed(rows: Array<[u64; 2]>, Listed { own, pools }: Listed) -> Self {
         let low = rows.get(0)[0] >> 8;
         Self {
             rows,
-            count,
+            count: own + pools,
+            own,
+            pool_low: 0,
+            pool_span: 0,
             tops: Array::empty(),
             chunks: Array::empty(),
             pages: Array::empty(),
@@ -162,8 +123,9 @@ impl Blocks {
         if self.count >= BLOCKS_MAX {
             return None;
         }
+        self.index_pools();
         let (mut end, mut chunk_count, mut last_chunk) = (0u64, 0usize, u64::MAX);
-        for number in 0..self.count {
+        for number in 0..self.own {
             let (address, bytes) = (self.address(number), self.bytes(number));
             self.bytes = self.bytes.saturating_add(bytes);
             end = end.max(address.saturating_add(bytes.max(1)));
@@ -179,7 +141,7 @@ impl Blocks {
         self.pages = Array::new((chunk_count + 1) * CHUNK_PAGES + 1)?;
         let mut tops = 0;
         let mut last_top = u64::MAX;
-        for number in 0..self.count {
+        for number in 0..self.own {
             let (address, bytes) = (self.address(number), self.bytes(number));
             for top in address >> TOP_SHIFT..=last_of(address, bytes) >> TOP_SHIFT {
                 if top != last_top {
@@ -191,7 +153,7 @@ impl Blocks {
         }
         self.chunks = Array::new(tops as usize * TOP_CHUNKS)?;
         let mut chunk_count = 0u32;
-        for number in 0..self.count {
+        for number in 0..self.own {
             let (address, bytes) = (self.address(number), self.bytes(number));
             for chunk in address >> LEAF_SHIFT..=last_of(address, bytes) >> LEAF_SHIFT {
                 let place = self.chunk_place(chunk << LEAF_SHIFT)?;
@@ -222,6 +184,11 @@ impl Blocks {
     /// How many there are.
     pub fn count(&self) -> usize {
         self.count
+    }
+
+    /// How many of them, the first, are the allocator's.
+    pub fn own_count(&self) -> usize {
+        self.own
     }
 
     /// Address of a block.
@@ -264,6 +231,9 @@ impl Blocks {
     /// The block that an address lies in; one of no bytes has one.
     #[inline(always)]
     pub fn find(&self, address: u64) -> Option<usize> {
+        if let Some(of_pool) = self.in_pool(address) {
+            return Some(of_pool);
+        }
         let number = self.before(address)?;
         let offset = address - self.address(number);
         (offset < self.bytes(number).max(1)).then_some(number)
@@ -282,7 +252,7 @@ impl Blocks {
             return None;
         }
         // Blocks that begin on this page are 256 at the most (16 bytes each), and usually few.
-        let (mut low, mut high) = (first, self.count.min(first + PAGE_BLOCKS_MAX));
+        let (mut low, mut high) = (first, self.own.min(first + PAGE_BLOCKS_MAX));
         while high - low > 1 {
             let middle = low + (high - low) / 2;
             match self.address(middle) <= address {
@@ -293,9 +263,13 @@ impl Blocks {
         Some(low)
     }
 
-    /// The first block at an address or behind it.
+    /// The first block of the allocator's at an address or behind it.
     pub fn first_from(&self, address: u64) -> usize {
-        let (mut low, mut high) = (0, self.count);
+        self.first_among(0..self.own, address)
+    }
+
+    fn first_among(&self, numbers: core::ops::Range<usize>, address: u64) -> usize {
+        let (mut low, mut high) = (numbers.start, numbers.end);
         while low < high {
             let middle = low + (high - low) / 2;
             match self.address(middle) < address {
@@ -314,8 +288,6 @@ impl Blocks {
 
 /// A block on the page before, and one for every 8 bytes of a page.
 const PAGE_BLOCKS_MAX: usize = 1 + (1 << PAGE_SHIFT) / 8 + 1;
-/// Blocks that may come while they are counted, if threads could not be stopped.
-const SLACK: usize = 4096;
 
 /// The last address of a block; one of no bytes has one.
 const fn last_of(address: u64, bytes: u64) -> u64 {

@@ -28,6 +28,8 @@ pub struct Sums {
 pub struct Found<'a, M> {
     /// The roots.
     pub pieces: &'a List<Piece>,
+    /// Where lost blocks are counted by site.
+    pub lost: Option<&'a Array<u32>>,
     /// The stacks of threads; `None`: no memory for them.
     pub frames: Option<&'a Frames<'a, M>>,
 }
@@ -46,9 +48,10 @@ pub fn write<M: Memory, C: Code>(
     let blocks = marks.blocks;
     let sites = Sites::new(hot, blocks)?;
     let mut sums = Sums::default();
-    let mut reachable = (0, 0);
+    let (mut reachable, mut all_bytes) = ((0, 0), 0);
     for number in 0..blocks.count() {
-        let (bytes, state) = (blocks.bytes(number), blocks.state(number));
+        let (bytes, state) = (blocks.own_bytes(number), blocks.state(number));
+        all_bytes += bytes;
         if state & state::KIND == state::REACHABLE {
             reachable = (reachable.0 + 1, reachable.1 + bytes);
             sites.add(number, blocks);
@@ -61,10 +64,12 @@ pub fn write<M: Memory, C: Code>(
         } else {
             sums.lost_blocks += 1;
             sums.lost_bytes += bytes;
+            let site = blocks.site(number) as usize;
+            from.lost.into_iter().for_each(|lost| lost.set(site, lost.get(site).saturating_add(1)));
         }
     }
     check.blocks.set(blocks.count() as u64);
-    check.bytes.set(blocks.bytes);
+    check.bytes.set(all_bytes);
     check.reachable_blocks.set(reachable.0);
     check.reachable_bytes.set(reachable.1);
     let retained = retained(hot, marks, in_time);
@@ -91,7 +96,7 @@ pub fn write<M: Memory, C: Code>(
             break;
         };
         row.address.set(blocks.address(number));
-        row.bytes.set(blocks.bytes(number));
+        row.bytes.set(blocks.own_bytes(number));
         row.site.set(blocks.site(number));
         row.flags.set(if state & state::ENTRY != 0 { lost_flags::ENTRY } else { 0 });
         row.edge_first.set(edges.get() as u32);
@@ -166,7 +171,7 @@ impl Sites {
             }
         };
         let [count, bytes] = self.counts.get(place);
-        self.counts.set(place, [count + 1, bytes + blocks.bytes(number)]);
+        self.counts.set(place, [count + 1, bytes + blocks.own_bytes(number)]);
     }
 }
 
@@ -196,7 +201,7 @@ impl<M: Memory, C: Code> Graph for Reached<'_, '_, M, C> {
     }
 
     fn bytes(&self, number: usize) -> u64 {
-        self.marks.blocks.bytes(self.order.get(number) as usize)
+        self.marks.blocks.own_bytes(self.order.get(number) as usize)
     }
 
     fn site(&self, number: usize) -> u32 {
@@ -209,7 +214,11 @@ impl<M: Memory, C: Code> Graph for Reached<'_, '_, M, C> {
 
     fn targets(&mut self, number: usize, mut each: impl FnMut(usize)) {
         let (blocks, numbers) = (self.marks.blocks, &self.numbers);
-        self.marks.targets(self.order.get(number) as usize, |target, is_start| {
+        let own = self.order.get(number) as usize;
+        if let Some(chunk) = blocks.chunk_of(own) {
+            each(numbers.get(chunk) as usize);
+        }
+        self.marks.targets(own, |target, is_start| {
             if is_start && blocks.state(target) & state::KIND == state::REACHABLE {
                 each(numbers.get(target) as usize);
             }

@@ -29,7 +29,7 @@ pub fn glibc(memory: &impl Memory, blocks: &Blocks, main: (u64, u64)) -> Option<
     let mut mapped = 0usize;
     let mut heaps = 0usize;
     let mut last = 0;
-    for number in 0..blocks.count() {
+    for number in 0..blocks.own_count() {
         match place(memory, blocks.address(number), main) {
             Place::Main => {}
             Place::Heap(start, _) => {
@@ -42,7 +42,7 @@ pub fn glibc(memory: &impl Memory, blocks: &Blocks, main: (u64, u64)) -> Option<
     let regions = Ranges::new(mapped + heaps + 1)?;
     regions.add(main.0, main.1, Holder::Block, 0);
     last = 0;
-    for number in 0..blocks.count() {
+    for number in 0..blocks.own_count() {
         let address = blocks.address(number);
         match place(memory, address, main) {
             Place::Main => {}
@@ -100,7 +100,7 @@ pub fn unknown(
         let mut number = blocks.first_from(region.start);
         let known = |number: usize| {
             let address = blocks.address(number);
-            (number < blocks.count() && address < region.end).then_some(address)
+            (number < blocks.own_count() && address < region.end).then_some(address)
         };
         let mut at = region.start;
         if region.number == 1 {
@@ -156,7 +156,7 @@ pub fn other(hot: &Hot, blocks: &Blocks) -> Option<Ranges> {
             pages.map(move |(page, _)| start + page as u64 * PAGE)
         })
     };
-    let regions = Ranges::new(pages().count() + blocks.count())?;
+    let regions = Ranges::new(pages().count() + blocks.own_count())?;
     let mut run: Option<(u64, u64)> = None;
     for page in pages() {
         match &mut run {
@@ -172,7 +172,7 @@ pub fn other(hot: &Hot, blocks: &Blocks) -> Option<Ranges> {
     if let Some((start, end)) = run {
         regions.add(start, end, Holder::Block, 2);
     }
-    for number in 0..blocks.count() {
+    for number in 0..blocks.own_count() {
         let (address, bytes) = (blocks.address(number), blocks.bytes(number));
         if bytes >= PAGE {
             regions.add(address, address + bytes, Holder::Block, 2);

@@ -117,14 +117,17 @@ impl<'a, M: Memory, C: Code> Marks<'a, M, C> {
     }
 
     fn root_part(&mut self, start: u64, end: u64, number: u32) {
-        let memory = self.memory;
-        self.unreadable += memory.words(start, end, |at, word| {
-            self.each_target(word, |marks, block, is_start| {
-                if marks.reach(block, is_start) {
-                    marks.parents.set(block, FROM_ROOT | marks.from_roots.count() as u32);
-                    marks.from_roots.push([at, u64::from(number)]);
-                }
+        let (memory, blocks) = (self.memory, self.blocks);
+        blocks.parts(start, end, |start, end| {
+            let unreadable = memory.words(start, end, |at, word| {
+                self.each_target(word, |marks, block, is_start| {
+                    if marks.reach(block, is_start) {
+                        marks.parents.set(block, FROM_ROOT | marks.from_roots.count() as u32);
+                        marks.from_roots.push([at, u64::from(number)]);
+                    }
+                });
             });
+            self.unreadable += unreadable;
         });
     }
 
@@ -159,20 +162,33 @@ impl<'a, M: Memory, C: Code> Marks<'a, M, C> {
             }
         }
         self.drain(&in_time, |marks, _, block, _| {
-            if marks.blocks.state(block) & state::KIND == state::UNREACHED {
-                marks.blocks.set_state(block, state::POSSIBLE);
-                marks.enqueue(block);
+            for block in [Some(block), marks.blocks.chunk_of(block)].into_iter().flatten() {
+                if marks.blocks.state(block) & state::KIND == state::UNREACHED {
+                    marks.blocks.set_state(block, state::POSSIBLE);
+                    marks.enqueue(block);
+                }
             }
         })
     }
 
     /// The blocks that a block points to, and whether to their starts.
     pub fn targets(&mut self, from: usize, mut each: impl FnMut(usize, bool)) {
-        let (start, end) = self.extent(from);
         let memory = self.memory;
-        memory.words(start, end, |_, word| {
-            self.each_target(word, |_, block, is_start| each(block, is_start.is_some()));
+        self.each_part(from, |marks, start, end| {
+            memory.words(start, end, |_, word| {
+                marks.each_target(word, |_, block, is_start| each(block, is_start.is_some()));
+            });
         });
+    }
+
+    /// The parts of a block that are its own: what a pool gave from it is not.
+    #[inline(always)]
+    fn each_part(&mut self, block: usize, mut each: impl FnMut(&mut Self, u64, u64)) {
+        let ((start, end), blocks) = (self.extent(block), self.blocks);
+        if blocks.is_pools(block) {
+            return each(self, start, end);
+        }
+        blocks.parts(start, end, |start, end| each(self, start, end));
     }
 
     /// Where the pointer lies by which a block was met first in its parent, and its value.
@@ -204,10 +220,18 @@ impl<'a, M: Memory, C: Code> Marks<'a, M, C> {
                     order.push(block as u32);
                 }
                 self.enqueue(block);
+                if let Some(chunk) = self.blocks.chunk_of(block)
+                    && self.reach(chunk, Some(0))
+                {
+                    self.parents.set(chunk, block as u32);
+                }
                 true
             }
             (None, _) => {
                 self.blocks.set_state(block, state::POSSIBLE | state::ENTRY);
+                if let Some(chunk) = self.blocks.chunk_of(block) {
+                    self.reach(chunk, None);
+                }
                 false
             }
         }
@@ -231,8 +255,11 @@ impl<'a, M: Memory, C: Code> Marks<'a, M, C> {
                 self.blocks.set_state(from, self.blocks.state(from) & !state::QUEUED | READ);
                 let (start, end) = self.extent(from);
                 let memory = self.memory;
-                self.unreadable += memory.words(start, end, |at, word| {
-                    self.each_target(word, |marks, block, is_start| met(marks, (from, at), block, is_start));
+                self.each_part(from, |marks, start, end| {
+                    let unreadable = memory.words(start, end, |at, word| {
+                        marks.each_target(word, |marks, block, is_start| met(marks, (from, at), block, is_start));
+                    });
+                    marks.unreadable += unreadable;
                 });
                 let bytes = end.saturating_sub(start) + 64;
                 if bytes >= until_clock {
@@ -263,7 +290,7 @@ impl<'a, M: Memory, C: Code> Marks<'a, M, C> {
         if self.rules.low_bits | self.rules.high_bits != 0 {
             return self.tagged(word, found);
         }
-        if self.blocks.may_hold(word)
+        if (self.blocks.may_hold(word) || self.blocks.in_pool(word).is_some())
             && let Some((block, is_start)) = self.target(word)
         {
             found(self, block, is_start);
@@ -282,7 +309,10 @@ impl<'a, M: Memory, C: Code> Marks<'a, M, C> {
     }
 
     fn target(&self, word: u64) -> Option<(usize, Option<u8>)> {
-        let block = self.blocks.before(word)?;
+        let block = match self.blocks.in_pool(word) {
+            Some(of_pool) => of_pool,
+            None => self.blocks.before(word)?,
+        };
         let (start, bytes) = (self.blocks.address(block), self.blocks.bytes(block));
         let offset = word - start;
         if offset == 0 {

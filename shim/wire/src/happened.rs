@@ -1,7 +1,18 @@
-//! Records of what can fail, and of what was made to.
+//! The records of what happened while a target ran: failures that were injected, stacks that could fail, and places that
+//! the program came by.
 
+use crate::layout::TextAt;
 use crate::map::{U32, U64};
 use crate::records::records;
+
+/// Faults of one window: 64 KiB.
+pub const FAULTS_PER_WINDOW: u64 = 1 << 10;
+/// Points of one window: 64 KiB.
+pub const POINTS_PER_WINDOW: u64 = 1 << 10;
+/// Markers of one window: 64 KiB.
+pub const MARKERS_PER_WINDOW: u64 = 1 << 11;
+/// Markers that are kept; more are counted.
+pub const MARKERS_MAX: u64 = 4 * MARKERS_PER_WINDOW;
 
 records! {
     /// An allocation that was made to fail.
@@ -46,6 +57,20 @@ records! {
         pub ready: U32,
         /// What came of a copy of the process in which it failed (`screen::Screened`); 0: there was none.
         pub screened: U64,
+        /// Not used yet.
+        pub spare: U64,
+    }
+
+    /// A place that the program came by.
+    pub struct Marker = 32 {
+        /// CLOCK_REALTIME, in nanoseconds.
+        pub time_ns: U64,
+        /// Text: its name, with a NUL behind it.
+        pub name: TextAt,
+        /// The thread's number.
+        pub thread: U32,
+        /// 1 when the record is whole.
+        pub ready: U32,
         /// Not used yet.
         pub spare: U64,
     }
