@@ -45,6 +45,18 @@ fn panic(_: &core::panic::PanicInfo) -> ! {
     loop {}
 }
 
+// A library of the dev profile keeps parts of core that name the function which std would bring for panics that unwind.
+// None unwinds here.
+#[cfg(debug_assertions)]
+core::arch::global_asm!(
+    ".globl rust_eh_personality",
+    ".hidden rust_eh_personality",
+    ".type rust_eh_personality, @function",
+    "rust_eh_personality:",
+    "ud2",
+    ".size rust_eh_personality, 2"
+);
+
 /// Starts before `main` even where nothing allocates, so that a clean program is known to be clean.
 #[ctor::ctor(unsafe)]
 fn eager() {
