@@ -22,6 +22,29 @@ const SA_RESTORER: u64 = 0x0400_0000;
 /// Calls that are under way; the handlers go with the last.
 static DEPTH: U64 = U64::new(0);
 
+/// Stack pointer, rbx, rbp and r12 to r15 as they were before the call: what lies below is the C library's, and dead.
+static PLACE: [U64; 7] = [const { U64::new(0) }; 7];
+
+/// Fills `PLACE`. What the functions between here and the target have changed they have pushed, above.
+#[inline(always)]
+fn keep_place() {
+    let mut found = [0u64; 7];
+    // SAFETY: it stores registers into seven words.
+    unsafe {
+        core::arch::asm!(
+            "mov [{to}], rsp",
+            "mov [{to} + 8], rbx",
+            "mov [{to} + 16], rbp",
+            "mov [{to} + 24], r12",
+            "mov [{to} + 32], r13",
+            "mov [{to} + 40], r14",
+            "mov [{to} + 48], r15",
+            to = in(reg) found.as_mut_ptr(), options(nostack, preserves_flags)
+        );
+    }
+    PLACE.iter().zip(found).for_each(|(place, value)| place.set(value));
+}
+
 /// Makes a call that is a heap error.
 #[cold]
 #[inline(never)]
@@ -29,8 +52,10 @@ pub fn call<T>(call: impl FnOnce() -> T) -> T {
     if sys::is_sealed() || end::own_process().is_none() {
         return call();
     }
-    let ours = [handled as *const () as u64, SA_RESTORER, back as *const () as u64, 0];
-    DEPTH.fetch_add(1);
+    let ours = [handled as *const () as u64, SA_RESTORER | libc::SA_SIGINFO as u64, back as *const () as u64, 0];
+    if DEPTH.fetch_add(1) == 0 {
+        keep_place();
+    }
     for signal in SIGNALS {
         if action(signal, None).is_some_and(|[handler, ..]| handler == libc::SIG_DFL as u64) {
             action(signal, Some(&ours));
@@ -76,8 +101,22 @@ fn step_back(signals: &[i32]) {
     }
 }
 
-extern "C" fn handled(signal: i32) {
+/// The kernel's ucontext, as far as its general registers: r8 to r15, rdi, rsi, rbp, rbx, rdx, rax, rcx, rsp
+/// (sys/ucontext.h).
+type Context = [u64; 5 + 16];
+
+extern "C" fn handled(signal: i32, _: u64, context: &Context) {
     step_back(&SIGNALS);
+    let [_, _, _, _, _, _, _, _, _, r12, r13, r14, r15, _, _, rbp, rbx, _, _, _, sp] = *context;
+    if let [last_sp, ..] = &end::LAST
+        && last_sp.get() == 0
+    {
+        // What the kernel has saved below, registers for vectors among it, is nobody's.
+        let now = [sp, rbx, rbp, r12, r13, r14, r15];
+        let before = PLACE.each_ref().map(U64::get);
+        let words = if DEPTH.get() != 0 { before } else { now };
+        end::LAST.iter().zip(words).for_each(|(last, value)| last.set(value));
+    }
     end::begins(End::Abort, 0);
     end::finish();
     if signal == libc::SIGABRT {
