@@ -64,7 +64,7 @@ pub fn command(args: &CheckArgs) -> Result<ExitCode, Error> {
 /// The same with this baseline.
 pub fn command_with(args: &CheckArgs, baseline: Option<&Path>) -> Result<ExitCode, Error> {
     formats::check(&args.out)?;
-    let mut policy = Policy::of(args.flags())?;
+    let mut policy = args.policy()?;
     policy.baseline = baseline.map(Path::to_path_buf).or(policy.baseline);
     if args.self_test {
         return self_test::command(policy, args.exit_zero);

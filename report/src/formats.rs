@@ -155,6 +155,19 @@ fn stream(name: &str, to: impl Write, report: impl FnOnce(&mut dyn Write) -> io:
     }
 }
 
+/// Writes a report in a format that knows nothing but findings and cases; the others are for what only one command has.
+pub fn render(format: Format, report: &model::Report, to: &mut dyn Write) -> io::Result<()> {
+    match format {
+        Format::Junit => junit::write(report, to),
+        Format::Sarif => sarif::write(report, to),
+        Format::Github => annotations::write(report, to),
+        Format::Markdown => markdown::write(report, to),
+        Format::Gitlab => gitlab::write(report, to),
+        Format::Tap => tap::write(report, to),
+        Format::Text | Format::Json | Format::JsonLines | Format::ValgrindXml => Ok(()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

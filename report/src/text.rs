@@ -34,7 +34,7 @@ use crate::profile::leaks::Suppression;
 use crate::profile::{Process, Profile};
 use crate::views::tree::Direction;
 use crate::views::{Choice, base_name};
-pub use escape::Safe;
+pub use escape::{Safe, start_of};
 pub use frame::{Call, Lines, mark};
 pub use heap::{head_of as heap_error, line_of_all as heap_errors};
 pub use leaks::{head, lost, meaning, reason as hindrance, words};

@@ -7,7 +7,8 @@ use std::time::Duration;
 use memtrace_wire::leaks::Kinds;
 
 use super::gather::What;
-use super::policy::{Budget, Flags, Scope};
+use super::policy::{Budget, Policy, Said, Scope};
+use crate::error::Error;
 use crate::formats::{self, Out};
 use crate::leaks::parse_time;
 use crate::text::parse_bytes;
@@ -133,9 +134,9 @@ impl CheckArgs {
         self.what.what()
     }
 
-    /// What the flags say of the policy.
-    pub fn flags(&self) -> Flags {
-        self.policy.flags()
+    /// The policy.
+    pub fn policy(&self) -> Result<Policy, Error> {
+        self.policy.read()
     }
 }
 
@@ -148,10 +149,13 @@ impl WhatArgs {
 }
 
 impl PolicyArgs {
-    /// What the flags say.
-    pub fn flags(&self) -> Flags {
-        Flags {
-            policy: self.policy.clone(),
+    /// The policy of the file and the flags.
+    pub fn read(&self) -> Result<Policy, Error> {
+        Policy::of(self.policy.clone(), self.flags())
+    }
+
+    fn flags(&self) -> Said {
+        Said {
             kinds: self.kinds,
             scope: Scope { modules: self.module.clone(), paths: self.path.clone(), exes: self.exe.clone() },
             any_code: self.any_code,

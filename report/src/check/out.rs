@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use super::model::Outcome;
 use super::{items, lines, text, valgrind};
 use crate::error::Error;
-use crate::formats::{self, Format, Out, annotations, gitlab, junit, markdown, model, sarif, tap};
+use crate::formats::{self, Format, Out, markdown, model};
 use crate::json;
 use crate::text::Style;
 
@@ -34,18 +34,12 @@ pub fn write(outcome: &Outcome, outs: &[Out]) -> Result<(), Error> {
 }
 
 fn render(outcome: &Outcome, format: Format, to: &mut dyn Write) -> io::Result<()> {
-    let report = || items::report(outcome, model::root());
     match format {
         Format::Text => text::report(outcome, Style::default(), to),
         Format::Json => json::write(outcome, to),
         Format::JsonLines => lines::write(outcome, to),
-        Format::Junit => junit::write(&report(), to),
-        Format::Sarif => sarif::write(&report(), to),
-        Format::Github => annotations::write(&report(), to),
-        Format::Markdown => markdown::write(&report(), to),
-        Format::Gitlab => gitlab::write(&report(), to),
-        Format::Tap => tap::write(&report(), to),
         Format::ValgrindXml => valgrind::write(outcome, to),
+        other => formats::render(other, &items::report(outcome, model::root()), to),
     }
 }
 

@@ -120,45 +120,43 @@ pub struct Policy {
     pub rules: Option<rules::Policy>,
 }
 
-/// What flags say.
+/// What a file says, or what flags say.
 #[derive(Default)]
-pub struct Flags {
-    /// `--policy`.
-    pub policy: Option<PathBuf>,
-    /// `--kinds`.
+pub struct Said {
+    /// Kinds that break it.
     pub kinds: Option<Kinds>,
-    /// `--module`, `--path`, `--exe`.
+    /// Whose code and processes.
     pub scope: Scope,
-    /// `--any-code`.
+    /// Leaks without the project's code on their stack count, too.
     pub any_code: bool,
-    /// `--max-…`.
+    /// Over all processes.
     pub total: Budget,
-    /// `--max-site-…`.
+    /// Of one place.
     pub site: Budget,
-    /// `--max-growth`.
+    /// From checkpoint to checkpoint.
     pub growth: Option<u64>,
-    /// `--heap-errors tell`.
+    /// Heap errors do not break it.
     pub heap_errors_told: bool,
-    /// `--fail-grown`.
+    /// Known leaks that have grown break it.
     pub grown_fails: bool,
-    /// `--strict`.
+    /// Whatever was not seen is no data.
     pub is_strict: bool,
-    /// `--exit-code`.
+    /// Status of a broken policy.
     pub exit_code: Option<u8>,
-    /// `--baseline`.
+    /// The accepted leaks.
     pub baseline: Option<PathBuf>,
-    /// `--suppressions`.
+    /// Files of leaks that are none.
     pub suppressions: Vec<PathBuf>,
 }
 
 impl Policy {
-    /// The policy of a file and flags. Without `--policy` the file in the working directory is read, if there is one.
-    pub fn of(flags: Flags) -> Result<Policy, Error> {
+    /// The policy of a file and flags, which beat it. Without `--policy` the file in the working directory is read, if there is one.
+    pub fn of(file: Option<PathBuf>, flags: Said) -> Result<Policy, Error> {
         let default = Path::new(FILE);
-        let file = flags.policy.or_else(|| default.is_file().then(|| default.to_path_buf()));
+        let file = file.or_else(|| default.is_file().then(|| default.to_path_buf()));
         let (said, rules) = match &file {
             Some(path) => (parse::read(path)?, Some(rules::Policy::read(path)?)),
-            None => (parse::Said::default(), None),
+            None => (Said::default(), None),
         };
         let list = |flag: Vec<String>, said: Vec<String>| if flag.is_empty() { said } else { flag };
         Ok(Policy {
@@ -213,14 +211,14 @@ mod tests {
         let text = "[check]\nkinds = ['definite']\nmodule = 'a'\nexe = ['b']\nexit-code = 7\ntotal.bytes = '1KiB'\n\
                     total.blocks = 3\n[[rule]]\naction = 'known'\nid = '*'\nreason = 'so'\n";
         std::fs::write(&path, text).unwrap();
-        let flags = || Flags { policy: Some(path.clone()), ..Flags::default() };
-        let said = Policy::of(flags()).unwrap();
+        let said = Policy::of(Some(path.clone()), Said::default()).unwrap();
         assert_eq!((said.exit_code, said.kinds), (7, Kinds::parse(b"definite").unwrap()));
         assert_eq!((said.scope.modules.as_slice(), said.scope.exes.as_slice()), (&["a".into()][..], &["b".into()][..]));
         assert!(said.rules.is_some());
         let scope = Scope { modules: vec!["c".into()], ..Scope::default() };
         let total = Budget { bytes: Some(5), ..Budget::default() };
-        let flagged = Policy::of(Flags { scope, total, exit_code: Some(9), ..flags() }).unwrap();
+        let flagged =
+            Policy::of(Some(path.clone()), Said { scope, total, exit_code: Some(9), ..Said::default() }).unwrap();
         std::fs::remove_file(&path).unwrap();
         assert_eq!((flagged.exit_code, flagged.scope.modules[0].as_str()), (9, "c"));
         assert_eq!((flagged.total.bytes, flagged.total.blocks), (Some(5), Some(3)));

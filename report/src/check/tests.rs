@@ -6,7 +6,7 @@ use memtrace_wire::leaks::Kinds;
 
 use super::findings::Reach;
 use super::model::{Outcome, Word};
-use super::policy::{Flags, Policy};
+use super::policy::{Policy, Said};
 use super::seen::Seen;
 use super::*;
 use crate::formats::model::Level;
@@ -53,8 +53,8 @@ pub fn leaky(pid: u32, exe: &str) -> Process {
 }
 
 /// What a check of these processes comes to.
-pub fn judged(processes: Vec<Process>, flags: Flags) -> Outcome {
-    let policy = Policy::of(Flags { policy: Some("/dev/null".into()), ..flags }).unwrap();
+pub fn judged(processes: Vec<Process>, flags: Said) -> Outcome {
+    let policy = Policy::of(Some("/dev/null".into()), flags).unwrap();
     let profile = Profile { processes, ..Profile::without_processes() };
     let profiles = [PathBuf::from("a b.json")];
     let what = gather::What { profiles: &profiles, command: &[], crash: false, wait: Default::default(), keep: None };
@@ -64,7 +64,7 @@ pub fn judged(processes: Vec<Process>, flags: Flags) -> Outcome {
 
 #[test]
 fn a_place_is_one_finding_with_all_its_processes() {
-    let outcome = judged(vec![leaky(7, "/b/app"), leaky(8, "/b/app"), leaky(9, "/b/tool")], Flags::default());
+    let outcome = judged(vec![leaky(7, "/b/app"), leaky(8, "/b/app"), leaky(9, "/b/tool")], Said::default());
     assert_eq!(outcome.verdict.word, Word::Broken);
     let [plant, water] = outcome.findings.as_slice() else { panic!("{:#?}", outcome.findings) };
     assert_eq!((plant.blocks, plant.bytes, plant.indirect_blocks, plant.indirect_bytes), (6, 4800, 6, 96));
@@ -81,7 +81,7 @@ fn a_place_is_one_finding_with_all_its_processes() {
 
 #[test]
 fn the_kinds_of_the_policy_are_those_that_break_it() {
-    let kinds = |words: &[u8]| Flags { kinds: Kinds::parse(words), ..Flags::default() };
+    let kinds = |words: &[u8]| Said { kinds: Kinds::parse(words), ..Said::default() };
     assert_eq!(judged(vec![leaky(7, "/b/app")], kinds(b"possible")).findings.len(), 1);
     // An indirectly lost block of its own is counted with what leads to it otherwise.
     let indirect = judged(vec![leaky(7, "/b/app")], kinds(b"indirect"));
@@ -91,20 +91,20 @@ fn the_kinds_of_the_policy_are_those_that_break_it() {
 
 #[test]
 fn processes_that_nobody_judged_are_no_clean_check() {
-    assert_eq!(judged(vec![], Flags::default()).verdict.word, Word::NoData);
+    assert_eq!(judged(vec![], Said::default()).verdict.word, Word::NoData);
     let mut unclassified = leaky(7, "/b/app");
     unclassified.checks[0].rung = "none".into();
     unclassified.checks[0].hindrance = Some("deadline".into());
-    let outcome = judged(vec![unclassified.clone()], Flags::default());
+    let outcome = judged(vec![unclassified.clone()], Said::default());
     assert_eq!(outcome.verdict.word, Word::NoData);
     assert_eq!(outcome.verdict.reasons, ["app (pid 7): not classified: the deadline passed"]);
     // Beside another it is said.
     let mut clean = sample::process(|_| {});
     clean.exe = "/b/tool".into();
-    let outcome = judged(vec![unclassified.clone(), clean.clone()], Flags::default());
+    let outcome = judged(vec![unclassified.clone(), clean.clone()], Said::default());
     assert_eq!(outcome.verdict.word, Word::Clean);
     assert_eq!(outcome.notes, ["not judged: app (pid 7): not classified: the deadline passed"]);
-    let outcome = judged(vec![unclassified, clean], Flags { is_strict: true, ..Flags::default() });
+    let outcome = judged(vec![unclassified, clean], Said { is_strict: true, ..Said::default() });
     assert_eq!((outcome.verdict.word, outcome.verdict.exit_code), (Word::NoData, Some(2)));
 }
 
@@ -113,10 +113,10 @@ fn processes_of_memtrace_itself_are_left_out() {
     let mut own = leaky(7, "/opt/memtrace/memtrace");
     own.modules[0].flags.push("memtrace".into());
     own.modules[0].path = "/opt/memtrace/libmemtrace.so".into();
-    assert_eq!(judged(vec![own.clone()], Flags::default()).processes.of_memtrace, 1);
+    assert_eq!(judged(vec![own.clone()], Said::default()).processes.of_memtrace, 1);
     // A program of that name, elsewhere.
     own.exe = "/b/memtrace".into();
-    assert_eq!(judged(vec![own], Flags::default()).processes.of_memtrace, 0);
+    assert_eq!(judged(vec![own], Said::default()).processes.of_memtrace, 0);
 }
 
 #[test]
@@ -127,7 +127,7 @@ fn the_object_is_as_the_schema_says() {
     killed.checks.clear();
     killed.end.how = "exec".into();
     for processes in [vec![], vec![leaky(7, "/b/app"), killed]] {
-        let flags = Flags { site: policy::Budget { peak: Some(0), ..Default::default() }, ..Flags::default() };
+        let flags = Said { site: policy::Budget { peak: Some(0), ..Default::default() }, ..Said::default() };
         let mut outcome = judged(processes, flags);
         outcome.fixed.push(model::Fixed { fingerprint: "0".repeat(16), trail: vec!["a".into()], bytes: 5 });
         let mut bytes = Vec::new();
@@ -142,7 +142,7 @@ fn the_object_is_as_the_schema_says() {
 #[test]
 fn each_line_of_json_is_an_object_and_the_verdict_comes_last() {
     let mut text = Vec::new();
-    lines::write(&judged(vec![leaky(7, "/b/app")], Flags::default()), &mut text).unwrap();
+    lines::write(&judged(vec![leaky(7, "/b/app")], Said::default()), &mut text).unwrap();
     let text = String::from_utf8(text).unwrap();
     let keys: Vec<&str> = text.lines().filter_map(|line| line.strip_prefix("{\"")?.split('"').next()).collect();
     assert_eq!(keys, ["check", "program", "finding", "finding", "verdict"]);
@@ -151,7 +151,7 @@ fn each_line_of_json_is_an_object_and_the_verdict_comes_last() {
 
 #[test]
 fn a_check_is_a_report_with_a_case_for_each_program() {
-    let flags = || Flags { total: policy::Budget { blocks: Some(1), ..Default::default() }, ..Flags::default() };
+    let flags = || Said { total: policy::Budget { blocks: Some(1), ..Default::default() }, ..Said::default() };
     let outcome = judged(vec![leaky(7, "/b/app")], flags());
     let report = items::report(&outcome, "/src".into());
     assert_eq!(report.suite, "'a b.json'");
@@ -160,7 +160,7 @@ fn a_check_is_a_report_with_a_case_for_each_program() {
     assert!(report.items.iter().all(|item| item.level == Level::Error && item.fingerprint.len() == 16));
     let place = report.items.iter().find(|item| item.title.contains("plant")).and_then(|item| item.location.clone());
     assert_eq!(place.map(|place| (place.path, place.line)), Some(("plant<int>(a&).c".into(), Some(7))));
-    let nothing = judged(vec![], Flags::default());
+    let nothing = judged(vec![], Said::default());
     let failure = items::report(&nothing, "/src".into()).cases[0].failure.clone();
     assert_eq!(failure.as_deref(), Some("nothing can be said: no process was recorded"));
 }
@@ -169,7 +169,7 @@ fn a_check_is_a_report_with_a_case_for_each_program() {
 fn no_text_of_a_target_steers_the_reader() {
     let mut process = leaky(7, "/b/\u{1b}[2Japp\n::error::x");
     process.arguments = vec!["\u{202e}".into()];
-    let outcome = judged(vec![process], Flags::default());
+    let outcome = judged(vec![process], Said::default());
     let mut text = Vec::new();
     text::report(&outcome, Style::default(), &mut text).unwrap();
     let text = String::from_utf8(text).unwrap();
@@ -194,8 +194,7 @@ fn every_writer_takes_every_profile_that_can_be_read() {
         if let Ok(profile) = Profile::from_json(&json, "x") {
             read += 1;
             let site = policy::Budget { peak: Some(0), ..Default::default() };
-            let outcome =
-                judged(profile.processes, Flags { site, growth: Some(0), any_code: true, ..Flags::default() });
+            let outcome = judged(profile.processes, Said { site, growth: Some(0), any_code: true, ..Said::default() });
             let report = items::report(&outcome, "/src".into());
             let to = &mut std::io::sink();
             for write in [junit::write, sarif::write, annotations::write, gitlab::write, tap::write, markdown::write] {
@@ -213,7 +212,7 @@ fn every_writer_takes_every_profile_that_can_be_read() {
 #[test]
 fn the_xml_of_valgrind_has_an_error_for_each_open_leak() {
     let mut text = Vec::new();
-    valgrind::write(&judged(vec![leaky(7, "/b/app"), leaky(8, "/b/app")], Flags::default()), &mut text).unwrap();
+    valgrind::write(&judged(vec![leaky(7, "/b/app"), leaky(8, "/b/app")], Said::default()), &mut text).unwrap();
     let text = String::from_utf8(text).unwrap();
     let document = roxmltree::Document::parse(&text).unwrap();
     let texts = |name: &str| {
@@ -269,7 +268,7 @@ fn suppressions_that_hid_nothing_are_named() {
 fn only_reach_says_what_counts() {
     let process = leaky(7, "/b/app");
     let scope = policy::Scope { modules: vec!["libother.so".into()], ..Default::default() };
-    let outcome = judged(vec![process.clone()], Flags { scope: scope.clone(), ..Flags::default() });
+    let outcome = judged(vec![process.clone()], Said { scope: scope.clone(), ..Said::default() });
     assert_eq!((outcome.verdict.word, outcome.counts.foreign, outcome.counts.foreign_bytes), (Word::Clean, 2, 1652));
     let reach = Reach { scope: &scope, wants_own: true };
     assert!(!process.frames.iter().any(|frame| reach.has(&process, super::frames::Whose::Own, frame)));

@@ -5,7 +5,7 @@ use super::model::Sweep;
 use super::outcome::Outcome;
 use super::{file, items, lines, text};
 use crate::error::Error;
-use crate::formats::{self, Format, Out, annotations, gitlab, junit, markdown, model, sarif, tap};
+use crate::formats::{self, Format, Out, model};
 use crate::text::Style;
 
 /// Writes all reports. `fails`: outcomes that make the job fail.
@@ -22,21 +22,15 @@ pub fn write_after(sweep: &Sweep, outs: &[Out], live: &Live, fails: impl Fn(Outc
 /// `is_quiet`: something else stands on stdout.
 fn write_but(sweep: &Sweep, outs: &[Out], is_quiet: bool, fails: impl Fn(Outcome) -> bool) -> Result<(), Error> {
     check(outs)?;
-    let report = || items::report(sweep, &fails, model::root());
     formats::write(
         outs,
         |format, to| match format {
             Format::Text => text::report(sweep, Style::default(), to),
             Format::Json => file::write(sweep, to),
             Format::JsonLines => lines::write(sweep, to),
-            Format::Junit => junit::write(&report(), to),
-            Format::Sarif => sarif::write(&report(), to),
-            Format::Github => annotations::write(&report(), to),
-            Format::Markdown => markdown::write(&report(), to),
-            Format::Gitlab => gitlab::write(&report(), to),
-            Format::Tap => tap::write(&report(), to),
             // Refused before.
             Format::ValgrindXml => Ok(()),
+            other => formats::render(other, &items::report(sweep, &fails, model::root()), to),
         },
         |to| if is_quiet { Ok(()) } else { text::report(sweep, Style::of_stdout(), to) },
     )

@@ -8,6 +8,16 @@ use std::fmt::{self, Display, Formatter, Write};
 /// Longer texts are cut.
 const CHARS_MAX: usize = 16 << 10;
 
+/// Characters that are shown of a bad value.
+const START_MAX: usize = 300;
+
+/// The start of a text that somebody else wrote, for a message.
+pub fn start_of(text: &str) -> String {
+    let shown: String = text.chars().take(START_MAX).collect();
+    let more = if shown.len() < text.len() { "…" } else { "" };
+    format!("{}{more}", Safe(&shown))
+}
+
 /// Shows control and direction characters as `\u{..}`.
 pub struct Safe<'t>(pub &'t str);
 

@@ -6,7 +6,6 @@ use std::process::ExitCode;
 use super::file::{Baseline, Entry};
 use crate::check::args::{PolicyArgs, WhatArgs};
 use crate::check::model::{Finding, Outcome, State, Word};
-use crate::check::policy::Policy;
 use crate::check::{self, args::CheckArgs, gather, text};
 use crate::error::{CLEAN, Error, MISUSED};
 use crate::formats;
@@ -83,7 +82,7 @@ pub fn command(args: &BaselineArgs) -> Result<ExitCode, Error> {
 
 /// Writes the baseline: the old entries that are still there, and what is new.
 fn edit(args: &EditArgs, old: Option<Baseline>) -> Result<ExitCode, Error> {
-    let mut policy = Policy::of(args.policy.flags())?;
+    let mut policy = args.policy.read()?;
     policy.baseline = old.is_some().then(|| args.file.clone());
     let what = args.what.what();
     let mut gathered = gather::gather(&what, &policy)?;

@@ -28,50 +28,17 @@ use std::io::Read;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use memtrace_wire::leaks::Kinds;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use toml::{Spanned, Value};
 
-use super::{Budget, Scope};
+use super::{Budget, Said, Scope};
 use crate::error::{Error, cannot_open};
-use crate::text::{Safe, parse_bytes};
+use crate::text::{parse_bytes, start_of};
 use crate::views::leaks::parse_kinds;
 
 /// Nobody writes longer ones.
 const FILE_BYTES_MAX: u64 = 4 << 20;
-/// Characters of a bad value that are shown, and of toml's own words.
-const SHOWN_MAX: usize = 300;
-
-/// What a file says.
-#[derive(Default)]
-pub struct Said {
-    /// Kinds that break it.
-    pub kinds: Option<Kinds>,
-    /// Whose code and processes.
-    pub scope: Scope,
-    /// Leaks without the project's code on their stack count, too.
-    pub any_code: bool,
-    /// Over all processes.
-    pub total: Budget,
-    /// Of one place.
-    pub site: Budget,
-    /// From checkpoint to checkpoint.
-    pub growth: Option<u64>,
-    /// Heap errors do not break it.
-    pub heap_errors_told: bool,
-    /// Known leaks that have grown break it.
-    pub grown_fails: bool,
-    /// Whatever was not seen is no data.
-    pub is_strict: bool,
-    /// Status of a broken policy.
-    pub exit_code: Option<u8>,
-    /// The accepted leaks.
-    pub baseline: Option<PathBuf>,
-    /// Files of leaks that are none.
-    pub suppressions: Vec<PathBuf>,
-}
-
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Whole {
@@ -157,7 +124,7 @@ fn parse(text: &str) -> Result<Said, (usize, String)> {
     };
     let whole: Whole = toml::from_str(text).map_err(|error| {
         let words = error.message().split_whitespace().collect::<Vec<_>>().join(" ");
-        (line(&error.span().unwrap_or(0..0)), cut(&words))
+        (line(&error.span().unwrap_or(0..0)), start_of(&words))
     })?;
     match whole.check {
         Some(raw) => said(raw).map_err(|(span, what)| (line(&span), what)),
@@ -170,7 +137,7 @@ fn said(raw: Raw) -> Result<Said, Wrong> {
     let kinds = raw.kinds.map(|kinds| {
         let span = kinds.span();
         let words = Vec::from(kinds.into_inner()).join(",");
-        parse_kinds(&words).map_err(|expected| (span, format!("found `{}`, {expected}", cut(&words))))
+        parse_kinds(&words).map_err(|expected| (span, format!("found `{}`, {expected}", start_of(&words))))
     });
     let grown_fails = fails(raw.grown, false)?;
     let heap_errors_told = !fails(raw.heap_errors, true)?;
@@ -200,7 +167,7 @@ fn fails(word: Option<Spanned<String>>, default: bool) -> Result<bool, Wrong> {
     match word.as_ref().as_str() {
         "fail" => Ok(true),
         "tell" => Ok(false),
-        found => Err((word.span(), format!("found `{}`, expected `fail` or `tell`", cut(found)))),
+        found => Err((word.span(), format!("found `{}`, expected `fail` or `tell`", start_of(found)))),
     }
 }
 
@@ -218,18 +185,15 @@ fn size(value: Spanned<Value>) -> Result<u64, Wrong> {
         Value::String(text) => (text.clone(), parse_bytes(&text).ok()),
         other => (other.type_str().to_owned(), None),
     };
-    read.ok_or_else(|| (span, format!("found `{}`, expected a number of bytes such as 4096 or \"10KiB\"", cut(&found))))
-}
-
-fn cut(text: &str) -> String {
-    let shown: String = text.chars().take(SHOWN_MAX).collect();
-    let more = if shown.len() < text.len() { "…" } else { "" };
-    format!("{}{more}", Safe(&shown))
+    read.ok_or_else(|| {
+        (span, format!("found `{}`, expected a number of bytes such as 4096 or \"10KiB\"", start_of(&found)))
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use memtrace_wire::leaks::Kinds;
 
     const ALL: &str = "[check]\nkinds = [\"definite\", \"reachable\"]\nmodule = \"app\"\npath = [\"src/*\", \"x.c\"]\n\
         exe = \"t_*\"\nbaseline = \"b.json\"\nsuppressions = \"s\"\nheap-errors = \"tell\"\ngrown = \"fail\"\ngrowth = 5\nany-code = true\nstrict = true\n\

@@ -29,7 +29,7 @@ use super::super::outcome::Outcome;
 use super::super::signatures::Signature;
 use super::day::Day;
 use super::{Action, Policy, Rule};
-use crate::text::Safe;
+use crate::text::start_of;
 
 /// What is wrong with a file.
 #[derive(PartialEq, Eq, Debug)]
@@ -40,8 +40,6 @@ pub struct Bad {
     pub what: String,
 }
 
-/// Characters of a bad value that are shown, and of toml's own words.
-const SHOWN_MAX: usize = 300;
 /// Outcomes that a program's words can stand for.
 const SAID: &[Outcome] =
     &[Outcome::DesignedAbort, Outcome::Assertion, Outcome::UncaughtException, Outcome::HeapCorruption];
@@ -88,7 +86,7 @@ pub fn parse(name: &str, text: &str) -> Result<Policy, Bad> {
     };
     let file: File = toml::from_str(text).map_err(|error| Bad {
         line: line(&error.span().unwrap_or(0..0)),
-        what: cut(&error.message().split_whitespace().collect::<Vec<_>>().join(" ")),
+        what: start_of(&error.message().split_whitespace().collect::<Vec<_>>().join(" ")),
     })?;
     let bad = |span: Range<usize>, what: String| Bad { line: line(&span), what };
     let mut policy = Policy { name: name.to_owned(), rules: Vec::new(), signatures: Vec::new() };
@@ -177,13 +175,7 @@ fn names(outcomes: &[Outcome]) -> String {
 }
 
 fn wrong<T>(place: &Spanned<T>, found: &str, expected: &str) -> Wrong {
-    (place.span(), format!("found `{}`, expected {expected}", cut(found)))
-}
-
-fn cut(text: &str) -> String {
-    let shown: String = text.chars().take(SHOWN_MAX).collect();
-    let more = if shown.len() < text.len() { "…" } else { "" };
-    format!("{}{more}", Safe(&shown))
+    (place.span(), format!("found `{}`, expected {expected}", start_of(found)))
 }
 
 #[cfg(test)]
