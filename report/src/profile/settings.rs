@@ -12,10 +12,14 @@ use crate::recording::Process;
 pub fn set(process: &Process) -> BTreeMap<String, String> {
     let mut set = BTreeMap::new();
     for row in ROWS {
-        let value = process.settings().find_map(|variable| settings::value_of(variable, row.name));
-        set.extend(value.map(|value| (row.name.to_owned(), text(value))));
+        set.extend(value(process, row.name).map(|value| (row.name.to_owned(), value)));
     }
     set
+}
+
+/// One of them, if it was set.
+pub fn value(process: &Process, name: &str) -> Option<String> {
+    process.settings().find_map(|variable| settings::value_of(variable, name)).map(text)
 }
 
 /// Values that were not understood, and settings that another one beats.

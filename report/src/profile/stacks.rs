@@ -92,7 +92,7 @@ impl Stacks {
             frames: Vec::new(),
             modules: process.modules.iter().map(key).collect(),
             sources: Sources::of(process),
-            wrappers: Wrappers::of(super::settings::set(process).get("MEMTRACE_WRAPPERS").map(String::as_str)),
+            wrappers: Wrappers::of(super::settings::value(process, "MEMTRACE_WRAPPERS").as_deref()),
             damaged: 0,
         };
         let mut known: HashMap<Vec<u32>, u32> = HashMap::new();
