@@ -9,6 +9,7 @@ mod checks;
 pub mod heap;
 mod hidden;
 mod hide;
+pub mod history;
 pub mod leaks;
 mod model;
 mod paths;

@@ -19,10 +19,12 @@ fn fault_of(process: &Process, suppression_count: usize) -> Option<String> {
     let threads = process.sites.iter().filter_map(|site| site.thread);
     let threads = threads.chain(process.faults.iter().filter_map(|fault| fault.thread));
     let threads = threads.chain(process.heap_errors.iter().filter_map(|error| error.thread));
+    let threads = threads.chain(process.markers.iter().filter_map(|marker| marker.thread));
     past("module", modules, process.modules.len())
         .or_else(|| past("frame", frames, process.frames.len()))
         .or_else(|| past("stack", stacks, process.stacks.len()))
         .or_else(|| past("thread", threads, process.threads.len()))
+        .or_else(|| process.history.as_ref().and_then(|history| history.first_fault(process.sites.len())))
         .or_else(|| process.checks.iter().find_map(|check| fault_of_check(check, process, suppression_count)))
 }
 

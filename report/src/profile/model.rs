@@ -14,6 +14,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::heap::HeapError;
+use super::history::History;
 use super::leaks::{Check, Suppression};
 use crate::json::{from_hex, to_hex};
 
@@ -98,6 +99,9 @@ pub struct Process {
     /// Places that the program came by; the first of them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub markers: Vec<Marker>,
+    /// What it looked like while it ran, where somebody watched.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub history: Option<History>,
     /// Checks for leaks, in the order in which they were made.
     #[serde(default)]
     pub checks: Vec<Check>,

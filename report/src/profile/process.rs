@@ -55,6 +55,7 @@ pub fn build(process: &recording::Process, stacks: &mut Stacks, answers: &Answer
         faults: faults(process, stacks),
         heap_errors: heap_errors(process, stacks),
         markers: markers(process),
+        history: None,
         checks: Vec::new(),
         stacks: stack_frames,
         sites,

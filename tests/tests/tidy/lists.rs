@@ -72,6 +72,7 @@ pub const OWNERS: &[(&str, &[&str])] = &[
             "report/src/check/rule.rs",
             "report/src/json.rs",
             "report/src/profile/heap.rs",
+            "report/src/profile/history.rs",
             "report/src/profile/leaks.rs",
             "report/src/profile/model.rs",
             "report/src/profile/rows.rs",
