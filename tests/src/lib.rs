@@ -11,6 +11,7 @@
 //! - what is tested is the release library and command of this checkout, built once a run.
 
 mod child;
+pub mod document;
 mod example;
 mod job;
 mod pair;

@@ -147,7 +147,9 @@ pub fn groups(course: &Course) -> Vec<Group> {
     };
     let mut groups: Vec<Group> = groups.into_iter().map(|(key, runs)| Group { key, runs }).collect();
     for group in &mut groups {
-        group.runs.sort_by_key(|place| (length(place), *place));
+        // Of equally short ways the same one each time, whichever worker was first.
+        let names = |place: &usize| course.runs.get(*place).map(|run| run.task.points.clone());
+        group.runs.sort_by_cached_key(|place| (length(place), names(place), *place));
     }
     groups
 }

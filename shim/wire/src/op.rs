@@ -177,7 +177,12 @@ impl Op {
     }
 
     /// Which function may free what it gave.
+    #[inline(always)]
     pub const fn family(self) -> Family {
+        FAMILIES[self as usize & (FAMILIES.len() - 1)]
+    }
+
+    const fn family_by_name(self) -> Family {
         match self.plain() {
             Op::New => Family::New,
             Op::NewArray => Family::NewArray,
@@ -196,6 +201,19 @@ impl Op {
         (0..u64::BITS).filter_map(Op::from_number)
     }
 }
+
+/// The family of each function, because every hook asks.
+const FAMILIES: [Family; 128] = {
+    let mut families = [Family::Malloc; 128];
+    let mut number = 0;
+    while number < families.len() {
+        if let Some(op) = Op::from_number(number as u32) {
+            families[number] = op.family_by_name();
+        }
+        number += 1;
+    }
+    families
+};
 
 /// Calls as MALLOC_FAIL_CALLS names them, families or functions with commas between them, as a bit set.
 pub fn calls(value: &[u8]) -> Option<u64> {

@@ -23,6 +23,8 @@ const SET_BITS: u32 = 9;
 const ASIDE: usize = 2;
 /// Others that want the place of a way before it makes room.
 const CLAIMS: u8 = 8;
+/// So many have passed by since a way was last used: it is not looked at any more until another one has its place.
+const CLAIMS_TIRED: u8 = 2;
 
 /// One way. All zeroes: none.
 #[derive(Clone, Copy)]
@@ -71,7 +73,8 @@ impl Memo {
     #[inline(always)]
     pub fn find(&mut self, chain: &mut Chain, high: u64, (pc, entry): (u64, Entry), op: Op) -> Option<Known> {
         for way in self.set(pc, entry.sp) {
-            if way.holds(high, pc, entry)
+            if way.claims < CLAIMS_TIRED
+                && way.holds(high, pc, entry)
                 && let Some(site) = way.site(chain, entry, op)
             {
                 return Some(site);
