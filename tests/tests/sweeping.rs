@@ -281,3 +281,35 @@ fn is_living(program: &Path) -> bool {
     let processes = std::fs::read_dir("/proc").unwrap().flatten();
     processes.into_iter().any(|process| std::fs::read_link(process.path().join("exe")).is_ok_and(|exe| exe == program))
 }
+
+/// After the failure it works for half a second; three others want the same processor.
+#[test]
+fn a_run_that_waits_for_a_processor_is_no_hang() {
+    const BUSY: &str = r#"
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+int main(void) {
+    void *block = malloc(10);
+    if (block == NULL) {
+        while (clock() < CLOCKS_PER_SEC / 2) { }
+        write(2, "no memory\n", 10);
+        return 1;
+    }
+    free(block);
+    return 0;
+}
+"#;
+    let place = Place::new();
+    let app = place.c("app", BUSY, &["-O1", "-fno-builtin"]);
+    let script = format!(
+        "for other in 1 2 3; do while :; do :; done & done; trap 'kill $(jobs -p)' EXIT\n\
+         {} sweep --timeout 1s --jobs 1 -o app.sweep.json -- {}",
+        pair().command.display(),
+        app.display()
+    );
+    let job = place.job(How::Native, "/usr/bin/taskset").args(["-c", "0", "bash", "-c", &script]);
+    let ended = job.patience(Duration::from_secs(90)).run();
+    assert_eq!(ended.code(), Some(0), "{}{}", ended.stdout, ended.stderr);
+    assert_eq!(count(&result(&place), "findings"), 0, "{}", ended.stdout);
+}

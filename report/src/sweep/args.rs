@@ -27,7 +27,7 @@ pub struct SweepArgs {
     #[arg(long, value_name = "HOW", value_enum)]
     pub accel: Option<Accel>,
     /// Time for one run, after which it hangs: `500ms`, `10s`; by default ten times what it takes without a failure, and
-    /// a second at least
+    /// a second at least. What it waits for a processor on a busy machine does not count
     #[arg(long, value_name = "TIME", value_parser = parse_patience)]
     pub timeout: Option<Duration>,
     /// 1: every stack fails; 2: and then every stack that such a failure opened

@@ -34,6 +34,8 @@ pub const HURRY: i32 = libc::SIGTERM;
 const STACK_PATIENCE: Duration = Duration::from_secs(1);
 /// How long processes may live on that the program has left.
 const GRACE: Duration = Duration::from_millis(300);
+/// On a busy machine a run may take so many times more than its time, as long as it waits for a processor.
+const BUSY_TIMES_MAX: u32 = 9;
 /// How long killed processes may take.
 const KILL_PATIENCE: Duration = Duration::from_secs(5);
 /// Threads of a program that hung whose stacks are taken.
@@ -103,6 +105,7 @@ impl<'l> Watch<'l> {
                 Ok(None) => {
                     let now = Instant::now();
                     let last_part = timeout.mul_f64(0.8);
+                    let mut limit = begin + timeout;
                     let until = if self.end.is_some() {
                         let since = *left_since.get_or_insert(now);
                         if now >= since + GRACE {
@@ -114,9 +117,11 @@ impl<'l> Watch<'l> {
                         begin + last_part
                     } else {
                         used.get_or_insert_with(|| (self.used_ns(), now));
-                        begin + timeout
+                        // What it waited for a processor is not its own time.
+                        limit += self.waited().min(timeout * BUSY_TIMES_MAX);
+                        limit
                     };
-                    if self.end.is_none() && now >= begin + timeout {
+                    if self.end.is_none() && now >= limit {
                         let (before, since) = used.unwrap_or((0, begin));
                         let part =
                             self.used_ns().saturating_sub(before) as f64 / (now - since).as_nanos().max(1) as f64;
@@ -254,11 +259,20 @@ impl<'l> Watch<'l> {
 
     /// CPU time of all its tasks.
     fn used_ns(&self) -> u64 {
-        let used = |tid: &Pid| {
+        self.scheduled(0).sum()
+    }
+
+    /// The longest that one of its tasks has waited for a processor.
+    fn waited(&self) -> Duration {
+        Duration::from_nanos(self.scheduled(1).max().unwrap_or(0))
+    }
+
+    /// A field of each task's /proc/tid/schedstat (proc(5)): nanoseconds on a processor, nanoseconds waiting for one.
+    fn scheduled(&self, field: usize) -> impl Iterator<Item = u64> {
+        self.tasks.iter().filter_map(move |tid| {
             let text = fs::read_to_string(format!("/proc/{tid}/schedstat")).ok()?;
-            text.split(' ').next()?.parse::<u64>().ok()
-        };
-        self.tasks.iter().filter_map(used).sum()
+            text.split(' ').nth(field)?.parse().ok()
+        })
     }
 
     /// Ends all that is left.
