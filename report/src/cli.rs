@@ -20,6 +20,7 @@ use crate::report::ReportArgs;
 use crate::sweep::args::SweepArgs;
 use crate::sweep::merge::MergeArgs;
 use crate::sweep::repro::ReproArgs;
+use crate::top::TopArgs;
 use crate::views::leaks::parse_kinds;
 
 /// Finds leaks in programs that nobody recompiled.
@@ -44,12 +45,17 @@ pub enum Task {
     #[command(after_help = settings())]
     Run(RunArgs),
     /// Read a profile or a recording, and report what it holds
-    Report(ReportArgs),
+    Report(Box<ReportArgs>),
     /// Check a running process for leaks, once or again and again
     ///
     /// The process stands still only until it is copied; the copy is searched beside it. Status 1: there are definite or
     /// possible leaks.
     Leaks(LeaksArgs),
+    /// Follow a running process: which stacks hold its memory, grow, and allocate now
+    ///
+    /// On a terminal the keys sort, filter and scroll (`h` explains them, `q` quits); else there are a few lines at each look. The
+    /// process is not touched: what it records is read beside it.
+    Top(TopArgs),
     /// Run a command, or read profiles, and say by the status whether its leaks break a policy
     ///
     /// Status 0: clean. 1: the policy is broken. 2: wrong use, or nothing that can be judged: a program that memtrace was

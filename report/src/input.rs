@@ -8,9 +8,11 @@ use std::rc::Rc;
 use crate::error::{Error, cannot_open};
 use crate::json::{self, Head};
 use crate::profile::{self, Options, Profile, Suppress};
+use crate::progress;
 use crate::recording::{self, Recording};
 use crate::sweep;
 use crate::sweep::model::Sweep;
+use crate::text::Safe;
 
 /// Enough to see what a file is.
 const START_BYTES: u64 = 64;
@@ -26,6 +28,11 @@ pub enum Input {
 impl Input {
     /// Reads a file, whatever it is. In a profile `suppress` hides row by row: see `Profile::hide`.
     pub fn read(path: &Path, suppress: Option<Rc<Suppress>>) -> Result<Input, Error> {
+        let what = format!("reading `{}`", Safe(&path.display().to_string()));
+        progress::during(&what, || Input::read_now(path, suppress))
+    }
+
+    fn read_now(path: &Path, suppress: Option<Rc<Suppress>>) -> Result<Input, Error> {
         let cannot_open = |cause| cannot_open(path, cause);
         let name = path.display();
         let mut file = File::open(path).map_err(cannot_open)?;

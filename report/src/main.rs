@@ -4,6 +4,7 @@
 //!   memtrace run     run ─▶ target + recording ─┐
 //!   memtrace __end   end ─▶ recording ──────────┤
 //!   memtrace leaks   leaks ─▶ copy of a running target ─▶ recording
+//!   memtrace top     top ─▶ recording of a running target, again and again
 //!   memtrace report  report ─▶ profile ◀────────┘ recording ─▶ names ─▶ profile
 //!                       └─▶ views ─▶ text, JSON, XML, rules that suppress
 //!   memtrace check   run, or profiles ─▶ policy, baseline ─▶ a status, and a report in every CI's format
@@ -24,7 +25,9 @@ mod leaks;
 mod man;
 mod names;
 mod output;
+mod pager;
 mod profile;
+mod progress;
 mod recording;
 mod report;
 mod rules;
@@ -34,6 +37,7 @@ mod suppress;
 mod sweep;
 mod sys;
 mod text;
+mod top;
 mod views;
 mod xml;
 
@@ -62,6 +66,7 @@ fn task() -> Result<ExitCode, Error> {
         Typed::Task(Task::Run(arguments)) => run::command(&arguments),
         Typed::Task(Task::Report(arguments)) => report::command(&arguments),
         Typed::Task(Task::Leaks(arguments)) => leaks::command(&arguments),
+        Typed::Task(Task::Top(arguments)) => top::command(&arguments),
         Typed::Task(Task::Check(arguments)) => check::command(&arguments),
         Typed::Task(Task::Baseline(arguments)) => check::baseline::command::command(&arguments),
         Typed::Task(Task::Diff(arguments)) => check::diff::command(&arguments),

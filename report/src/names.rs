@@ -16,6 +16,7 @@ mod content;
 mod debug_files;
 mod demangle;
 mod elf;
+mod known;
 mod lines;
 mod symbols;
 mod units;
@@ -34,6 +35,7 @@ use parking_lot::Mutex;
 pub use debug_files::Places;
 pub use demangle::{cut, demangle};
 use elf::{ElfFile, SymbolTable};
+pub use known::Known;
 use symbols::Symbols;
 
 /// Modules named at the same time: each holds its debug information in memory.

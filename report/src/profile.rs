@@ -4,6 +4,7 @@
 //! every reference leads somewhere.
 
 mod build;
+pub mod carry;
 mod check;
 mod checks;
 pub mod heap;
@@ -12,12 +13,15 @@ mod hide;
 pub mod history;
 pub mod leaks;
 mod model;
+pub mod past;
 mod paths;
 mod process;
 mod rows;
 mod settings;
+pub mod shape;
 mod shown;
 mod sites;
+pub mod sizes;
 pub mod sources;
 pub mod stacks;
 mod time;
@@ -36,13 +40,14 @@ use memtrace_wire::leaks::Kinds;
 
 use crate::error::Error;
 use crate::json::{self, Format, Head};
-use crate::names::Places;
-use crate::recording::Recording;
+use crate::names::{Known, Places};
+use crate::recording::{self, Recording};
 use crate::views::Choice;
 pub use hidden::{Suppress, is_own_bad, rule_kind};
 #[cfg(test)]
-pub use model::{Fault, Warning};
-pub use model::{Frame, Module, Process, Profile, Site};
+pub use model::{Fault, Marker, Warning};
+pub use model::{Frame, Module, Process, Profile, Site, SizeClass};
+pub use past::{Past, Pasts};
 pub use sites::POOL;
 pub use time::date;
 
@@ -74,6 +79,20 @@ pub struct Options {
     pub kinds: Option<Kinds>,
     /// Leaks that are none.
     pub suppress: Option<Rc<Suppress>>,
+    /// What was seen of the processes while they ran.
+    pub pasts: Rc<Pasts>,
+}
+
+impl Process {
+    /// A process with the sites of some stacks only: those that end at these nodes, and the number of the stack of each.
+    /// Names are looked up once.
+    pub fn chosen(process: &recording::Process, nodes: &[u32], known: &mut Known) -> (Process, Vec<u32>) {
+        let mut stacks = stacks::Stacks::of_chosen(process, nodes.iter().copied());
+        let mut requests = HashMap::new();
+        stacks.ask(None, &mut requests);
+        let built = process::build(process, &mut stacks, known.of(requests), None, &Pasts::default());
+        (built, nodes.iter().map(|&node| stacks.number(node).unwrap_or(u32::MAX)).collect())
+    }
 }
 
 impl Profile {

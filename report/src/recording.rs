@@ -16,6 +16,7 @@
 mod checks;
 mod directory;
 mod live;
+pub mod pulse;
 mod source;
 
 #[cfg(test)]
@@ -34,10 +35,8 @@ use memtrace_wire::map;
 use crate::error::Error;
 pub use checks::{Check, Checks, Ways};
 use directory::Directory;
-#[cfg(test)]
-pub use live::LiveBlock;
-pub use live::LiveBlocks;
-use source::Source;
+pub use live::{LiveBlock, LiveBlocks};
+pub use source::Source;
 
 /// Whether a file that begins with these bytes is meant to be a recording.
 pub fn is_recording(start: &[u8]) -> bool {
@@ -114,6 +113,13 @@ impl Recording {
 }
 
 impl Process {
+    /// The newest image of a process, and where its root stands; the others of the recording are passed over.
+    pub fn newest(source: &Rc<Source>, pid: u32) -> Result<Option<(u64, Process)>, Error> {
+        let found = pulse::roots(source, None)?.into_iter().find(|(_, header)| header.pid.get() == pid);
+        let Some((root, _)) = found else { return Ok(None) };
+        Ok(Process::read(source, root)?.0.map(|process| (root, process)))
+    }
+
     /// The process at `at`, if it had got as far as to be one, and where the next stands.
     fn read(source: &Rc<Source>, at: u64) -> Result<(Option<Process>, u64), Error> {
         if !at.is_multiple_of(PAGE_BYTES) {
@@ -169,6 +175,11 @@ impl Process {
     /// Single live blocks; each cell is read when it is asked for.
     pub fn live_blocks_at(&self) -> LiveBlocks<'_> {
         LiveBlocks::new(&self.source, &self.directory, self.header.side_count.get())
+    }
+
+    /// Looks at every live block. Reads the leaves of the live table now.
+    pub fn each_live_block(&self, look: &mut dyn FnMut(LiveBlock)) -> Result<(), Error> {
+        live::each(&self.source, &self.directory, self.header.side_count.get(), look)
     }
 
     /// Every live block, sorted by address. Reads the leaves of the live table now.

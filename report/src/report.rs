@@ -1,7 +1,7 @@
 //! `memtrace report`: a profile, a recording or a sweep, read again.
 
 use std::collections::BTreeSet;
-use std::io::Write;
+use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -11,6 +11,7 @@ use memtrace_wire::leaks::Kinds;
 use crate::error::Error;
 use crate::formats::{self, Format, Out};
 use crate::input::Input;
+use crate::pager;
 use crate::profile::{self, Profile, Suppress};
 use crate::rules::{self, Syntax};
 use crate::sweep;
@@ -84,6 +85,13 @@ pub struct ReportArgs {
     /// Only the process with this pid.
     #[arg(long, value_name = "PID")]
     process: Option<u32>,
+    /// Time, memory, sizes, threads and modules as curves and bars before the rows, and a curve with each stack: `auto` is on
+    /// a terminal.
+    #[arg(long, value_name = "WHEN", value_parser = ["auto", "always", "never"], default_value = "auto")]
+    overview: String,
+    /// Print all at once on a terminal, instead of through PAGER or less.
+    #[arg(long)]
+    no_pager: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -137,7 +145,8 @@ pub fn command(args: &ReportArgs) -> Result<ExitCode, Error> {
         (false, true) => Some(Direction::BottomUp),
         (false, false) => None,
     };
-    let render = |word: &str, style: Style, to: &mut dyn Write| {
+    let is_always = args.overview == "always";
+    let render = |word: &str, style: Style, has_overview: bool, to: &mut dyn Write| {
         let choice = choice(args, word);
         match (word, args.by) {
             ("json", By::Stack) => {
@@ -149,7 +158,7 @@ pub fn command(args: &ReportArgs) -> Result<ExitCode, Error> {
             _ => match args.suppress {
                 Some(syntax) => rules::write(&profile, syntax, args.show, &choice, to),
                 None if args.why.is_some() => text::why(&profile, &choice, to),
-                None => text::report(&profile, &Request { choice, show: args.show, tree, style }, to),
+                None => text::report(&profile, &Request { choice, show: args.show, tree, has_overview, style }, to),
             },
         }
     };
@@ -162,8 +171,13 @@ pub fn command(args: &ReportArgs) -> Result<ExitCode, Error> {
     }
     formats::write(
         &args.out,
-        |format, to| render(format.word(), Style::default(), to),
-        |to| render(&args.format, Style::of_stdout(), to),
+        |format, to| render(format.word(), Style::default(), is_always, to),
+        |to| {
+            let is_terminal = io::stdout().is_terminal();
+            let has_overview = is_always || is_terminal && args.overview == "auto";
+            let is_paged = args.format == "text" && !args.no_pager;
+            pager::write(is_paged, to, |to| render(&args.format, Style::of_stdout(), has_overview, to))
+        },
     )?;
     Ok(ExitCode::SUCCESS)
 }
@@ -200,6 +214,7 @@ fn report_sweep(mut sweep: Sweep, args: &ReportArgs) -> Result<ExitCode, Error> 
         ("--suppressions", !args.suppressions.is_empty()),
         ("--suppress", args.suppress.is_some()),
         ("--process", args.process.is_some()),
+        ("--overview", args.overview != "auto"),
     ];
     if let Some((option, _)) = given.iter().find(|(_, is_given)| *is_given) {
         let file = args.file.display();

@@ -16,8 +16,10 @@ mod keeper;
 pub mod memfd;
 mod note;
 mod profiles;
+mod sampler;
 mod script;
 pub mod session;
+pub mod statm;
 pub mod target;
 mod wait;
 
@@ -54,12 +56,18 @@ pub fn command(arguments: &RunArgs) -> Result<ExitCode, Error> {
     let naming = Naming { pattern: arguments.output.clone(), split: arguments.split, command: target.name.clone() };
     naming.check()?;
     let rounds = arguments.every.map(|every| (every, arguments.show, rules));
-    let way =
-        Way { naming: Some(&naming), suppress: &suppress, crash: arguments.crash, fatal: arguments.fatal, rounds };
+    let way = Way {
+        naming: Some(&naming),
+        suppress: &suppress,
+        crash: arguments.crash,
+        fatal: arguments.fatal,
+        rounds,
+        has_history: true,
+    };
     let ran = session::run(&target, variables, way)?;
     let (end, ended) = (ran.end(), ran.ended);
-    let Ran { recording, address, keeper, pid, .. } = ran;
-    let options = profiles::options(pid, Some(end), &suppress);
+    let Ran { recording, address, keeper, pid, pasts, .. } = ran;
+    let options = Options { pasts: Rc::new(pasts), ..profiles::options(pid, Some(end), &suppress) };
     let run =
         Run { recording: &recording, address: &address, pid, naming: &naming, options, command: &target.arguments };
     match collect(&run, keeper, shown) {

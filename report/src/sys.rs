@@ -5,6 +5,7 @@
 
 pub mod ghost;
 mod start;
+pub mod terminal;
 pub mod trace;
 
 pub use start::{Program, Surroundings, detach, first_readable, fork_worker, start, start_in};
@@ -96,6 +97,36 @@ pub fn file_time() -> Duration {
     // SAFETY: a place for the time.
     unsafe { libc::clock_gettime(libc::CLOCK_REALTIME_COARSE, &raw mut now) };
     Duration::new(now.tv_sec.max(0) as u64, now.tv_nsec as u32)
+}
+
+/// The processor time that this thread has taken.
+pub fn thread_time() -> Duration {
+    let mut taken = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: a place for the time.
+    unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &raw mut taken) };
+    Duration::new(taken.tv_sec.max(0) as u64, taken.tv_nsec as u32)
+}
+
+/// The pieces between two places of a file that were ever written to, in whole pages. Moves the file's position.
+pub fn stored(file: &File, start: u64, end: u64) -> Vec<(u64, u64)> {
+    let seek = |at: u64, whence| {
+        // SAFETY: integers.
+        let found = unsafe { libc::lseek(file.as_raw_fd(), at as i64, whence) };
+        u64::try_from(found).map_err(|_| io::Error::last_os_error().raw_os_error())
+    };
+    let (mut at, mut pieces) = (start, Vec::new());
+    while at < end {
+        let data = match seek(at, libc::SEEK_DATA) {
+            Ok(data) if data < end => data,
+            Ok(_) | Err(Some(libc::ENXIO)) => break,
+            // A file system that does not know: all may be written.
+            Err(_) => at,
+        };
+        let hole = seek(data, libc::SEEK_HOLE).map_or(end, |hole| hole.min(end)).max(data + 1);
+        pieces.push((data, hole));
+        at = hole;
+    }
+    pieces
 }
 
 /// A random number.

@@ -8,14 +8,16 @@
 //! Everything is written to an `io::Write`, foreign text through `escape::Safe` alone.
 //!
 //! Invariants:
-//! - readable without colour, and colour is the only thing that `Style` changes;
+//! - readable without colour, and colour, letters and widths of bars and curves are the only things that `Style` changes;
 //! - equal profiles give equal text.
 
+mod curve;
 mod escape;
 mod frame;
 mod heap;
 mod leaks;
 mod number;
+mod overview;
 mod processes;
 mod rows;
 mod signal;
@@ -33,12 +35,13 @@ use memtrace_wire::leaks::Kinds;
 use crate::profile::leaks::Suppression;
 use crate::profile::{Process, Profile};
 use crate::views::tree::Direction;
-use crate::views::{Choice, base_name};
+use crate::views::{By, Choice, base_name};
+pub use curve::sparkline;
 pub use escape::{Safe, start_of};
-pub use frame::{Call, Lines, mark};
+pub use frame::{Call, Lines, line_of, mark};
 pub use heap::{head_of as heap_error, line_of_all as heap_errors};
 pub use leaks::{head, lost, meaning, reason as hindrance, words};
-pub use number::{asked, bytes_in, count, parse_bytes, scaled, thousands};
+pub use number::{asked, bytes_in, count, duration, parse_bytes, percent, scaled, short, thousands};
 pub use signal::signal;
 pub use style::Style;
 pub use summary::{loss, passive};
@@ -53,6 +56,8 @@ pub struct Request {
     pub show: Option<Kinds>,
     /// A tree instead of rows.
     pub tree: Option<Direction>,
+    /// Time, memory, sizes, threads and modules before the rows, and a curve below each stack.
+    pub has_overview: bool,
     /// How it is set.
     pub style: Style,
 }
@@ -87,6 +92,10 @@ fn report_process(
     }
     writeln!(to, "memtrace: {}", title(process))?;
     summary::estimates(process, to)?;
+    // Whoever asks for other rows, or a tree, has seen it.
+    if request.has_overview && request.tree.is_none() && request.choice.by == By::Stack {
+        overview::print(process, request, to)?;
+    }
     summary::faults(process, request, to)?;
     heap::print(process, request, to)?;
     summary::warnings(process, to)?;

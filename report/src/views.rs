@@ -11,11 +11,11 @@
 mod filter;
 mod group;
 pub mod leaks;
+pub mod over_time;
 pub mod tree;
 
 use crate::profile::{Process, Site};
-use filter::Filter;
-pub use filter::base_name;
+pub use filter::{Filter, base_name};
 
 /// Reads the word that a user chooses a row by.
 macro_rules! words {

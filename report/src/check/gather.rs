@@ -103,7 +103,8 @@ fn run(command: &[OsString], what: &What, policy: &Policy) -> Result<Gathered, E
     let rules = Suppress::rules_of(&policy.suppressions)?;
     let suppress = Suppress::new(&rules).map(Rc::new);
     let target = Target::find(command, environment::search_path(&variables))?;
-    let way = Way { naming: None, suppress: &suppress, crash: what.crash, fatal: false, rounds: None };
+    let way =
+        Way { naming: None, suppress: &suppress, crash: what.crash, fatal: false, rounds: None, has_history: false };
     let ran = session::run(&target, variables, way)?;
     let failed = |cause| Error::System { what: "cannot read the recording", cause };
     let collected = (|| {
@@ -123,6 +124,7 @@ fn run(command: &[OsString], what: &What, policy: &Policy) -> Result<Gathered, E
             largest: (!wants_all).then_some(usize::MAX),
             kinds: Some(if wants_all { Kinds::ALL } else { policy.kinds }),
             suppress: suppress.clone(),
+            ..Options::default()
         };
         Ok((Profile::build(&read, &options)?, living))
     })();

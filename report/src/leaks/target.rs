@@ -40,19 +40,7 @@ impl Target {
         let what = || format!("process {pid}");
         let thread = living_thread(pid).ok_or_else(|| Error::read(what(), "there is none"))?;
         let entry = function(pid, thread, ENTRY)?;
-        let variables = fs::read(format!("/proc/{pid}/task/{thread}/environ")).unwrap_or_default();
-        let launcher = variables.split(|&byte| byte == 0).find_map(|variable| {
-            let value = std::str::from_utf8(variable.strip_prefix(b"MEMTRACE_RUN=")?).ok()?;
-            let mut parts = value.split(':');
-            let (keeper, fd): (u32, u32) = (parts.next()?.parse().ok()?, parts.next()?.parse().ok()?);
-            // Whatever that process has there: an open does not wait for it.
-            let options = File::options().read(true).custom_flags(libc::O_NONBLOCK).clone();
-            Some(options.open(format!("/proc/{keeper}/fd/{fd}")))
-        });
-        // Daemons write their title over their environment.
-        let launcher = launcher.or_else(|| alive::recording_of(pid).map(File::open));
-        let failed = |cause| Error::System { what: "cannot open the recording", cause };
-        let launcher = launcher.transpose().map_err(failed)?;
+        let launcher = launchers_recording(pid, thread)?;
         Ok(Target { pid, thread, entry, launcher })
     }
 
@@ -132,6 +120,34 @@ impl Target {
     pub fn is_alive(&self) -> bool {
         living_thread(self.pid).is_some()
     }
+}
+
+/// The recording of a launcher that a process writes into; `None`: no launcher started it.
+fn launchers_recording(pid: u32, thread: Pid) -> Result<Option<File>, Error> {
+    let variables = fs::read(format!("/proc/{pid}/task/{thread}/environ")).unwrap_or_default();
+    let launcher = variables.split(|&byte| byte == 0).find_map(|variable| {
+        let value = std::str::from_utf8(variable.strip_prefix(b"MEMTRACE_RUN=")?).ok()?;
+        let mut parts = value.split(':');
+        let (keeper, fd): (u32, u32) = (parts.next()?.parse().ok()?, parts.next()?.parse().ok()?);
+        // Whatever that process has there: an open does not wait for it.
+        let options = File::options().read(true).custom_flags(libc::O_NONBLOCK).clone();
+        Some(options.open(format!("/proc/{keeper}/fd/{fd}")))
+    });
+    // Daemons write their title over their environment.
+    let launcher = launcher.or_else(|| alive::recording_of(pid).map(File::open));
+    let failed = |cause| Error::System { what: "cannot open the recording", cause };
+    launcher.transpose().map_err(failed)
+}
+
+/// The recording of a running process, for those who only read it. Without a launcher it lies in the process's own memory.
+pub fn recording(pid: u32) -> Result<File, Error> {
+    let what = || format!("process {pid}");
+    let thread = living_thread(pid).ok_or_else(|| Error::read(what(), "there is none"))?;
+    // Says where memtrace is not in it.
+    function(pid, thread, ENTRY)?;
+    let nowhere = "its recording lies in its own memory, as no launcher started it; expected one that `memtrace run` has \
+                   started (`memtrace leaks` can look at this one)";
+    launchers_recording(pid, thread)?.ok_or_else(|| Error::read(what(), nowhere))
 }
 
 /// Where a function of the library stands in a process.

@@ -8,7 +8,7 @@ use super::process;
 use super::shown;
 use super::stacks::Stacks;
 use super::verdicts::Verdicts;
-use super::{DAMAGED, EndStatus, Options, checks, heap, paths};
+use super::{DAMAGED, EndStatus, Options, checks, heap, paths, sizes};
 use crate::names::{self, ModuleKey, Places, Wanted};
 use crate::recording::{Process, Recording};
 
@@ -37,7 +37,9 @@ pub fn profile(recording: &Recording, options: &Options, places: &Places) -> Pro
     let mut processes = Vec::new();
     for (((process, mut stacks), verdicts), end) in recording.processes.iter().zip(stacks).zip(verdicts).zip(ends) {
         let place = processes.len();
-        let mut built = process::build(process, &mut stacks, &answers, end);
+        let mut built = process::build(process, &mut stacks, &answers, end, &options.pasts);
+        // A report of the largest has no use for it.
+        built.live_sizes = options.largest.is_none().then(|| sizes::of_live(process)).flatten();
         built.warnings.extend(book.warning(place).cloned());
         let (checks, damaged) = checks::build(process, &stacks, &verdicts, of_ways, book.hiding(place, &built));
         built.checks = checks;

@@ -1,7 +1,8 @@
 //! What a process looked like while it ran: curves of its heap, its memory and its sites over time.
 //!
-//! Whoever watches from outside takes samples at even steps; when there are more than `SAMPLES_MAX`, every second one goes
-//! and the step doubles, so that a second and a week take the same room.
+//! Whoever watches from outside takes samples at even steps; when there are too many for `SAMPLES_MAX`, every second one goes
+//! and the step doubles, so that a second and a week take the same room (`past`). Before them stands the beginning, when nothing
+//! lived, behind them the end.
 //!
 //! Invariant: every curve has one value for each of `time_ns`; where a curve has no value, it has `UNKNOWN`.
 
@@ -52,10 +53,11 @@ pub struct Curve {
     pub site: u32,
     /// Its live bytes, one for each of `time_ns`.
     pub live_bytes: Vec<i64>,
-    /// `grows`, `plateau`, `once`, `churn`, `steady`: what the curve looks like.
+    /// `grows`, `plateau`, `once`, `churn`, `steady`: what the curve looks like (`shape`).
     pub shape: String,
     /// How long a block of this site lives on average, in nanoseconds: the mean number of live blocks over the rate of
-    /// allocations (Little, "A proof for the queuing formula L = λW", 1961). `None`: nothing to tell it from.
+    /// allocations (Little, "A proof for the queuing formula L = λW", 1961). What lives on counts up to the end.
+    /// `None`: nothing to tell it from, as too few samples found a block alive.
     #[serde(default)]
     pub mean_life_ns: Option<u64>,
 }

@@ -102,9 +102,25 @@ pub struct Process {
     /// What it looked like while it ran, where somebody watched.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub history: Option<History>,
+    /// The blocks that live at the end by their sizes, smallest first, where every block is recorded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub live_sizes: Option<Vec<SizeClass>>,
     /// Checks for leaks, in the order in which they were made.
     #[serde(default)]
     pub checks: Vec<Check>,
+}
+
+/// Blocks of sizes that are near each other.
+#[derive(Serialize, Deserialize, Clone, PartialEq, Debug, Default)]
+pub struct SizeClass {
+    /// The largest size; the smallest is above half of it, or anything in the class of 16.
+    pub up_to_bytes: u64,
+    /// Blocks.
+    pub blocks: u64,
+    /// Bytes asked for by them.
+    pub bytes: u64,
+    /// What glibc's heap would take for them.
+    pub chunk_bytes: u64,
 }
 
 /// How a process ended.

@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 use memtrace_wire::layout::{self, End as Ended, Passive, ProcessHeader, TextAt, module_flags};
 use memtrace_wire::loss::LOSSES;
 
-use super::EndStatus;
 use super::heap::heap_errors;
 use super::model::{Calls, End, Fault, Marker, Module, Process, Site, Summary, Thread};
-use super::sites::{POOL, is_in_pools, op, sites};
+use super::sites::{POOL, is_in_pools, key, op, sites};
 use super::stacks::{Stacks, build_id};
 use super::time::rfc3339;
+use super::{EndStatus, Pasts};
 use crate::names::{Answers, Origin, cut};
 use crate::recording;
 
@@ -18,14 +18,26 @@ use crate::recording;
 const TEXT_BYTES_MAX: usize = 64 << 10;
 
 /// The process, with names; its checks are still to come.
-pub fn build(process: &recording::Process, stacks: &mut Stacks, answers: &Answers, end: Option<EndStatus>) -> Process {
+pub fn build(
+    process: &recording::Process,
+    stacks: &mut Stacks,
+    answers: &Answers,
+    end: Option<EndStatus>,
+    pasts: &Pasts,
+) -> Process {
     let header = &process.header;
     let texts = Texts { process };
-    let sites = sites(process, stacks);
+    let (keys, sites) = sites(process, stacks);
     let threads = threads(process);
     let (frames, stack_frames) = stacks.named(answers);
     let arguments = process.text(&header.arguments).unwrap_or_default();
     let arguments = arguments.strip_suffix(b"\0").unwrap_or(arguments);
+    let summary = summary(process, &sites, &threads);
+    let history = pasts.get(&(header.pid.get(), header.start_ns.get())).map(|past| {
+        let end_ns = header.end_ns.get().checked_sub(header.start_ns.get());
+        let place = |site: u32| keys.binary_search(&key(process.sites.get(site as usize)?, stacks)?).ok();
+        past.history(end_ns, &summary, &sites, place)
+    });
     Process {
         pid: header.pid.get(),
         ppid: header.ppid.get(),
@@ -41,7 +53,7 @@ pub fn build(process: &recording::Process, stacks: &mut Stacks, answers: &Answer
         passive: passive(header.passive.get()).map(str::to_owned),
         settings: super::settings::set(process),
         warnings: super::settings::warnings(process),
-        summary: summary(process, &sites, &threads),
+        summary,
         losses: losses(process, stacks),
         calls: Calls {
             forks: header.forks.get(),
@@ -55,7 +67,8 @@ pub fn build(process: &recording::Process, stacks: &mut Stacks, answers: &Answer
         faults: faults(process, stacks),
         heap_errors: heap_errors(process, stacks),
         markers: markers(process),
-        history: None,
+        history,
+        live_sizes: None,
         checks: Vec::new(),
         stacks: stack_frames,
         sites,

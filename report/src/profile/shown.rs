@@ -64,7 +64,7 @@ fn largest(sums: Sums, top: usize) -> Vec<u32> {
 
 fn live(process: &Process, stacks: &Stacks) -> Sums {
     let mut sums: HashMap<u32, Numbers> = HashMap::new();
-    for site in sites(process, stacks) {
+    for site in sites(process, stacks).1 {
         sums.entry(site.stack).or_default().add(&Numbers::of(&site));
     }
     sums.into_iter().map(|(stack, numbers)| (stack, numbers.key(Sort::Live))).collect()

@@ -32,16 +32,25 @@ pub fn is_in_pools(site: &layout::Site) -> bool {
     site.flags.get() & IN_POOLS != 0
 }
 
-/// Sites with the same stack, thread and function are one: their nodes may differ where a module came back.
-pub fn sites(process: &Process, stacks: &Stacks) -> Vec<Site> {
-    let mut merged: BTreeMap<(u32, u32, u32), Site> = BTreeMap::new();
+/// What tells a site of a profile from the others: stack, thread, function.
+pub type Key = (u32, u32, u32);
+
+/// The key of a site of a recording.
+pub fn key(site: &layout::Site, stacks: &Stacks) -> Option<Key> {
+    Some((stacks.number(site.node.get())?, site.thread.get(), site.op.get()))
+}
+
+/// Sites with the same stack, thread and function are one: their nodes may differ where a module came back. In the order
+/// of their keys.
+pub fn sites(process: &Process, stacks: &Stacks) -> (Vec<Key>, Vec<Site>) {
+    let mut merged: BTreeMap<Key, Site> = BTreeMap::new();
     let peak_epoch = process.header.peak_epoch.get();
     for site in process.sites.iter().skip(1).filter(|site| site.total_count.get() > 0) {
-        let Some(stack) = stacks.number(site.node.get()) else { continue };
-        let next = one(site, stack, process.threads.len(), peak_epoch);
-        merged.entry((stack, site.thread.get(), site.op.get())).and_modify(|have| add(have, &next)).or_insert(next);
+        let Some(key) = key(site, stacks) else { continue };
+        let next = one(site, key.0, process.threads.len(), peak_epoch);
+        merged.entry(key).and_modify(|have| add(have, &next)).or_insert(next);
     }
-    merged.into_values().collect()
+    merged.into_iter().unzip()
 }
 
 fn one(site: &layout::Site, stack: u32, thread_count: usize, peak_epoch: u64) -> Site {

@@ -89,6 +89,58 @@ impl Directory {
         Ok(table)
     }
 
+    /// Looks at the first `count` records of a table, one after the other, without keeping them.
+    pub fn each<T: Record>(
+        &self,
+        source: &Source,
+        kind: WindowKind,
+        count: u64,
+        buffer: &mut Vec<u8>,
+        look: &mut dyn FnMut(u64, &T),
+    ) -> Result<(), Error> {
+        let mut number = 0;
+        for part in self.windows(kind) {
+            if part.index != number || number >= count {
+                break;
+            }
+            let records = (part.bytes / size_of::<T>() as u64).min(count - number);
+            let (mut at, length) = (part.offset, records * size_of::<T>() as u64);
+            let end = at.checked_add(length).ok_or_else(|| source.error("a window beyond the end of all files"))?;
+            while at < end {
+                buffer.resize((end - at).min(64 * PAGE_BYTES) as usize, 0);
+                source.fill(at, buffer)?;
+                let places = (0..buffer.len()).step_by(size_of::<T>());
+                for record in places.map_while(|place| map::read::<T>(buffer, place)) {
+                    look(number, &record);
+                    number += 1;
+                }
+                at += buffer.len() as u64;
+            }
+        }
+        Ok(())
+    }
+
+    /// Bytes of the windows, and how many of them were ever written. What a check found is a copy's, not the process's.
+    pub fn extent(&self, source: &Source) -> (u64, u64) {
+        use WindowKind::{Checks, Edges, Held, Lost, Steps};
+        let is_own = |&&(kind, _): &&(WindowKind, Part)| !matches!(kind, Checks | Lost | Edges | Held | Steps);
+        let parts = || self.parts.iter().filter(is_own).map(|entry| entry.1);
+        let bytes = parts().map(|part| part.bytes).fold(0, u64::saturating_add);
+        // Windows that lie side by side in the file are asked for together.
+        let mut pieces: Vec<(u64, u64)> =
+            parts().map(|part| (part.offset, part.offset.saturating_add(part.bytes))).collect();
+        pieces.sort_unstable();
+        pieces.dedup_by(|next, last| {
+            let is_beside = next.0 <= last.1;
+            if is_beside {
+                last.1 = last.1.max(next.1);
+            }
+            is_beside
+        });
+        let stored = pieces.iter().map(|&(start, end)| source.stored_bytes(start, end));
+        (bytes, stored.fold(0, u64::saturating_add))
+    }
+
     /// The first `count` bytes of the text. Fewer are kept where a window was refused.
     pub fn text(&self, source: &Source, count: u64) -> Result<Vec<u8>, Error> {
         let mut text = Vec::new();

@@ -5,8 +5,6 @@ use std::collections::HashMap;
 
 use memtrace_wire::layout::{LEAF_SHIFT, Side, WindowKind};
 use memtrace_wire::live::{self, Spacing};
-#[cfg(test)]
-use memtrace_wire::map;
 use memtrace_wire::map::U32;
 
 use super::directory::Directory;
@@ -81,34 +79,63 @@ fn sides(source: &Source, directory: &Directory, side_count: u64) -> Result<Vec<
     Ok(used.map(block).collect())
 }
 
+/// Bytes of leaves that are read at a time.
+const PIECE_BYTES: u64 = 1 << 20;
+
+/// Looks at every live block, those in cells by address. Only what was ever written is read.
+pub fn each(
+    source: &Source,
+    directory: &Directory,
+    side_count: u64,
+    look: &mut dyn FnMut(LiveBlock),
+) -> Result<(), Error> {
+    const CELL_BYTES: u64 = size_of::<U32>() as u64;
+    let mut buffer = Vec::new();
+    for spacing in [Spacing::Close, Spacing::Apart] {
+        for part in directory.windows(spacing.kind()) {
+            let Some(base) = part.index.checked_mul(1 << LEAF_SHIFT) else { continue };
+            let end = part.offset.saturating_add(part.bytes.min(spacing.leaf_bytes()));
+            for (mut at, end) in source.stored(part.offset, end) {
+                while at < end {
+                    // One cell more: a block's size may stand in it.
+                    let length = (end - at).min(PIECE_BYTES + CELL_BYTES);
+                    buffer.resize(length as usize, 0);
+                    source.fill(at, &mut buffer)?;
+                    let first = (at - part.offset) / CELL_BYTES;
+                    let (cells, _) = buffer.as_chunks::<{ CELL_BYTES as usize }>();
+                    let cell_at = |place: usize| cells.get(place).map_or(0, |bytes| u32::from_le_bytes(*bytes));
+                    let count = if at + length == end { cells.len() } else { (PIECE_BYTES / CELL_BYTES) as usize };
+                    for place in 0..count {
+                        let (cell, granule) = (cell_at(place), first + place as u64);
+                        if live::is_free(cell) || !live::is_block(cell) || live::code(cell) == live::BESIDE {
+                            continue;
+                        }
+                        if granule >= spacing.leaf_granules() {
+                            break;
+                        }
+                        look(LiveBlock {
+                            address: live::address(cell, base.saturating_add(granule << spacing.granule_shift())),
+                            bytes: match live::code(cell) {
+                                live::NEXT => live::size(cell_at(place + 1)),
+                                code => live::short_bytes(code),
+                            },
+                            site: live::site(cell),
+                        });
+                    }
+                    at = if at + length == end { end } else { at + PIECE_BYTES };
+                }
+            }
+        }
+    }
+    sides(source, directory, side_count)?.into_iter().for_each(look);
+    Ok(())
+}
+
 /// All live blocks, sorted by address.
 #[cfg(test)]
 pub fn read(source: &Source, directory: &Directory, side_count: u64) -> Result<Vec<LiveBlock>, Error> {
     let mut blocks = Vec::new();
-    for spacing in [Spacing::Close, Spacing::Apart] {
-        for part in directory.windows(spacing.kind()) {
-            let Some(base) = part.index.checked_mul(1 << LEAF_SHIFT) else { continue };
-            let leaf = source.bytes(part.offset, part.bytes)?;
-            let at =
-                |place: u64| map::read::<U32>(&leaf, place as usize * size_of::<U32>()).map_or(0, |cell| cell.get());
-            for place in 0..spacing.leaf_granules() {
-                let cell = at(place);
-                if !live::is_block(cell) || live::code(cell) == live::BESIDE {
-                    continue;
-                }
-                blocks.push(LiveBlock {
-                    address: live::address(cell, base.saturating_add(place << spacing.granule_shift())),
-                    bytes: match live::code(cell) {
-                        live::NEXT => live::size(at(place + 1)),
-                        code => live::short_bytes(code),
-                    },
-                    site: live::site(cell),
-                });
-            }
-            source.give_back(part.bytes);
-        }
-    }
-    blocks.extend(sides(source, directory, side_count)?);
+    each(source, directory, side_count, &mut |block| blocks.push(block))?;
     blocks.sort_by_key(|block| block.address);
     Ok(blocks)
 }

@@ -10,6 +10,7 @@ use std::os::unix::fs::{FileExt, MetadataExt};
 use memtrace_wire::map::{self, Record};
 
 use crate::error::{Error, words};
+use crate::sys;
 
 /// A file system that compresses stores less than it gives back; recordings compress 5 to 10 times.
 const DENSITY: u64 = 16;
@@ -54,6 +55,21 @@ impl Source {
         let mut bytes = vec![0; length as usize];
         self.file.read_exact_at(&mut bytes, offset).map_err(|error| Error::read(&self.what, words(&error)))?;
         Ok(bytes)
+    }
+
+    /// Fills a buffer from `offset`; what it holds is not kept.
+    pub fn fill(&self, offset: u64, buffer: &mut [u8]) -> Result<(), Error> {
+        self.file.read_exact_at(buffer, offset).map_err(|error| Error::read(&self.what, words(&error)))
+    }
+
+    /// The pieces between two offsets that were ever written.
+    pub fn stored(&self, start: u64, end: u64) -> Vec<(u64, u64)> {
+        sys::stored(&self.file, start, end.min(self.bytes))
+    }
+
+    /// Their bytes.
+    pub fn stored_bytes(&self, start: u64, end: u64) -> u64 {
+        self.stored(start, end).iter().map(|piece| piece.1 - piece.0).sum()
     }
 
     /// Says that bytes are no longer kept.

@@ -12,8 +12,9 @@ use std::time::SystemTime;
 
 use super::script;
 use crate::error::Error;
+use crate::input::Input;
 use crate::output;
-use crate::profile::{EndStatus, Options, Profile, Suppress};
+use crate::profile::{EndStatus, Options, Profile, Suppress, carry};
 use crate::recording::Recording;
 use crate::sys::Pid;
 
@@ -98,9 +99,15 @@ pub fn write(
 ) -> Result<Vec<Written>, Error> {
     let mut written = Vec::new();
     for (pid, name, recording) in parts(recording, target, naming) {
-        let profile = Profile::build(&recording, options)?;
+        let mut profile = Profile::build(&recording, options)?;
         match old.iter().find(|old| old.pid == pid) {
-            Some(old) => replace(old, &profile)?,
+            Some(old) => {
+                // Whoever completes it has watched nobody; a profile that cannot be read again has no history to keep.
+                if let Ok(Input::Profile(before)) = Input::read(&old.path, None) {
+                    carry::histories(*before, &mut profile);
+                }
+                replace(old, &profile)?
+            }
             None => written.push(create(pid, &name, naming, &profile)?),
         }
     }

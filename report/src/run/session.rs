@@ -14,11 +14,12 @@ use super::keeper::{self, Keeper};
 use super::memfd::Recording;
 use super::note::Note;
 use super::profiles::{Naming, Suppressed};
+use super::sampler::Sampler;
 use super::target::Target;
 use super::wait::{self, Ended};
 use crate::error::Error;
 use crate::leaks::Rounds;
-use crate::profile::EndStatus;
+use crate::profile::{EndStatus, Pasts};
 use crate::suppress::Rules;
 use crate::sys::{self, Pid};
 
@@ -34,6 +35,8 @@ pub struct Way<'w> {
     pub fatal: bool,
     /// The target is checked again and again while it runs.
     pub rounds: Option<(Duration, Option<Kinds>, Rules)>,
+    /// The processes are looked at while they run.
+    pub has_history: bool,
 }
 
 impl Way<'_> {
@@ -59,6 +62,8 @@ pub struct Ran {
     pub pid: Pid,
     /// How it ended.
     pub ended: Ended,
+    /// What was seen of the processes while they ran.
+    pub pasts: Pasts,
 }
 
 /// Starts the target and waits for its end. `Err`: nothing was started.
@@ -87,16 +92,18 @@ pub fn run(target: &Target, variables: Vec<CString>, way: Way) -> Result<Ran, Er
     // From here on the launcher's words to a closed stderr must not kill it.
     sys::ignore(libc::SIGPIPE);
 
+    let mut sampler = recording.file().ok().filter(|_| way.has_history).and_then(Sampler::of);
     let rounds = way.rounds.map(|(every, show, rules)| Rounds::start(pid as u32, every, show, rules));
     let ended = match watch {
-        Some(Ok(watch)) => wait::watched(watch, pid, answers)?,
+        Some(Ok(watch)) => wait::watched(watch, pid, answers, sampler.as_mut())?,
         Some(Err(why)) => {
             sys::say(&format!("memtrace: deaths by signal are not looked at: {why}\n"));
-            wait::until_the_end(pid, None, answers)?
+            wait::until_the_end(pid, None, answers, sampler.as_mut())?
         }
-        None => wait::until_the_end(pid, rounds, answers)?,
+        None => wait::until_the_end(pid, rounds, answers, sampler.as_mut())?,
     };
-    let ran = Ran { recording, address, keeper, pid, ended };
+    let pasts = sampler.map(Sampler::finish).unwrap_or_default();
+    let ran = Ran { recording, address, keeper, pid, ended, pasts };
     ran.keeper.tell(&Note::Ended(ran.end()));
     Ok(ran)
 }

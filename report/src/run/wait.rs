@@ -5,6 +5,7 @@
 //!   kill(launcher) ──TERM, HUP, USR1, USR2──▶ passed on to the target
 //!   memtrace leaks ──CHLD──▶ the launcher looks whether a check is asked for
 //!   the target stops ──▶ the launcher stops, so that the shell sees a stopped job
+//!   the time for a sample has come ──▶ the launcher looks at the processes, from outside
 //! ```
 
 use std::fs;
@@ -13,6 +14,7 @@ use std::time::Instant;
 use super::alive::is_stopped;
 use super::ask::Answers;
 use super::crash::Watch;
+use super::sampler::Sampler;
 use crate::error::Error;
 use crate::leaks::Rounds;
 use crate::sys::{self, Change, Pid};
@@ -39,9 +41,15 @@ pub enum Ended {
 }
 
 /// Waits until the target has ended.
-pub fn until_the_end(target: Pid, mut rounds: Option<Rounds>, mut answers: Answers) -> Result<Ended, Error> {
+pub fn until_the_end(
+    target: Pid,
+    mut rounds: Option<Rounds>,
+    mut answers: Answers,
+    mut sampler: Option<&mut Sampler>,
+) -> Result<Ended, Error> {
     loop {
         answers.give(true);
+        sampler.as_mut().into_iter().for_each(|sampler| sampler.sample());
         if let Some(rounds) = rounds.as_mut().filter(|rounds| rounds.next() <= Instant::now()) {
             rounds.begin();
         }
@@ -52,19 +60,26 @@ pub fn until_the_end(target: Pid, mut rounds: Option<Rounds>, mut answers: Answe
             Some(Change::Stopped) => stop_with(target),
             None => {
                 let until = rounds.as_ref().map(Rounds::next);
-                if let Some(signal) = sys::next_signal(HELD, until) {
+                // Where no signal came, no copy has ended either.
+                if let Some(signal) = sys::next_signal(HELD, sooner(until, sampler.as_deref())) {
                     pass_on(target, &signal);
+                    wait_for_copies(target);
                 }
-                wait_for_copies(target);
             }
         }
     }
 }
 
 /// The same for a target that is traced.
-pub fn watched(mut watch: Watch, target: Pid, mut answers: Answers) -> Result<Ended, Error> {
+pub fn watched(
+    mut watch: Watch,
+    target: Pid,
+    mut answers: Answers,
+    mut sampler: Option<&mut Sampler>,
+) -> Result<Ended, Error> {
     loop {
         answers.give(false);
+        sampler.as_mut().into_iter().for_each(|sampler| sampler.sample());
         let was_stopped = watch.is_stopped;
         if let Some(ended) = watch.poll() {
             watch.finish();
@@ -73,12 +88,19 @@ pub fn watched(mut watch: Watch, target: Pid, mut answers: Answers) -> Result<En
         if watch.is_stopped && !was_stopped {
             stop_with(target);
         }
-        match sys::next_signal(HELD, watch.patience()) {
+        let patience = watch.patience();
+        match sys::next_signal(HELD, sooner(patience, sampler.as_deref())) {
             Some(signal) => pass_on(target, &signal),
-            None => watch.give_up(),
+            None if patience.is_some_and(|until| until <= Instant::now()) => watch.give_up(),
+            None => {}
         }
         wait_for_copies(target);
     }
+}
+
+/// The sooner of a time, if there is one, and that of the next sample.
+fn sooner(until: Option<Instant>, sampler: Option<&Sampler>) -> Option<Instant> {
+    until.into_iter().chain(sampler.map(Sampler::next)).min()
 }
 
 /// Copies of a target that adopts orphans are children of the launcher's (proc(5), /proc/pid/task/tid/children).

@@ -43,12 +43,41 @@ pub fn is_call(op: &str) -> bool {
 
 /// `6,789 bytes (6.6 KiB)`; below a KiB the exact number says it all.
 pub fn scaled(number: u64) -> String {
+    if number < 1 << 10 { bytes(number) } else { format!("{} ({})", bytes(number), short(number)) }
+}
+
+/// `6.6 KiB`, `999 B`: where there is no room for the exact number.
+pub fn short(number: u64) -> String {
     const UNITS: [&str; 6] = ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
     let unit = number.max(1).ilog2() / 10;
-    let Some(name) = unit.checked_sub(1).and_then(|place| UNITS.get(place as usize)) else { return bytes(number) };
+    let Some(name) = unit.checked_sub(1).and_then(|place| UNITS.get(place as usize)) else {
+        return format!("{number} B");
+    };
     let size = 1u128 << (10 * unit);
     let tenths = (u128::from(number) * 10 + size / 2) / size;
-    format!("{} ({}.{} {name})", bytes(number), tenths / 10, tenths % 10)
+    format!("{}.{} {name}", tenths / 10, tenths % 10)
+}
+
+/// `1.5 ms`, `12.3 s`, `5 min 3 s`, `2 d 3 h`.
+pub fn duration(ns: u64) -> String {
+    const SECOND: u64 = 1_000_000_000;
+    let tenths = |unit: u64, name: &str| format!("{}.{} {name}", ns / unit, ns % unit * 10 / unit);
+    let seconds = ns / SECOND;
+    match seconds {
+        0 if ns < 1_000 => format!("{ns} ns"),
+        0 if ns < 1_000_000 => tenths(1_000, "us"),
+        0 => tenths(1_000_000, "ms"),
+        1..60 => tenths(SECOND, "s"),
+        60..3600 => format!("{} min {} s", seconds / 60, seconds % 60),
+        3600..86_400 => format!("{} h {} min", seconds / 3600, seconds / 60 % 60),
+        _ => format!("{} d {} h", seconds / 86_400, seconds / 3600 % 24),
+    }
+}
+
+/// `12.3 %` of a whole.
+pub fn percent(part: u64, whole: u64) -> String {
+    let tenths = u128::from(part) * 1000 / u128::from(whole.max(1));
+    format!("{}.{} %", tenths / 10, tenths % 10)
 }
 
 /// `6,789 bytes in 34 blocks`.
@@ -87,6 +116,22 @@ mod tests {
         assert_eq!(scaled(1_024), "1,024 bytes (1.0 KiB)");
         assert_eq!(scaled(1_482_240), "1,482,240 bytes (1.4 MiB)");
         assert!(scaled(u64::MAX).ends_with("(16.0 EiB)"));
+    }
+
+    #[test]
+    fn times_have_the_unit_that_fits() {
+        for (ns, text) in [
+            (999, "999 ns"),
+            (1_500, "1.5 us"),
+            (999_999_999, "999.9 ms"),
+            (59_990_000_000, "59.9 s"),
+            (61_000_000_000, "1 min 1 s"),
+            (3_660_000_000_000, "1 h 1 min"),
+            (u64::MAX, "213503 d 23 h"),
+        ] {
+            assert_eq!(duration(ns), text);
+        }
+        assert_eq!((percent(1, 3), percent(0, 0), percent(7, 7)), ("33.3 %".into(), "0.0 %".into(), "100.0 %".into()));
     }
 
     #[test]

@@ -2,18 +2,23 @@
 
 use std::io::{self, Write};
 
-use super::Request;
+use super::curve::bar;
 use super::escape::Safe;
 use super::frame::Lines;
 use super::number::{bytes_in, count, thousands};
 use super::why::held_before;
+use super::{Request, overview};
 use crate::profile::Process;
 use crate::profile::leaks::Check;
 use crate::suppress::paste_ready_leak_sanitizer;
+use crate::views::over_time::Curves;
 use crate::views::{self, By, Choice, Numbers, Rows, Sort, leaks, tree};
 
 /// Deeper branches of a tree are not set further to the right.
 const INDENT_MAX: usize = 40;
+
+/// Bars before rows that are no stacks.
+const BAR_COLUMNS: usize = 16;
 
 /// The rows that were asked for.
 pub fn print(process: &Process, request: &Request, to: &mut dyn Write) -> io::Result<()> {
@@ -50,8 +55,10 @@ fn print_leaks(process: &Process, check: &Check, request: &Request, to: &mut dyn
     let kinds = leaks::kinds(process, request.show);
     let rows = leaks::rows(process, check, kinds, &request.choice);
     let (mut lines, wrappers) = (Lines::of(process), process.wrappers());
+    let curves = curves(process, request);
     for row in &rows.rows {
         writeln!(to, "\n{on}{}{off}", super::leaks::head(row))?;
+        print_curve(process, curves.as_ref(), row.stack, request, to)?;
         lines.print(row.stack, to)?;
         if let Some(before) = held_before(process, row) {
             writeln!(to, "    {before}")?;
@@ -69,12 +76,32 @@ fn print_leaks(process: &Process, check: &Check, request: &Request, to: &mut dyn
 
 fn print_stacks(process: &Process, rows: &Rows, request: &Request, to: &mut dyn Write) -> io::Result<()> {
     let (on, off) = request.style.strong();
-    let mut lines = Lines::of(process);
+    let (mut lines, curves) = (Lines::of(process), curves(process, request));
     for row in &rows.rows {
+        let stack = row.stack.unwrap_or(u32::MAX);
         writeln!(to, "\n{on}{}{off}", head(&row.numbers, request.choice.sort))?;
-        lines.print(row.stack.unwrap_or(u32::MAX), to)?;
+        print_curve(process, curves.as_ref(), stack, request, to)?;
+        lines.print(stack, to)?;
     }
     Ok(())
+}
+
+/// The curves of stacks, where they are wanted.
+fn curves<'p>(process: &'p Process, request: &Request) -> Option<Curves<'p>> {
+    Curves::of(process).filter(|_| request.has_overview)
+}
+
+fn print_curve(
+    process: &Process,
+    curves: Option<&Curves>,
+    stack: u32,
+    request: &Request,
+    to: &mut dyn Write,
+) -> io::Result<()> {
+    match curves.and_then(|curves| curves.get(stack)) {
+        Some(curve) => writeln!(to, "{}", overview::row(process, &curve, request.style)),
+        None => Ok(()),
+    }
 }
 
 fn print_groups(rows: &Rows, request: &Request, to: &mut dyn Write) -> io::Result<()> {
@@ -82,7 +109,11 @@ fn print_groups(rows: &Rows, request: &Request, to: &mut dyn Write) -> io::Resul
     if !rows.rows.is_empty() {
         writeln!(to)?;
     }
+    let most = rows.rows.iter().map(|row| row.numbers.key(request.choice.sort).0).max().unwrap_or(0);
     for row in &rows.rows {
+        if request.has_overview {
+            write!(to, "{} ", bar(row.numbers.key(request.choice.sort).0, most, BAR_COLUMNS, request.style))?;
+        }
         writeln!(to, "{on}{}{off}: {}", Safe(&row.name), head(&row.numbers, request.choice.sort))?;
     }
     Ok(())

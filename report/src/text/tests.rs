@@ -197,7 +197,7 @@ fn names_of_the_target_cannot_steer_the_terminal() {
 
 #[test]
 fn colour_adds_escapes_and_changes_nothing_else() {
-    let coloured = Request { style: Style { is_coloured: true }, ..Request::default() };
+    let coloured = Request { style: Style { is_coloured: true, ..Style::default() }, ..Request::default() };
     let text = print(vec![leaky()], &coloured);
     assert_eq!(text.replace("\x1b[1m", "").replace("\x1b[0m", ""), print(vec![leaky()], &Request::default()));
     assert!(text.contains("\x1b[1m30,247 bytes"));

@@ -175,7 +175,7 @@ fn long_lists_are_cut_and_counted() {
 #[test]
 fn colour_is_all_that_the_style_changes() {
     let mut coloured = Vec::new();
-    report(&sweep(), Style { is_coloured: true }, &mut coloured).unwrap();
+    report(&sweep(), Style { is_coloured: true, ..Style::default() }, &mut coloured).unwrap();
     let coloured = String::from_utf8(coloured).unwrap();
     assert!(coloured.contains('\u{1b}'));
     assert_eq!(coloured.replace("\u{1b}[1m", "").replace("\u{1b}[0m", ""), print(&sweep()));
