@@ -40,9 +40,7 @@ use crate::names::Places;
 use crate::recording::Recording;
 use crate::views::Choice;
 pub use hidden::{Suppress, is_own_bad, rule_kind};
-#[cfg(test)]
-pub use model::{Fault, Warning};
-pub use model::{Frame, Module, Process, Profile, Site};
+pub use model::{Fault, Frame, Module, Process, Profile, Site, Warning};
 pub use sites::POOL;
 pub use time::date;
 
