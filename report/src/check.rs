@@ -16,7 +16,7 @@ pub mod baseline;
 pub mod diff;
 mod findings;
 mod fingerprint;
-mod frames;
+pub mod frames;
 mod gather;
 mod growth;
 mod heap;
@@ -34,7 +34,7 @@ mod text;
 mod valgrind;
 
 #[cfg(test)]
-mod tests;
+pub mod tests;
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -78,7 +78,7 @@ pub fn command_with(args: &CheckArgs, baseline: Option<&Path>) -> Result<ExitCod
     let outcome = outcome(&gathered, &policy, &what, args.exit_zero)?;
     let mut trouble = gathered.trouble.map(|error| error.print());
     if trouble.is_none()
-        && let Err(error) = out::write(&outcome, &args.out)
+        && let Err(error) = out::write(&outcome, &gathered.profile, &args.out)
     {
         trouble = Some(error.print());
     }

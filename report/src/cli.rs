@@ -15,6 +15,7 @@ use crate::check::args::CheckArgs;
 use crate::check::baseline::command::BaselineArgs;
 use crate::check::diff::DiffArgs;
 use crate::error::Error;
+use crate::html::args::HtmlArgs;
 use crate::leaks::{LeaksArgs, parse_time};
 use crate::report::ReportArgs;
 use crate::sweep::args::SweepArgs;
@@ -66,6 +67,11 @@ pub enum Task {
     Baseline(Box<BaselineArgs>),
     /// Compare two profiles, place by place: a signed table, what grew most first
     Diff(DiffArgs),
+    /// Make one page for a browser of a run, of a difference or of a sweep
+    ///
+    /// Of profiles and recordings, of two of them with --diff, or of the file of a sweep. The page needs no network and no
+    /// other file.
+    Html(HtmlArgs),
     /// Make every allocation path of a program fail once, and judge what comes of it
     ///
     /// Each stack that allocates from `main` on fails once, then from there on for ever; then the stacks that only a first

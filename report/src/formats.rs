@@ -54,6 +54,8 @@ words! {
         Tap = "tap",
         /// Leaks as valgrind writes them.
         ValgrindXml = "valgrind-xml",
+        /// A page for a browser.
+        Html = "html",
     }
 }
 
@@ -164,7 +166,7 @@ pub fn render(format: Format, report: &model::Report, to: &mut dyn Write) -> io:
         Format::Markdown => markdown::write(report, to),
         Format::Gitlab => gitlab::write(report, to),
         Format::Tap => tap::write(report, to),
-        Format::Text | Format::Json | Format::JsonLines | Format::ValgrindXml => Ok(()),
+        Format::Text | Format::Json | Format::JsonLines | Format::ValgrindXml | Format::Html => Ok(()),
     }
 }
 
@@ -184,7 +186,7 @@ mod tests {
         assert_eq!(Out::parse(&odd).unwrap().path.as_os_str().as_bytes(), b"\xff");
         for wrong in ["", "json", "json:", ":x", "JSON:x", "xml:x"] {
             let expected = "expected FORMAT:PATH with one of text, json, jsonl, junit, sarif, github, markdown, gitlab, tap, \
-                            valgrind-xml, `-` for stdout";
+                            valgrind-xml, html, `-` for stdout";
             assert_eq!(parsed(wrong), Err(expected.into()), "{wrong}");
         }
     }

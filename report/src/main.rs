@@ -9,6 +9,7 @@
 //!                       └─▶ views ─▶ text, JSON, XML, rules that suppress
 //!   memtrace check   run, or profiles ─▶ policy, baseline ─▶ a status, and a report in every CI's format
 //!   memtrace sweep   sweep ─▶ runs with failures ─▶ sweep ─▶ text, formats
+//!   memtrace html    profiles, a sweep ─▶ one page for a browser
 //!   memtrace merge   sweeps of parts ─▶ sweep
 //! ```
 
@@ -19,6 +20,7 @@ mod cli;
 mod end;
 mod error;
 mod formats;
+mod html;
 mod input;
 mod json;
 mod leaks;
@@ -70,6 +72,7 @@ fn task() -> Result<ExitCode, Error> {
         Typed::Task(Task::Check(arguments)) => check::command(&arguments),
         Typed::Task(Task::Baseline(arguments)) => check::baseline::command::command(&arguments),
         Typed::Task(Task::Diff(arguments)) => check::diff::command(&arguments),
+        Typed::Task(Task::Html(arguments)) => html::args::command(&arguments),
         Typed::Task(Task::Plant { blocks, bytes }) => Ok(check::self_test::plant(blocks, bytes)),
         Typed::Task(Task::Sweep(arguments)) => sweep::command(&arguments),
         Typed::Task(Task::Repro(arguments)) => sweep::repro::command(&arguments),

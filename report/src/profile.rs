@@ -45,8 +45,8 @@ use crate::recording::{self, Recording};
 use crate::views::Choice;
 pub use hidden::{Suppress, is_own_bad, rule_kind};
 #[cfg(test)]
-pub use model::{Fault, Marker, Warning};
-pub use model::{Frame, Module, Process, Profile, Site, SizeClass};
+pub use model::Marker;
+pub use model::{Fault, Frame, Module, Process, Profile, Site, SizeClass, Warning};
 pub use past::{Past, Pasts};
 pub use sites::POOL;
 pub use time::date;

@@ -10,6 +10,7 @@ use memtrace_wire::leaks::Kinds;
 
 use crate::error::Error;
 use crate::formats::{self, Format, Out};
+use crate::html;
 use crate::input::Input;
 use crate::pager;
 use crate::profile::{self, Profile, Suppress};
@@ -76,7 +77,7 @@ pub struct ReportArgs {
     )]
     suppress: Option<Syntax>,
     /// Write the report to PATH, `-` for stdout, as `text`, `json`, `jsonl` (JSON lines), `junit`, `sarif` (2.1.0), `github`
-    /// (annotations), `markdown`, `gitlab` or `tap`; of a profile as `text`, `json` or `valgrind-xml`. A file that is there is replaced; may be given several times
+    /// (annotations), `markdown`, `gitlab`, `tap` or `html`; of a profile as `text`, `json`, `valgrind-xml` or `html`. A file that is there is replaced; may be given several times
     #[arg(long, value_name = "FORMAT:PATH", value_parser = formats::parser(), conflicts_with = "format")]
     out: Vec<Out>,
     /// Policy for the findings of a sweep (TOML): rules `allow`, `known` and `ignore`, each with its reason.
@@ -155,6 +156,11 @@ pub fn command(args: &ReportArgs) -> Result<ExitCode, Error> {
             }
             ("json", _) => profile::write_rows(&profile, &choice, to),
             ("valgrind-xml", _) => xml::write(&profile, args.show, &choice, to).map(|_| ()),
+            ("html", _) => {
+                let processes = profile.processes.iter().map(|process| views::restricted(process, &choice)).collect();
+                let chosen = Profile { processes, ..profile.head() };
+                html::write(&html::Subject::Run(&chosen, &[]), &html::Request::default(), to)
+            }
             _ => match args.suppress {
                 Some(syntax) => rules::write(&profile, syntax, args.show, &choice, to),
                 None if args.why.is_some() => text::why(&profile, &choice, to),
@@ -162,11 +168,12 @@ pub fn command(args: &ReportArgs) -> Result<ExitCode, Error> {
             },
         }
     };
-    let of_profiles = [Format::Text, Format::Json, Format::ValgrindXml];
+    let of_profiles = [Format::Text, Format::Json, Format::ValgrindXml, Format::Html];
     if let Some(out) = args.out.iter().find(|out| !of_profiles.contains(&out.format)) {
         let (word, file) = (out.format.word(), args.file.display());
-        let found =
-            format!("`{file}` is a profile, which is written as `text`, `json` or `valgrind-xml`, not as `{word}`");
+        let found = format!(
+            "`{file}` is a profile, which is written as `text`, `json`, `valgrind-xml` or `html`, not as `{word}`"
+        );
         return Err(Error::Usage { found });
     }
     formats::write(
@@ -188,7 +195,7 @@ fn choice(args: &ReportArgs, word: &str) -> Choice {
         sort: args.sort,
         by: args.by,
         top: match (args.top, word) {
-            (Some(Top::All), _) | (None, "json" | "valgrind-xml") => None,
+            (Some(Top::All), _) | (None, "json" | "valgrind-xml" | "html") => None,
             (None, _) if args.suppress.is_some() => None,
             (Some(Top::Rows(rows)), _) => Some(rows),
             (None, _) => Some(TOP),

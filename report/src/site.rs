@@ -126,11 +126,15 @@ impl<'p> Sites<'p> {
 
     /// The frame that names the site of this stack; nothing: it has no calls.
     pub fn frame(&self, stack: u32) -> Option<&'p crate::profile::Frame> {
+        self.process.frames.get(self.frame_place(stack)? as usize)
+    }
+
+    /// The same as a place in the process's `frames`.
+    pub fn frame_place(&self, stack: u32) -> Option<u32> {
         let places = self.process.stacks.get(stack as usize).into_iter().flatten();
         let part = |&frame: &u32| Some((frame, (*self.parts.get(frame as usize)?)?));
         let calls: Vec<(u32, Part)> = places.filter_map(part).collect();
-        let (frame, _) = calls.get(place(calls.iter().map(|call| call.1))?)?;
-        self.process.frames.get(*frame as usize)
+        calls.get(place(calls.iter().map(|call| call.1))?).map(|call| call.0)
     }
 }
 

@@ -35,11 +35,11 @@ pub mod repro;
 mod result;
 #[cfg(test)]
 pub mod sample;
-mod screening;
+pub mod screening;
 mod session;
 mod signatures;
 mod since;
-mod stacks;
+pub mod stacks;
 mod table;
 pub mod text;
 mod trace;

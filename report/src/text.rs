@@ -39,13 +39,13 @@ use crate::views::{By, Choice, base_name};
 pub use curve::sparkline;
 pub use escape::{Safe, start_of};
 pub use frame::{Call, Lines, line_of, mark};
-pub use heap::{head_of as heap_error, line_of_all as heap_errors};
-pub use leaks::{head, lost, meaning, reason as hindrance, words};
+pub use heap::{head_of as heap_error, head_of_any as heap_error_or_note, line_of_all as heap_errors};
+pub use leaks::{head, how, lost, meaning, reason as hindrance, words};
 pub use number::{asked, bytes_in, count, duration, parse_bytes, percent, scaled, short, thousands};
 pub use signal::signal;
 pub use style::Style;
-pub use summary::{loss, passive};
-pub use why::{way, why};
+pub use summary::{estimates, loss, made_to_fail, passive, unnamed, warnings as setting_warnings};
+pub use why::{held_before, holder, way, why};
 
 /// What to print of a profile.
 #[derive(Clone, Default)]
@@ -87,18 +87,18 @@ fn report_process(
 ) -> io::Result<()> {
     if let Some(reason) = &process.passive {
         writeln!(to, "memtrace: {}: nothing was recorded: {}", title(process), summary::passive(reason))?;
-        summary::warnings(process, to)?;
+        warnings(process, to)?;
         return summary::unused(suppressions, to);
     }
     writeln!(to, "memtrace: {}", title(process))?;
-    summary::estimates(process, to)?;
+    summary::estimates(process).iter().try_for_each(|line| writeln!(to, "  {line}"))?;
     // Whoever asks for other rows, or a tree, has seen it.
     if request.has_overview && request.tree.is_none() && request.choice.by == By::Stack {
         overview::print(process, request, to)?;
     }
     summary::faults(process, request, to)?;
     heap::print(process, request, to)?;
-    summary::warnings(process, to)?;
+    warnings(process, to)?;
     rows::print(process, request, to)?;
     writeln!(to)?;
     summary::print(process, to)?;
@@ -107,12 +107,16 @@ fn report_process(
     heap::line(process).map_or(Ok(()), |line| writeln!(to, "{line}"))
 }
 
+fn warnings(process: &Process, to: &mut dyn Write) -> io::Result<()> {
+    summary::warnings(process).iter().try_for_each(|line| writeln!(to, "memtrace: {line}"))
+}
+
 /// `app (pid 1234)`.
-fn title(process: &Process) -> String {
+pub fn title(process: &Process) -> String {
     format!("{} (pid {})", Safe(program(process)), process.pid)
 }
 
-fn program(process: &Process) -> &str {
+pub fn program(process: &Process) -> &str {
     match base_name(&process.exe) {
         "" => "(unknown program)",
         name => name,

@@ -91,7 +91,7 @@ fn what_cannot_be_written_or_is_for_something_else_is_refused() {
     for (arguments, said) in [
         (
             &["--out", "xml:x"][..],
-            "expected FORMAT:PATH with one of text, json, jsonl, junit, sarif, github, markdown, gitlab, tap, valgrind-xml",
+            "expected FORMAT:PATH with one of text, json, jsonl, junit, sarif, github, markdown, gitlab, tap, valgrind-xml, html",
         ),
         (&["--out", "valgrind-xml:x"], "it is not written as `valgrind-xml`"),
         (&["--out", "json:x", "--out", "text:x"], "two reports go to `x`, expected a place for each"),
@@ -110,7 +110,7 @@ fn what_cannot_be_written_or_is_for_something_else_is_refused() {
         r#"{"format":"memtrace-profile","version":1,"tool":{"name":"memtrace","version":"0"},"processes_lost":0,"processes":[]}"#,
     );
     for (option, said) in [
-        ("--out", "which is written as `text`, `json` or `valgrind-xml`, not as `junit`"),
+        ("--out", "which is written as `text`, `json`, `valgrind-xml` or `html`, not as `junit`"),
         ("--policy", "is for sweeps"),
     ] {
         let (status, message) = place.refused(&["report", "profile.json", option, "junit:x"]);

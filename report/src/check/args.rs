@@ -9,7 +9,7 @@ use memtrace_wire::leaks::Kinds;
 use super::gather::What;
 use super::policy::{Budget, Policy, Said, Scope};
 use crate::error::Error;
-use crate::formats::{self, Out};
+use crate::formats::{self, Format, Out};
 use crate::leaks::parse_time;
 use crate::text::parse_bytes;
 use crate::views::leaks::parse_kinds;
@@ -20,7 +20,7 @@ pub struct CheckArgs {
     #[command(flatten)]
     policy: PolicyArgs,
     /// Write a report to PATH, `-` for stdout, as `text`, `json`, `jsonl` (JSON lines), `markdown`, `sarif` (2.1.0), `junit`,
-    /// `gitlab` (code quality), `github` (annotations), `valgrind-xml` or `tap`; may be given several times
+    /// `gitlab` (code quality), `github` (annotations), `valgrind-xml`, `tap` or `html`; may be given several times
     #[arg(long, value_name = "FORMAT:PATH", value_parser = formats::parser())]
     pub out: Vec<Out>,
     /// End with 0 where the policy is broken, too; what went wrong otherwise is still told by the status
@@ -131,7 +131,8 @@ fn parse_wait(text: &str) -> Result<Duration, String> {
 impl CheckArgs {
     /// What is examined.
     pub fn what(&self) -> What<'_> {
-        self.what.what()
+        let has_page = self.out.iter().any(|out| out.format == Format::Html);
+        What { has_page, ..self.what.what() }
     }
 
     /// The policy.
@@ -144,7 +145,7 @@ impl WhatArgs {
     /// What is examined.
     pub fn what(&self) -> What<'_> {
         let WhatArgs { keep, crash, wait, profiles, command } = self;
-        What { profiles, command, crash: *crash, wait: *wait, keep: keep.as_ref() }
+        What { profiles, command, crash: *crash, wait: *wait, keep: keep.as_ref(), has_page: false }
     }
 }
 

@@ -16,6 +16,7 @@ use memtrace_wire::leaks::Kinds;
 use super::fingerprint::{Trail, site};
 use crate::error::Error;
 use crate::formats::{self, Format, Out};
+use crate::html;
 use crate::input::Input;
 use crate::profile::leaks::Sum;
 use crate::profile::{Process, Profile};
@@ -40,7 +41,7 @@ pub struct DiffArgs {
     /// Rows of the text, or 0 for all
     #[arg(long, value_name = "N", default_value_t = TOP)]
     top: usize,
-    /// Write the table to PATH, `-` for stdout, as `text`, `json` or `markdown`; may be given several times
+    /// Write the table to PATH, `-` for stdout, as `text`, `json`, `markdown` or `html`; may be given several times
     #[arg(long, value_name = "FORMAT:PATH", value_parser = formats::parser())]
     out: Vec<Out>,
 }
@@ -108,22 +109,25 @@ pub struct Table {
 /// The body of the command.
 pub fn command(args: &DiffArgs) -> Result<ExitCode, Error> {
     formats::check(&args.out)?;
-    let is_known = |out: &&Out| !matches!(out.format, Format::Text | Format::Json | Format::Markdown);
+    let is_known = |out: &&Out| !matches!(out.format, Format::Text | Format::Json | Format::Markdown | Format::Html);
     if let Some(out) = args.out.iter().find(is_known) {
         let word = out.format.word();
         return Err(Error::Usage {
-            found: format!("a difference is written as `text`, `json` or `markdown`, not as `{word}`"),
+            found: format!("a difference is written as `text`, `json`, `markdown` or `html`, not as `{word}`"),
         });
     }
     let (before, after) = (read(&args.before)?, read(&args.after)?);
     let is_judged = |profile: &Profile| profile.processes.iter().any(|process| last_word(process).is_some());
     let known = if is_judged(&before) && is_judged(&after) { Measure::Leaked } else { Measure::Live };
     let by = args.by.unwrap_or(known);
-    let table = table(by, [&before, &after], [&args.before, &args.after].map(|path| path.display().to_string()));
+    let files = [&args.before, &args.after].map(|path| path.display().to_string());
+    let table = table(by, [&before, &after], files.clone());
+    let page = html::Subject::Change([&before, &after], files, Some(by));
     let top = if args.top == 0 { usize::MAX } else { args.top };
     let render = |format: Format, top: usize, style: Style, to: &mut dyn std::io::Write| match format {
         Format::Json => write::json(&table, to),
         Format::Markdown => write::markdown(&table, to),
+        Format::Html => html::write(&page, &html::Request::default(), to),
         _ => write::text(&table, top, style, to),
     };
     formats::write(

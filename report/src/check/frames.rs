@@ -180,7 +180,7 @@ pub fn told_frames(process: &Process, stack: u32) -> impl Iterator<Item = (Whose
 
 /// The same for a frame of a process. What a source site says of itself is the project's; what stands in a header of the
 /// system's or a library's source is not, whatever it was compiled into.
-fn whose_frame(process: &Process, frame: &Frame) -> Whose {
+pub fn whose_frame(process: &Process, frame: &Frame) -> Whose {
     match frame.kind.as_str() {
         "cut" | "tag" => Whose::Runtime,
         "source" => Whose::Own,

@@ -42,6 +42,8 @@ pub struct What<'w> {
     pub wait: Duration,
     /// Where the profile goes.
     pub keep: Option<&'w PathBuf>,
+    /// A report is wanted that shows all stacks.
+    pub has_page: bool,
 }
 
 /// What there is to judge.
@@ -117,7 +119,7 @@ fn run(command: &[OsString], what: &What, policy: &Policy) -> Result<Gathered, E
             living = ran.living()?;
         }
         let read = Recording::from_file(ran.recording.file().map_err(failed)?, "recording")?;
-        let wants_all = policy.needs_all_names() || what.keep.is_some();
+        let wants_all = policy.needs_all_names() || what.keep.is_some() || what.has_page;
         let options = Options {
             ends: [(ran.pid as u32, ran.end())].into(),
             // Lost blocks alone have names then.

@@ -4,15 +4,20 @@ use std::fs::OpenOptions;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use super::model::Outcome;
+use super::model::{Outcome, Word};
 use super::{items, lines, text, valgrind};
 use crate::error::Error;
 use crate::formats::{self, Format, Out, markdown, model};
+use crate::html;
 use crate::json;
-use crate::text::Style;
+use crate::profile::Profile;
+use crate::text::{Style, count};
+
+/// Findings that are named above a page.
+const FAILING_MAX: usize = 20;
 
 /// Writes all reports. Beside a command's own output the text goes to stderr.
-pub fn write(outcome: &Outcome, outs: &[Out]) -> Result<(), Error> {
+pub fn write(outcome: &Outcome, profile: &Profile, outs: &[Out]) -> Result<(), Error> {
     let is_run = !outcome.command.is_empty();
     let variable = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
     let is_github = variable("GITHUB_ACTIONS").is_some_and(|value| value == "true");
@@ -20,9 +25,9 @@ pub fn write(outcome: &Outcome, outs: &[Out]) -> Result<(), Error> {
     let print = |style: Style, to: &mut dyn Write| {
         text::report(outcome, style, to)?;
         // The runner reads both streams for its commands.
-        if is_github && !is_asked { render(outcome, Format::Github, to) } else { Ok(()) }
+        if is_github && !is_asked { render(outcome, profile, Format::Github, to) } else { Ok(()) }
     };
-    let render = |format, to: &mut dyn Write| render(outcome, format, to);
+    let render = |format, to: &mut dyn Write| render(outcome, profile, format, to);
     match is_run {
         true => formats::write_beside(outs, render, |to| print(Style::of_stderr(), to))?,
         false => formats::write(outs, render, |to| print(Style::of_stdout(), to))?,
@@ -33,14 +38,31 @@ pub fn write(outcome: &Outcome, outs: &[Out]) -> Result<(), Error> {
     }
 }
 
-fn render(outcome: &Outcome, format: Format, to: &mut dyn Write) -> io::Result<()> {
+fn render(outcome: &Outcome, profile: &Profile, format: Format, to: &mut dyn Write) -> io::Result<()> {
     match format {
         Format::Text => text::report(outcome, Style::default(), to),
         Format::Json => json::write(outcome, to),
         Format::JsonLines => lines::write(outcome, to),
         Format::ValgrindXml => valgrind::write(outcome, to),
+        Format::Html => {
+            let request = html::Request { heads: heads(outcome), ..html::Request::default() };
+            html::write(&html::Subject::Run(profile, &[]), &request, to)
+        }
         other => formats::render(other, &items::report(outcome, model::root()), to),
     }
+}
+
+/// What stands above a page: the verdict, why, and what fails.
+fn heads(outcome: &Outcome) -> Vec<(bool, String)> {
+    let mut heads = vec![(outcome.verdict.word != Word::Clean, text::in_a_line(outcome))];
+    heads.extend(outcome.verdict.reasons.iter().map(|reason| (true, reason.clone())));
+    let failing = || outcome.findings.iter().filter(|finding| finding.fails);
+    heads.extend(failing().take(FAILING_MAX).map(|finding| (true, finding.title.clone())));
+    if let Some(more) = failing().count().checked_sub(FAILING_MAX).filter(|&more| more > 0) {
+        heads.push((true, count(more as u64, "more finding")));
+    }
+    heads.extend(outcome.notes.iter().map(|note| (false, note.clone())));
+    heads
 }
 
 /// Appends to the summary of the step: other checks of it, and other tools, write there too.

@@ -81,7 +81,7 @@ pub struct SweepArgs {
     #[arg(long, value_name = "OUTCOMES", value_parser = parse_outcomes, default_value = "corruption,crash,hang,silent-wrong,leak")]
     pub fail_on: Outcomes,
     /// Write a report to PATH too, `-` for stdout, as `text`, `json`, `jsonl` (JSON lines, while it runs), `junit`,
-    /// `sarif` (2.1.0), `github` (annotations), `markdown`, `gitlab` or `tap`. A file that is there is replaced; may be given several times. The text goes to stdout
+    /// `sarif` (2.1.0), `github` (annotations), `markdown`, `gitlab`, `tap` or `html`. A file that is there is replaced; may be given several times. The text goes to stdout
     /// unless another does
     #[arg(long, value_name = "FORMAT:PATH", value_parser = crate::formats::parser())]
     pub out: Vec<Out>,

@@ -33,7 +33,7 @@ pub struct MergeArgs {
     #[arg(value_name = "FILE", required = true)]
     pub files: Vec<PathBuf>,
     /// Write the result to PATH, `-` for stdout, as `text`, `json`, `jsonl` (JSON lines), `junit`, `sarif` (2.1.0),
-    /// `github` (annotations), `markdown`, `gitlab` or `tap`. A file that is there is replaced; may be given several times. The text goes to stdout
+    /// `github` (annotations), `markdown`, `gitlab`, `tap` or `html`. A file that is there is replaced; may be given several times. The text goes to stdout
     /// unless another does
     #[arg(long, value_name = "FORMAT:PATH", value_parser = crate::formats::parser())]
     pub out: Vec<Out>,

@@ -6,6 +6,7 @@ use super::outcome::Outcome;
 use super::{file, items, lines, text};
 use crate::error::Error;
 use crate::formats::{self, Format, Out, model};
+use crate::html;
 use crate::text::Style;
 
 /// Writes all reports. `fails`: outcomes that make the job fail.
@@ -28,6 +29,7 @@ fn write_but(sweep: &Sweep, outs: &[Out], is_quiet: bool, fails: impl Fn(Outcome
             Format::Text => text::report(sweep, Style::default(), to),
             Format::Json => file::write(sweep, to),
             Format::JsonLines => lines::write(sweep, to),
+            Format::Html => html::write(&html::Subject::Sweep(sweep), &html::Request::default(), to),
             // Refused before.
             Format::ValgrindXml => Ok(()),
             other => formats::render(other, &items::report(sweep, &fails, model::root()), to),

@@ -40,12 +40,11 @@ pub fn command(args: &ReproArgs) -> Result<ExitCode, Error> {
     let path = args.from.clone().map_or_else(newest, Ok)?;
     let sweep = file::read(&path)?;
     let finding = find(&sweep, &args.id, &path)?;
-    let library = environment::library()?;
-    let preload = calls::preload(&library, &crate::sys::environment(), sweep.calls.as_deref())?;
-    let mut variables = variables(&sweep, finding);
+    let preload = preload(&sweep)?;
+    let mut variables = settings(&sweep, &finding.points, finding.mode);
     let action = if args.gdb { Some("trap") } else { args.stop.then_some("stop") };
     variables.extend(action.map(|action| ("MALLOC_FAIL_ACTION".to_owned(), action.to_owned())));
-    variables.push(("LD_PRELOAD".to_owned(), preload.to_string_lossy().into_owned()));
+    variables.push(("LD_PRELOAD".to_owned(), preload));
     let program = if args.gdb { gdb(&variables, &sweep) } else { sweep.command.clone() };
     // gdb sets them for the program alone: it would trap itself.
     let given = if args.gdb { Vec::new() } else { variables };
@@ -62,6 +61,13 @@ pub fn command(args: &ReproArgs) -> Result<ExitCode, Error> {
     Err(Error::CannotStart { path: name.into(), cause })
 }
 
+/// The libraries that make its calls fail.
+pub fn preload(sweep: &Sweep) -> Result<String, Error> {
+    let library = environment::library()?;
+    let preload = calls::preload(&library, &crate::sys::environment(), sweep.calls.as_deref())?;
+    Ok(preload.to_string_lossy().into_owned())
+}
+
 /// Where it ran, if that is still there.
 fn directory(sweep: &Sweep) -> &Path {
     let directory = Path::new(&sweep.directory);
@@ -69,9 +75,9 @@ fn directory(sweep: &Sweep) -> &Path {
 }
 
 /// The settings that make the same calls fail.
-fn variables(sweep: &Sweep, finding: &Finding) -> Vec<(String, String)> {
-    let mut variables = vec![("MALLOC_FAIL_STACK".to_owned(), finding.points.join(","))];
-    if finding.mode == Mode::Forever {
+pub fn settings(sweep: &Sweep, points: &[String], mode: Mode) -> Vec<(String, String)> {
+    let mut variables = vec![("MALLOC_FAIL_STACK".to_owned(), points.join(","))];
+    if mode == Mode::Forever {
         variables.push(("MALLOC_FAIL_COUNT".to_owned(), "inf".to_owned()));
     }
     // That allocations count as well changes nothing: what lasts fails its own kind only.

@@ -40,6 +40,11 @@ pub fn print(process: &Process, request: &Request, to: &mut dyn Write) -> io::Re
     Ok(())
 }
 
+/// What is wrong, in a line, or what a note says; `None`: a kind that is not known to this memtrace.
+pub fn head_of_any(error: &HeapError) -> Option<String> {
+    kind_of(error).map(|kind| head(kind, error))
+}
+
 /// What is wrong, in a line; `None`: nothing, or a kind that is not known to this memtrace.
 pub fn head_of(error: &HeapError) -> Option<String> {
     kind_of(error).filter(|kind| !kind.is_note()).map(|kind| head(kind, error))

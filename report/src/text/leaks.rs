@@ -79,7 +79,7 @@ fn sums(check: &Check, is_sampled: bool, to: &mut dyn Write) -> io::Result<()> {
 }
 
 /// The rung, with the reason why it was not a better one; `None`: it could not have been better.
-fn how(check: &Check) -> Option<String> {
+pub fn how(check: &Check) -> Option<String> {
     let why = check.hindrance.as_deref().map(|hindrance| format!(": {}", reason(hindrance))).unwrap_or_default();
     let whole = match check.threads_whole {
         0 => String::new(),

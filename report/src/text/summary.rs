@@ -9,7 +9,7 @@ use super::frame::Lines;
 use super::number::{asked, bytes, bytes_in, count, is_call, scaled, thousands};
 use super::{Request, title};
 use crate::profile::leaks::Suppression;
-use crate::profile::{DAMAGED, POOL, Process};
+use crate::profile::{DAMAGED, Fault, Module, POOL, Process, Warning};
 use crate::views::leaks::last_word;
 
 /// Suppressions that are named: the files of others can have thousands of rules.
@@ -20,11 +20,7 @@ pub fn faults(process: &Process, request: &Request, to: &mut dyn Write) -> io::R
     let shown = request.choice.top.unwrap_or(usize::MAX).min(process.faults.len());
     let mut lines = Lines::of(process);
     for fault in process.faults.iter().take(shown) {
-        let number = thousands(fault.index.saturating_add(1));
-        let index = thousands(fault.index);
-        let what = asked(&fault.op, fault.bytes);
-        let (noun, what) = (if is_call(&fault.op) { "call" } else { "allocation" }, Safe(&what));
-        writeln!(to, "\n{noun} {number} (index {index}) was made to fail: {what}")?;
+        writeln!(to, "\n{}", made_to_fail(fault))?;
         lines.print(fault.stack, to)?;
     }
     let more = process.summary.fault_fired.saturating_sub(shown as u64);
@@ -51,6 +47,14 @@ pub fn faults(process: &Process, request: &Request, to: &mut dyn Write) -> io::R
     Ok(())
 }
 
+/// What was made to fail, in a line.
+pub fn made_to_fail(fault: &Fault) -> String {
+    let (number, index) = (thousands(fault.index.saturating_add(1)), thousands(fault.index));
+    let noun = if is_call(&fault.op) { "call" } else { "allocation" };
+    let what = asked(&fault.op, fault.bytes);
+    format!("{noun} {number} (index {index}) was made to fail: {}", Safe(&what))
+}
+
 /// The settings that say what is to fail, as they were written: of those that exclude each other, the one that holds.
 fn armed(process: &Process) -> String {
     const EXCLUSIVE: [&str; 3] = ["MALLOC_FAIL_STACK", "MALLOC_FAIL_AT", "MALLOC_FAIL_AFTER"];
@@ -66,12 +70,12 @@ fn armed(process: &Process) -> String {
 }
 
 /// One line for each setting that memtrace stumbled over.
-pub fn warnings(process: &Process, to: &mut dyn Write) -> io::Result<()> {
-    for warning in &process.warnings {
+pub fn warnings(process: &Process) -> Vec<String> {
+    let line = |warning: &Warning| {
         let (name, found) = (Safe(&warning.setting), Safe(&warning.found));
-        writeln!(to, "memtrace: cannot use {name}: found `{found}`, expected {}", Safe(&warning.expected))?;
-    }
-    Ok(())
+        format!("cannot use {name}: found `{found}`, expected {}", Safe(&warning.expected))
+    };
+    process.warnings.iter().map(line).collect()
 }
 
 /// Why nothing was recorded.
@@ -86,21 +90,23 @@ pub fn passive(reason: &str) -> &'static str {
     }
 }
 
-/// Where not every allocation was recorded: says so before any number.
-pub fn estimates(process: &Process, to: &mut dyn Write) -> io::Result<()> {
+/// Where not every allocation was recorded: what the numbers are then.
+pub fn estimates(process: &Process) -> Vec<String> {
     let summary = &process.summary;
+    let mut lines = Vec::new();
     if summary.sample_bytes > 0 {
         let mean = scaled(summary.sample_bytes);
         let but = if last_word(process).is_some() { " but those of leaks" } else { "" };
-        writeln!(to, "  sampled: one allocation in about {mean} was recorded; all numbers{but} are estimates")?;
+        lines.push(format!("sampled: one allocation in about {mean} was recorded; all numbers{but} are estimates"));
     }
     let given_up = match summary.memory_level {
-        0 => return Ok(()),
+        0 => return lines,
         1 => "stacks were cut at 8 frames",
         2 => "stacks were cut at 8 frames, then only samples recorded",
         _ => "stacks were cut at 8 frames, then only samples recorded, then allocations counted only",
     };
-    writeln!(to, "  near MEMTRACE_MAX_MEMORY: {given_up}")
+    lines.push(format!("near MEMTRACE_MAX_MEMORY: {given_up}"));
+    lines
 }
 
 /// Markers that are printed.
@@ -136,7 +142,7 @@ pub fn print(process: &Process, to: &mut dyn Write) -> io::Result<()> {
     if let Some(signal) = process.end.signal {
         writeln!(to, "  killed by signal: {signal}")?;
     }
-    unnamed(process, to)?;
+    unnamed(process).iter().try_for_each(|line| writeln!(to, "  {line}"))?;
     losses(process, to)
 }
 
@@ -155,17 +161,17 @@ fn live_stacks(process: &Process) -> u64 {
     stacks.len() as u64
 }
 
-/// Modules that names were wanted from and could not be had.
-fn unnamed(process: &Process, to: &mut dyn Write) -> io::Result<()> {
-    for module in &process.modules {
+/// A line for each of the modules that names were wanted from and could not be had.
+pub fn unnamed(process: &Process) -> Vec<String> {
+    let line = |module: &Module| {
         let why = match module.names.as_str() {
             "changed" => "the file is not the one that ran (another build-id)",
             "unreadable" if !module.flags.iter().any(|flag| flag == "vdso") => "the file cannot be read",
-            _ => continue,
+            _ => return None,
         };
-        writeln!(to, "  no names from {}: {why}", Safe(&module.path))?;
-    }
-    Ok(())
+        Some(format!("no names from {}: {why}", Safe(&module.path)))
+    };
+    process.modules.iter().filter_map(line).collect()
 }
 
 /// The suppressions that hid nothing.

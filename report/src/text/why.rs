@@ -93,7 +93,7 @@ pub fn way(process: &Process, held: &Held) -> String {
 }
 
 /// One place of a pointer.
-fn holder(process: &Process, step: &Step) -> String {
+pub fn holder(process: &Process, step: &Step) -> String {
     let main = |tid| if tid == process.pid { " (main)" } else { "" };
     let thread = || step.tid.map_or("a thread".to_owned(), |tid| format!("thread {tid}{}", main(tid)));
     let frame = step.frame.and_then(|frame| process.frames.get(frame as usize));

@@ -1,0 +1,105 @@
+//! What a browser knows a script again by: SHA-256 (FIPS 180-4), and Base64 (RFC 4648), as policies of pages write it.
+
+/// The first 32 bits of the fractions of the cube roots of the first 64 primes.
+const ROUNDS: [u32; 64] = [
+    0x428a2f98, 0x71374491, 0xb5c0fbcf, 0xe9b5dba5, 0x3956c25b, 0x59f111f1, 0x923f82a4, 0xab1c5ed5, 0xd807aa98,
+    0x12835b01, 0x243185be, 0x550c7dc3, 0x72be5d74, 0x80deb1fe, 0x9bdc06a7, 0xc19bf174, 0xe49b69c1, 0xefbe4786,
+    0x0fc19dc6, 0x240ca1cc, 0x2de92c6f, 0x4a7484aa, 0x5cb0a9dc, 0x76f988da, 0x983e5152, 0xa831c66d, 0xb00327c8,
+    0xbf597fc7, 0xc6e00bf3, 0xd5a79147, 0x06ca6351, 0x14292967, 0x27b70a85, 0x2e1b2138, 0x4d2c6dfc, 0x53380d13,
+    0x650a7354, 0x766a0abb, 0x81c2c92e, 0x92722c85, 0xa2bfe8a1, 0xa81a664b, 0xc24b8b70, 0xc76c51a3, 0xd192e819,
+    0xd6990624, 0xf40e3585, 0x106aa070, 0x19a4c116, 0x1e376c08, 0x2748774c, 0x34b0bcb5, 0x391c0cb3, 0x4ed8aa4a,
+    0x5b9cca4f, 0x682e6ff3, 0x748f82ee, 0x78a5636f, 0x84c87814, 0x8cc70208, 0x90befffa, 0xa4506ceb, 0xbef9a3f7,
+    0xc67178f2,
+];
+/// The same of the square roots of the first 8.
+const START: [u32; 8] =
+    [0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a, 0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19];
+
+const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
+/// The hash of some bytes.
+pub fn sha256(bytes: &[u8]) -> [u8; 32] {
+    let mut state = START;
+    let mut padded = bytes.to_vec();
+    padded.push(0x80);
+    padded.resize(padded.len().next_multiple_of(64), 0);
+    // The length stands in the last eight bytes of a block: where it does not fit, one more follows.
+    if padded.len() - bytes.len() < 9 {
+        padded.resize(padded.len() + 64, 0);
+    }
+    let length = (bytes.len() as u64).wrapping_mul(8).to_be_bytes();
+    let at = padded.len() - length.len();
+    padded[at..].copy_from_slice(&length);
+    padded.chunks_exact(64).for_each(|block| step(&mut state, block));
+    let mut hash = [0; 32];
+    for (part, word) in hash.chunks_exact_mut(4).zip(state) {
+        part.copy_from_slice(&word.to_be_bytes());
+    }
+    hash
+}
+
+/// One block of 64 bytes.
+fn step(state: &mut [u32; 8], block: &[u8]) {
+    let mut words = [0u32; 64];
+    for (word, part) in words.iter_mut().zip(block.chunks_exact(4)) {
+        *word = part.iter().fold(0, |word, &byte| word << 8 | u32::from(byte));
+    }
+    for at in 16..64 {
+        let (near, far) = (words[at - 2], words[at - 15]);
+        let near = near.rotate_right(17) ^ near.rotate_right(19) ^ near >> 10;
+        let far = far.rotate_right(7) ^ far.rotate_right(18) ^ far >> 3;
+        words[at] = words[at - 16].wrapping_add(far).wrapping_add(words[at - 7]).wrapping_add(near);
+    }
+    let [mut a, mut b, mut c, mut d, mut e, mut f, mut g, mut h] = *state;
+    for (word, round) in words.into_iter().zip(ROUNDS) {
+        let mixed = e.rotate_right(6) ^ e.rotate_right(11) ^ e.rotate_right(25);
+        let chosen = e & f ^ !e & g;
+        let first = h.wrapping_add(mixed).wrapping_add(chosen).wrapping_add(round).wrapping_add(word);
+        let mixed = a.rotate_right(2) ^ a.rotate_right(13) ^ a.rotate_right(22);
+        let most = a & b ^ a & c ^ b & c;
+        (h, g, f, e, d) = (g, f, e, d.wrapping_add(first), c);
+        (c, b, a) = (b, a, first.wrapping_add(mixed.wrapping_add(most)));
+    }
+    for (sum, part) in state.iter_mut().zip([a, b, c, d, e, f, g, h]) {
+        *sum = sum.wrapping_add(part);
+    }
+}
+
+/// Three bytes as four letters.
+pub fn base64(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
+    for part in bytes.chunks(3) {
+        let word = (0..3).fold(0usize, |word, at| word << 8 | usize::from(part.get(at).copied().unwrap_or(0)));
+        for at in 0..4 {
+            let letter = LETTERS[word >> (18 - 6 * at) & 63];
+            text.push(if at <= part.len() { char::from(letter) } else { '=' });
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hex(bytes: &[u8]) -> String {
+        sha256(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    #[test]
+    fn hashes_are_those_of_the_standard() {
+        assert_eq!(hex(b"abc"), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+        assert_eq!(hex(b""), "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
+        let two = b"abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq";
+        assert_eq!(hex(two), "248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1");
+        let million = "cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0";
+        assert_eq!(hex(&vec![b'a'; 1_000_000]), million);
+    }
+
+    #[test]
+    fn letters_are_those_of_the_standard() {
+        let pairs = [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foobar", "Zm9vYmFy")];
+        pairs.into_iter().for_each(|(bytes, text)| assert_eq!(base64(bytes.as_bytes()), text));
+        assert_eq!(base64(&[0xfb, 0xff]), "+/8=");
+    }
+}
