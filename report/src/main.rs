@@ -7,23 +7,31 @@
 //!   memtrace report  report ─▶ profile ◀────────┘ recording ─▶ names ─▶ profile
 //!                       └─▶ views ─▶ text, JSON, XML, rules that suppress
 //!   memtrace check   run, or profiles ─▶ policy, baseline ─▶ a status, and a report in every CI's format
+//!   memtrace export  profile ─▶ the formats of other profilers
+//!   memtrace bundle  recording + the files of its names ─▶ one file, read like a recording
+//!   memtrace import  a file of another profiler ─▶ profile
 //!   memtrace sweep   sweep ─▶ runs with failures ─▶ sweep ─▶ text, formats
 //!   memtrace merge   sweeps of parts ─▶ sweep
 //! ```
 
 #![cfg_attr(not(test), no_main)]
 
+mod bundle;
 mod check;
 mod cli;
+mod elsewhere;
 mod end;
 mod error;
+mod export;
 mod formats;
+mod import;
 mod input;
 mod json;
 mod leaks;
 mod man;
 mod names;
 mod output;
+mod packed;
 mod profile;
 mod recording;
 mod report;
@@ -65,6 +73,9 @@ fn task() -> Result<ExitCode, Error> {
         Typed::Task(Task::Check(arguments)) => check::command(&arguments),
         Typed::Task(Task::Baseline(arguments)) => check::baseline::command::command(&arguments),
         Typed::Task(Task::Diff(arguments)) => check::diff::command(&arguments),
+        Typed::Task(Task::Export(arguments)) => export::command(&arguments),
+        Typed::Task(Task::Bundle(arguments)) => bundle::command(&arguments),
+        Typed::Task(Task::Import(arguments)) => import::command(&arguments),
         Typed::Task(Task::Plant { blocks, bytes }) => Ok(check::self_test::plant(blocks, bytes)),
         Typed::Task(Task::Sweep(arguments)) => sweep::command(&arguments),
         Typed::Task(Task::Repro(arguments)) => sweep::repro::command(&arguments),

@@ -14,6 +14,7 @@ pub mod leaks;
 mod model;
 mod paths;
 mod process;
+mod rename;
 mod rows;
 mod settings;
 mod shown;
@@ -30,6 +31,7 @@ mod tests;
 
 use std::collections::HashMap;
 use std::io::{self, Write};
+use std::path::Path;
 use std::rc::Rc;
 
 use memtrace_wire::leaks::Kinds;
@@ -39,12 +41,13 @@ use crate::json::{self, Format, Head};
 use crate::names::Places;
 use crate::recording::Recording;
 use crate::views::Choice;
+pub use build::modules;
 pub use hidden::{Suppress, is_own_bad, rule_kind};
 #[cfg(test)]
 pub use model::{Fault, Warning};
 pub use model::{Frame, Module, Process, Profile, Site};
 pub use sites::POOL;
-pub use time::date;
+pub use time::{date, nanoseconds, rfc3339};
 
 /// How a profile says what it is.
 pub const FORMAT: Format = Format { noun: "profile", name: model::FORMAT, version: model::VERSION };
@@ -74,12 +77,14 @@ pub struct Options {
     pub kinds: Option<Kinds>,
     /// Leaks that are none.
     pub suppress: Option<Rc<Suppress>>,
+    /// Where modules and debug files are; by default those of this system.
+    pub places: Places,
 }
 
 impl Profile {
-    /// The profile of a recording, with all names resolved from the files of this system.
+    /// The profile of a recording, with all names resolved.
     pub fn build(recording: &Recording, options: &Options) -> Result<Profile, Error> {
-        Ok(build::profile(recording, options, &Places::system()))
+        Ok(build::profile(recording, options, &options.places))
     }
 
     /// One that has none.
@@ -92,6 +97,19 @@ impl Profile {
         let (format, tool, suppressions) = (self.format.clone(), self.tool.clone(), self.suppressions.clone());
         let (version, processes_lost) = (self.version, self.processes_lost);
         Profile { format, version, tool, processes_lost, suppressions, processes: Vec::new() }
+    }
+
+    /// Keeps the images of one process; `path` is the file that it was read from.
+    pub fn keep_process(&mut self, pid: u32, path: &Path) -> Result<(), Error> {
+        let pids: Vec<String> = self.processes.iter().map(|process| process.pid.to_string()).collect();
+        self.processes.retain(|process| process.pid == pid);
+        match self.processes.is_empty() {
+            true => {
+                let found = format!("no process {pid} in it, it has {}", pids.join(", "));
+                Err(Error::read(format!("`{}`", path.display()), found))
+            }
+            false => Ok(()),
+        }
     }
 
     /// Writes one line of JSON.

@@ -8,6 +8,7 @@ use std::process::ExitCode;
 use clap::builder::{PossibleValuesParser, TypedValueParser, ValueParser};
 use memtrace_wire::leaks::Kinds;
 
+use crate::elsewhere::ElsewhereArgs;
 use crate::error::Error;
 use crate::formats::{self, Format, Out};
 use crate::input::Input;
@@ -84,6 +85,8 @@ pub struct ReportArgs {
     /// Only the process with this pid.
     #[arg(long, value_name = "PID")]
     process: Option<u32>,
+    #[command(flatten)]
+    elsewhere: ElsewhereArgs,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -113,7 +116,7 @@ fn top(word: &str) -> Result<Top, String> {
 
 /// The body of the command.
 pub fn command(args: &ReportArgs) -> Result<ExitCode, Error> {
-    let mut profile = match Input::read(&args.file, Suppress::of_option(&args.suppressions)?)? {
+    let mut profile = match Input::read_from(&args.file, Suppress::of_option(&args.suppressions)?, &args.elsewhere)? {
         Input::Profile(profile) => profile,
         Input::Sweep(sweep) => return report_sweep(*sweep, args),
     };
@@ -122,12 +125,7 @@ pub fn command(args: &ReportArgs) -> Result<ExitCode, Error> {
         return Err(Error::Usage { found });
     }
     if let Some(pid) = args.process {
-        let pids: Vec<String> = profile.processes.iter().map(|process| process.pid.to_string()).collect();
-        profile.processes.retain(|process| process.pid == pid);
-        if profile.processes.is_empty() {
-            let found = format!("no process {pid} in it, it has {}", pids.join(", "));
-            return Err(Error::read(format!("`{}`", args.file.display()), found));
-        }
+        profile.keep_process(pid, &args.file)?;
     }
     if args.format == "valgrind-xml" || args.out.iter().any(|out| out.format == Format::ValgrindXml) {
         check_for_xml(&profile, &args.file)?;

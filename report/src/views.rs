@@ -16,6 +16,7 @@ pub mod tree;
 use crate::profile::{Process, Site};
 use filter::Filter;
 pub use filter::base_name;
+pub use group::{function, module};
 
 /// Reads the word that a user chooses a row by.
 macro_rules! words {

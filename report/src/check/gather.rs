@@ -123,6 +123,7 @@ fn run(command: &[OsString], what: &What, policy: &Policy) -> Result<Gathered, E
             largest: (!wants_all).then_some(usize::MAX),
             kinds: Some(if wants_all { Kinds::ALL } else { policy.kinds }),
             suppress: suppress.clone(),
+            ..Options::default()
         };
         Ok((Profile::build(&read, &options)?, living))
     })();

@@ -56,6 +56,7 @@ pub fn build(process: &recording::Process, stacks: &mut Stacks, answers: &Answer
         heap_errors: heap_errors(process, stacks),
         markers: markers(process),
         history: None,
+        imported: None,
         checks: Vec::new(),
         stacks: stack_frames,
         sites,

@@ -89,6 +89,9 @@ pub fn passive(reason: &str) -> &'static str {
 /// Where not every allocation was recorded: says so before any number.
 pub fn estimates(process: &Process, to: &mut dyn Write) -> io::Result<()> {
     let summary = &process.summary;
+    if let Some(tool) = &process.imported {
+        writeln!(to, "  recorded by {}: what is live at the end was not freed, and may be in use", Safe(tool))?;
+    }
     if summary.sample_bytes > 0 {
         let mean = scaled(summary.sample_bytes);
         let but = if last_word(process).is_some() { " but those of leaks" } else { "" };
