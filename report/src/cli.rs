@@ -11,11 +11,14 @@ use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 use memtrace_wire::leaks::Kinds;
 use memtrace_wire::settings::ROWS;
 
+use crate::bundle::BundleArgs;
 use crate::check::args::CheckArgs;
 use crate::check::baseline::command::BaselineArgs;
 use crate::check::diff::DiffArgs;
 use crate::error::Error;
 use crate::html::args::HtmlArgs;
+use crate::export::ExportArgs;
+use crate::import::ImportArgs;
 use crate::leaks::{LeaksArgs, parse_time};
 use crate::report::ReportArgs;
 use crate::sweep::args::SweepArgs;
@@ -72,6 +75,13 @@ pub enum Task {
     /// Of profiles and recordings, of two of them with --diff, or of the file of a sweep. The page needs no network and no
     /// other file.
     Html(HtmlArgs),
+    /// Write a profile in the format of another profiler: for pprof, speedscope, flame graphs, DHAT, Massif, heaptrack,
+    /// KCachegrind, the Firefox Profiler or a spreadsheet
+    Export(ExportArgs),
+    /// Pack a recording, or a profile, with the files that its names come from, to be read on another machine
+    Bundle(BundleArgs),
+    /// Make a profile of what heaptrack or DHAT recorded
+    Import(ImportArgs),
     /// Make every allocation path of a program fail once, and judge what comes of it
     ///
     /// Each stack that allocates from `main` on fails once, then from there on for ever; then the stacks that only a first

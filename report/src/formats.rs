@@ -141,6 +141,11 @@ pub fn write_beside(
     }
 }
 
+/// Writes a report to stdout.
+pub fn to_stdout(report: &mut dyn FnMut(&mut dyn Write) -> io::Result<()>) -> Result<(), Error> {
+    stream("stdout", io::stdout().lock(), |to| report(to))
+}
+
 fn files(outs: &[Out], report: &mut dyn FnMut(Format, &mut dyn Write) -> io::Result<()>) -> Result<(), Error> {
     check(outs)?;
     let mut files = outs.iter().filter(|out| !out.is_stdout());

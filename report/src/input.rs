@@ -1,12 +1,16 @@
-//! A file that somebody names: a recording, a profile or a sweep.
+//! A file that somebody names: a recording, a profile or a sweep; a bundle is read as what it holds.
 
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 use std::rc::Rc;
 
+use crate::bundle::{self, Bundle};
+use crate::elsewhere::ElsewhereArgs;
 use crate::error::{Error, cannot_open};
 use crate::json::{self, Head};
+use crate::names::Places;
+use crate::packed::Packing;
 use crate::profile::{self, Options, Profile, Suppress};
 use crate::progress;
 use crate::recording::{self, Recording};
@@ -26,21 +30,43 @@ pub enum Input {
 }
 
 impl Input {
-    /// Reads a file, whatever it is. In a profile `suppress` hides row by row: see `Profile::hide`.
+    /// Reads a file, whatever it is, with names from this system's files.
     pub fn read(path: &Path, suppress: Option<Rc<Suppress>>) -> Result<Input, Error> {
-        let what = format!("reading `{}`", Safe(&path.display().to_string()));
-        progress::during(&what, || Input::read_now(path, suppress))
+        Input::read_from(path, suppress, &ElsewhereArgs::default())
     }
 
-    fn read_now(path: &Path, suppress: Option<Rc<Suppress>>) -> Result<Input, Error> {
+    /// The same with names from elsewhere. In a profile `suppress` hides row by row: see `Profile::hide`.
+    pub fn read_from(path: &Path, suppress: Option<Rc<Suppress>>, elsewhere: &ElsewhereArgs) -> Result<Input, Error> {
+        let what = format!("reading `{}`", Safe(&path.display().to_string()));
+        progress::during(&what, || Input::read_now(path, suppress, elsewhere))
+    }
+
+    fn read_now(path: &Path, suppress: Option<Rc<Suppress>>, elsewhere: &ElsewhereArgs) -> Result<Input, Error> {
         let cannot_open = |cause| cannot_open(path, cause);
+        let (file, start) = open(path)?;
+        if Packing::of(&start) == Packing::Plain {
+            return Input::read_open(file, start, path, suppress, elsewhere.places(&[]));
+        }
+        // It is there as long as names are looked for in it.
+        let bundle = Bundle::unpack(start, file, path)?;
+        let (file, start) = open(&bundle.file()).map_err(|_| bundle::is_none(path))?;
+        Input::read_open(file, start, path, suppress, elsewhere.places(&[bundle.root()])).map_err(|error| match error {
+            Error::CannotOpen { cause, .. } => cannot_open(cause),
+            error => error,
+        })
+    }
+
+    fn read_open(
+        file: File,
+        start: Vec<u8>,
+        path: &Path,
+        suppress: Option<Rc<Suppress>>,
+        places: Places,
+    ) -> Result<Input, Error> {
         let name = path.display();
-        let mut file = File::open(path).map_err(cannot_open)?;
-        let mut start = Vec::new();
-        Read::by_ref(&mut file).take(START_BYTES).read_to_end(&mut start).map_err(cannot_open)?;
         if recording::is_recording(&start) {
             let recording = Recording::from_file(file, &format!("recording `{name}`"))?;
-            let profile = Profile::build(&recording, &Options { suppress, ..Options::default() })?;
+            let profile = Profile::build(&recording, &Options { suppress, places, ..Options::default() })?;
             return Ok(Input::Profile(Box::new(profile)));
         }
         if !json::is_json(&start) {
@@ -57,11 +83,23 @@ impl Input {
             return Ok(Input::Sweep(Box::new(sweep)));
         }
         let mut profile = Profile::read_behind(&head, &bytes, &what)?;
+        if !places.is_here() {
+            profile.rename(&places);
+        }
         if let Some(suppress) = suppress {
             profile.hide(&suppress);
         }
         Ok(Input::Profile(Box::new(profile)))
     }
+}
+
+/// A file and its beginning.
+pub fn open(path: &Path) -> Result<(File, Vec<u8>), Error> {
+    let cannot_open = |cause| cannot_open(path, cause);
+    let mut file = File::open(path).map_err(cannot_open)?;
+    let mut start = Vec::new();
+    Read::by_ref(&mut file).take(START_BYTES).read_to_end(&mut start).map_err(cannot_open)?;
+    Ok((file, start))
 }
 
 #[cfg(test)]

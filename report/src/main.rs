@@ -8,6 +8,9 @@
 //!   memtrace report  report ─▶ profile ◀────────┘ recording ─▶ names ─▶ profile
 //!                       └─▶ views ─▶ text, JSON, XML, rules that suppress
 //!   memtrace check   run, or profiles ─▶ policy, baseline ─▶ a status, and a report in every CI's format
+//!   memtrace export  profile ─▶ the formats of other profilers
+//!   memtrace bundle  recording + the files of its names ─▶ one file, read like a recording
+//!   memtrace import  a file of another profiler ─▶ profile
 //!   memtrace sweep   sweep ─▶ runs with failures ─▶ sweep ─▶ text, formats
 //!   memtrace html    profiles, a sweep ─▶ one page for a browser
 //!   memtrace merge   sweeps of parts ─▶ sweep
@@ -15,12 +18,16 @@
 
 #![cfg_attr(not(test), no_main)]
 
+mod bundle;
 mod check;
 mod cli;
+mod elsewhere;
 mod end;
 mod error;
+mod export;
 mod formats;
 mod html;
+mod import;
 mod input;
 mod json;
 mod leaks;
@@ -28,6 +35,7 @@ mod man;
 mod names;
 mod output;
 mod pager;
+mod packed;
 mod profile;
 mod progress;
 mod recording;
@@ -73,6 +81,9 @@ fn task() -> Result<ExitCode, Error> {
         Typed::Task(Task::Baseline(arguments)) => check::baseline::command::command(&arguments),
         Typed::Task(Task::Diff(arguments)) => check::diff::command(&arguments),
         Typed::Task(Task::Html(arguments)) => html::args::command(&arguments),
+        Typed::Task(Task::Export(arguments)) => export::command(&arguments),
+        Typed::Task(Task::Bundle(arguments)) => bundle::command(&arguments),
+        Typed::Task(Task::Import(arguments)) => import::command(&arguments),
         Typed::Task(Task::Plant { blocks, bytes }) => Ok(check::self_test::plant(blocks, bytes)),
         Typed::Task(Task::Sweep(arguments)) => sweep::command(&arguments),
         Typed::Task(Task::Repro(arguments)) => sweep::repro::command(&arguments),

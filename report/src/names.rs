@@ -18,6 +18,8 @@ mod demangle;
 mod elf;
 mod known;
 mod lines;
+mod needed;
+mod service;
 mod symbols;
 mod units;
 
@@ -36,6 +38,8 @@ pub use debug_files::Places;
 pub use demangle::{cut, demangle};
 use elf::{ElfFile, SymbolTable};
 pub use known::Known;
+pub use needed::{Needed, needed};
+pub use service::is_set_up as asks_service;
 use symbols::Symbols;
 
 /// Modules named at the same time: each holds its debug information in memory.
@@ -150,27 +154,25 @@ pub fn resolve(requests: HashMap<ModuleKey, Wanted>, places: &Places) -> Answers
 fn resolve_module(key: &ModuleKey, wanted: &Wanted, places: &Places) -> Answer {
     let addresses = &wanted.code;
     let nothing = |origin| Answer { origin, names: HashMap::new(), data: HashMap::new() };
-    let Some(module) = ElfFile::open(&key.path) else { return nothing(Origin::Unreadable) };
-    let build_id = module.build_id();
-    if !is_same(&key.build_id, &build_id) {
-        return nothing(Origin::Changed);
-    }
+    let found = Files::of(key, places, !addresses.is_empty() || !wanted.data.is_empty());
+    let Files { module, separate } = match found {
+        Ok(files) => files,
+        Err(origin) => return nothing(origin),
+    };
     if addresses.is_empty() && wanted.data.is_empty() {
         return nothing(Origin::Unasked);
     }
-    let separate = debug_files::find(&key.path, &module, &build_id, places);
-    let files = [Some(&module), separate.as_ref().map(|found| &found.1)];
+    let files = [&module, &separate].map(|found| found.as_ref().map(|found| &found.1));
     let tables = || files.into_iter().flatten().map(|file| (file, file.symbol_tables())).collect::<Vec<_>>();
     let data = data(&wanted.data, tables);
     if addresses.is_empty() {
         return Answer { data, ..nothing(Origin::Unasked) };
     }
-    let (debug_path, debug) = match &separate {
-        Some((path, file)) if !module.has_lines() => (path.as_path(), file),
-        _ => (key.path.as_path(), &module),
-    };
-    let shared = debug_files::find_shared(debug_path, debug, places);
-    let lines = lines::names(debug, shared.as_ref(), addresses);
+    let with_lines = [&module, &separate].into_iter().flatten().find(|found| found.1.has_lines());
+    let lines = with_lines.and_then(|(path, debug)| {
+        let shared = debug_files::find_shared(path, debug, places);
+        lines::names(debug, shared.as_ref().map(|found| &found.1), addresses)
+    });
     let has_lines = lines.is_some();
     let mut names = lines.unwrap_or_default();
     let is_named = |names: &Vec<Name>| names.last().is_some_and(|outermost| outermost.function.is_some());
@@ -202,6 +204,32 @@ fn resolve_module(key: &ModuleKey, wanted: &Wanted, places: &Places) -> Answer {
     Answer { origin, names, data }
 }
 
+/// The files that stand for a module.
+struct Files {
+    /// Its own; nothing: only its debug file is to be had.
+    module: Option<(PathBuf, ElfFile)>,
+    /// Its debug file.
+    separate: Option<(PathBuf, ElfFile)>,
+}
+
+impl Files {
+    /// Those of a module; `Err`: there are none, and why. The debug file is looked for only where it is `wanted`.
+    fn of(key: &ModuleKey, places: &Places, is_wanted: bool) -> Result<Files, Origin> {
+        match places.module(&key.path, &key.build_id) {
+            Ok((path, file)) => {
+                let separate = is_wanted.then(|| debug_files::find(&path, &key.path, &file, places)).flatten();
+                Ok(Files { module: Some((path, file)), separate })
+            }
+            Err(why) => {
+                let by_id = || debug_files::of_build_id(&key.build_id, places);
+                let separate = is_wanted.then(|| by_id().or_else(|| debug_files::of_service(&key.build_id, places)));
+                let separate = separate.flatten().ok_or(why)?;
+                Ok(Files { module: None, separate: Some(separate) })
+            }
+        }
+    }
+}
+
 /// The data at each address that a symbol stands for.
 fn data<'m>(
     addresses: &BTreeSet<u64>,
@@ -222,7 +250,7 @@ fn data<'m>(
 /// The data at an address of a file, as the file counts.
 pub fn datum(path: &Path, address: u64) -> Option<Datum> {
     let module = ElfFile::open(path)?;
-    let separate = debug_files::find(path, &module, &module.build_id(), &Places::system());
+    let separate = debug_files::find(path, path, &module, &Places::system());
     let files = [Some(&module), separate.as_ref().map(|found| &found.1)];
     let tables = || files.into_iter().flatten().map(|file| (file, file.symbol_tables())).collect();
     data(&BTreeSet::from([address]), tables).remove(&address)

@@ -16,6 +16,7 @@ mod model;
 pub mod past;
 mod paths;
 mod process;
+mod rename;
 mod rows;
 mod settings;
 pub mod shape;
@@ -34,6 +35,7 @@ mod tests;
 
 use std::collections::HashMap;
 use std::io::{self, Write};
+use std::path::Path;
 use std::rc::Rc;
 
 use memtrace_wire::leaks::Kinds;
@@ -43,13 +45,14 @@ use crate::json::{self, Format, Head};
 use crate::names::{Known, Places};
 use crate::recording::{self, Recording};
 use crate::views::Choice;
+pub use build::modules;
 pub use hidden::{Suppress, is_own_bad, rule_kind};
 #[cfg(test)]
 pub use model::Marker;
 pub use model::{Fault, Frame, Module, Process, Profile, Site, SizeClass, Warning};
 pub use past::{Past, Pasts};
 pub use sites::POOL;
-pub use time::date;
+pub use time::{date, nanoseconds, rfc3339};
 
 /// How a profile says what it is.
 pub const FORMAT: Format = Format { noun: "profile", name: model::FORMAT, version: model::VERSION };
@@ -79,6 +82,8 @@ pub struct Options {
     pub kinds: Option<Kinds>,
     /// Leaks that are none.
     pub suppress: Option<Rc<Suppress>>,
+    /// Where modules and debug files are; by default those of this system.
+    pub places: Places,
     /// What was seen of the processes while they ran.
     pub pasts: Rc<Pasts>,
 }
@@ -96,9 +101,9 @@ impl Process {
 }
 
 impl Profile {
-    /// The profile of a recording, with all names resolved from the files of this system.
+    /// The profile of a recording, with all names resolved.
     pub fn build(recording: &Recording, options: &Options) -> Result<Profile, Error> {
-        Ok(build::profile(recording, options, &Places::system()))
+        Ok(build::profile(recording, options, &options.places))
     }
 
     /// One that has none.
@@ -111,6 +116,19 @@ impl Profile {
         let (format, tool, suppressions) = (self.format.clone(), self.tool.clone(), self.suppressions.clone());
         let (version, processes_lost) = (self.version, self.processes_lost);
         Profile { format, version, tool, processes_lost, suppressions, processes: Vec::new() }
+    }
+
+    /// Keeps the images of one process; `path` is the file that it was read from.
+    pub fn keep_process(&mut self, pid: u32, path: &Path) -> Result<(), Error> {
+        let pids: Vec<String> = self.processes.iter().map(|process| process.pid.to_string()).collect();
+        self.processes.retain(|process| process.pid == pid);
+        match self.processes.is_empty() {
+            true => {
+                let found = format!("no process {pid} in it, it has {}", pids.join(", "));
+                Err(Error::read(format!("`{}`", path.display()), found))
+            }
+            false => Ok(()),
+        }
     }
 
     /// Writes one line of JSON.

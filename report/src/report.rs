@@ -8,6 +8,7 @@ use std::process::ExitCode;
 use clap::builder::{PossibleValuesParser, TypedValueParser, ValueParser};
 use memtrace_wire::leaks::Kinds;
 
+use crate::elsewhere::ElsewhereArgs;
 use crate::error::Error;
 use crate::formats::{self, Format, Out};
 use crate::html;
@@ -93,6 +94,8 @@ pub struct ReportArgs {
     /// Print all at once on a terminal, instead of through PAGER or less.
     #[arg(long)]
     no_pager: bool,
+    #[command(flatten)]
+    elsewhere: ElsewhereArgs,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -122,7 +125,7 @@ fn top(word: &str) -> Result<Top, String> {
 
 /// The body of the command.
 pub fn command(args: &ReportArgs) -> Result<ExitCode, Error> {
-    let mut profile = match Input::read(&args.file, Suppress::of_option(&args.suppressions)?)? {
+    let mut profile = match Input::read_from(&args.file, Suppress::of_option(&args.suppressions)?, &args.elsewhere)? {
         Input::Profile(profile) => profile,
         Input::Sweep(sweep) => return report_sweep(*sweep, args),
     };
@@ -131,12 +134,7 @@ pub fn command(args: &ReportArgs) -> Result<ExitCode, Error> {
         return Err(Error::Usage { found });
     }
     if let Some(pid) = args.process {
-        let pids: Vec<String> = profile.processes.iter().map(|process| process.pid.to_string()).collect();
-        profile.processes.retain(|process| process.pid == pid);
-        if profile.processes.is_empty() {
-            let found = format!("no process {pid} in it, it has {}", pids.join(", "));
-            return Err(Error::read(format!("`{}`", args.file.display()), found));
-        }
+        profile.keep_process(pid, &args.file)?;
     }
     if args.format == "valgrind-xml" || args.out.iter().any(|out| out.format == Format::ValgrindXml) {
         check_for_xml(&profile, &args.file)?;

@@ -11,9 +11,9 @@ use std::process::ExitCode;
 use std::str::FromStr;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser, ValueParser};
-use memtrace_wire::leaks::Kinds;
 
 use super::fingerprint::{Trail, site};
+use crate::elsewhere::ElsewhereArgs;
 use crate::error::Error;
 use crate::formats::{self, Format, Out};
 use crate::html;
@@ -21,8 +21,8 @@ use crate::input::Input;
 use crate::profile::leaks::Sum;
 use crate::profile::{Process, Profile};
 use crate::text::Style;
-use crate::views::leaks::{last_word, rows};
-use crate::views::{Choice, words};
+use crate::views::leaks::{last_word, leaked_by_stack};
+use crate::views::words;
 
 /// Rows of the text.
 const TOP: usize = 50;
@@ -44,6 +44,8 @@ pub struct DiffArgs {
     /// Write the table to PATH, `-` for stdout, as `text`, `json`, `markdown` or `html`; may be given several times
     #[arg(long, value_name = "FORMAT:PATH", value_parser = formats::parser())]
     out: Vec<Out>,
+    #[command(flatten)]
+    elsewhere: ElsewhereArgs,
 }
 
 words! {
@@ -116,7 +118,7 @@ pub fn command(args: &DiffArgs) -> Result<ExitCode, Error> {
             found: format!("a difference is written as `text`, `json`, `markdown` or `html`, not as `{word}`"),
         });
     }
-    let (before, after) = (read(&args.before)?, read(&args.after)?);
+    let (before, after) = (read(&args.before, &args.elsewhere)?, read(&args.after, &args.elsewhere)?);
     let is_judged = |profile: &Profile| profile.processes.iter().any(|process| last_word(process).is_some());
     let known = if is_judged(&before) && is_judged(&after) { Measure::Leaked } else { Measure::Live };
     let by = args.by.unwrap_or(known);
@@ -138,8 +140,8 @@ pub fn command(args: &DiffArgs) -> Result<ExitCode, Error> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn read(path: &Path) -> Result<Profile, Error> {
-    match Input::read(path, None)? {
+fn read(path: &Path, elsewhere: &ElsewhereArgs) -> Result<Profile, Error> {
+    match Input::read_from(path, None, elsewhere)? {
         Input::Profile(profile) => Ok(*profile),
         Input::Sweep(_) => Err(Error::read(format!("`{}`", path.display()), "it is a sweep, expected a profile")),
     }
@@ -187,14 +189,7 @@ pub fn table(by: Measure, profiles: [&Profile; 2], files: [String; 2]) -> Table 
 /// What a process has, by stack.
 fn measured(by: Measure, process: &Process) -> Vec<(u32, Sum)> {
     if by == Measure::Leaked {
-        let check = last_word(process);
-        let rows = check.map(|check| rows(process, check, Kinds::DEFAULT, &Choice::default()).rows);
-        let sum = |row: crate::views::leaks::LeakRow| {
-            let mut sum = row.direct;
-            sum.add(row.indirect.blocks, row.indirect.bytes);
-            (row.stack, sum)
-        };
-        return rows.into_iter().flatten().map(sum).collect();
+        return leaked_by_stack(process).unwrap_or_default();
     }
     let sum = |site: &crate::profile::Site| match by {
         Measure::Peak => Sum { blocks: site.at_peak_blocks, bytes: site.at_peak_bytes },

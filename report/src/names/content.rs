@@ -15,7 +15,8 @@ use std::ops::Range;
 use std::os::unix::fs::FileExt;
 
 use flate2::read::ZlibDecoder;
-use ruzstd::decoding::{BlockDecodingStrategy, FrameDecoder};
+
+use crate::packed::Frames;
 
 /// A section may unpack to this much; the largest debug sections known (a browser's) have 3 GiB.
 const SECTION_BYTES_MAX: u64 = 4 << 30;
@@ -77,7 +78,7 @@ impl<'f> Content<'f> {
             Packing::Zlib => Some(Box::new(ZlibDecoder::new_with_buf(part, vec![0; buffer_bytes]))),
             Packing::Zstd => {
                 let source = BufReader::with_capacity(buffer_bytes, part);
-                Some(Box::new(Frames { source, decoder: FrameDecoder::new() }))
+                Some(Box::new(Frames::new(source)))
             }
         };
         Some(Content { stored, bytes, stream, at: 0, passed: Vec::new() })
@@ -156,32 +157,6 @@ impl Read for Part<'_> {
         let length = self.stored.file.read_at(&mut to[..wanted], self.stored.offset + self.at)?;
         self.at += length as u64;
         Ok(length)
-    }
-}
-
-/// Frames of zstd, one behind the other.
-struct Frames<'f> {
-    source: BufReader<Part<'f>>,
-    decoder: FrameDecoder,
-}
-
-impl Read for Frames<'_> {
-    fn read(&mut self, to: &mut [u8]) -> io::Result<usize> {
-        loop {
-            let length = self.decoder.read(to)?;
-            if length > 0 || to.is_empty() {
-                return Ok(length);
-            }
-            // A decoder that has not begun is finished too.
-            if self.decoder.is_finished() {
-                if self.source.get_ref().at == self.source.get_ref().stored.bytes && self.source.buffer().is_empty() {
-                    return Ok(0);
-                }
-                self.decoder.reset(&mut self.source).map_err(io::Error::other)?;
-            }
-            let one = BlockDecodingStrategy::UptoBlocks(1);
-            self.decoder.decode_blocks(&mut self.source, one).map_err(io::Error::other)?;
-        }
     }
 }
 

@@ -54,6 +54,21 @@ pub fn profile(recording: &Recording, options: &Options, places: &Places) -> Pro
     Profile { processes_lost: recording.process_lost, suppressions: book.into_suppressions(), processes, ..empty() }
 }
 
+/// The modules that names of a recording come from.
+pub fn modules(recording: &Recording) -> Vec<ModuleKey> {
+    let mut requests: HashMap<ModuleKey, Wanted> = HashMap::new();
+    for process in &recording.processes {
+        let (stacks, verdicts) = (Stacks::of(process), Verdicts::of(process));
+        stacks.ask(None, &mut requests);
+        paths::ask(process, &stacks, &verdicts, &mut requests);
+    }
+    let is_wanted = |wanted: &Wanted| !wanted.code.is_empty() || !wanted.data.is_empty();
+    let mut keys: Vec<ModuleKey> =
+        requests.into_iter().filter(|(_, wanted)| is_wanted(wanted)).map(|entry| entry.0).collect();
+    keys.sort();
+    keys
+}
+
 /// A profile without processes.
 pub fn empty() -> Profile {
     Profile {

@@ -105,6 +105,9 @@ pub struct Process {
     /// The blocks that live at the end by their sizes, smallest first, where every block is recorded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub live_sizes: Option<Vec<SizeClass>>,
+    /// The other tool that recorded it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub imported: Option<String>,
     /// Checks for leaks, in the order in which they were made.
     #[serde(default)]
     pub checks: Vec<Check>,

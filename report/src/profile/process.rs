@@ -69,6 +69,7 @@ pub fn build(
         markers: markers(process),
         history,
         live_sizes: None,
+        imported: None,
         checks: Vec::new(),
         stacks: stack_frames,
         sites,

@@ -94,6 +94,9 @@ pub fn passive(reason: &str) -> &'static str {
 pub fn estimates(process: &Process) -> Vec<String> {
     let summary = &process.summary;
     let mut lines = Vec::new();
+    if let Some(tool) = &process.imported {
+        lines.push(format!("recorded by {}: what is live at the end was not freed, and may be in use", Safe(tool)));
+    }
     if summary.sample_bytes > 0 {
         let mean = scaled(summary.sample_bytes);
         let but = if last_word(process).is_some() { " but those of leaks" } else { "" };

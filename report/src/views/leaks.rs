@@ -95,6 +95,17 @@ pub fn rows(process: &Process, check: &Check, kinds: Kinds, choice: &Choice) -> 
     LeakRows { rows, rest_count: beyond.len() as u64, rest }
 }
 
+/// What a process has definitely and possibly lost, with what that leads to, by stack; nothing: it is not known.
+pub fn leaked_by_stack(process: &Process) -> Option<Vec<(u32, Sum)>> {
+    let sum = |row: LeakRow| {
+        let mut sum = row.direct;
+        sum.add(row.indirect.blocks, row.indirect.bytes);
+        (row.stack, sum)
+    };
+    let rows = rows(process, last_word(process)?, Kinds::DEFAULT, &Choice::default()).rows;
+    Some(rows.into_iter().map(sum).collect())
+}
+
 /// The rows of lost blocks and the held ones that a user chose, each at most `Choice::top`.
 pub fn rows_that_match<'p>(process: &'p Process, check: &'p Check, choice: &Choice) -> (Vec<LeakRow>, Vec<&'p Held>) {
     let filter = Filter::new(process, choice.filter.as_deref());

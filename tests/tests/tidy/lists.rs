@@ -22,12 +22,16 @@ pub const OWNERS: &[(&str, &[&str])] = &[
     (
         "clap",
         &[
+            "report/src/bundle.rs",
             "report/src/check/args.rs",
             "report/src/check/baseline/command.rs",
             "report/src/check/diff.rs",
             "report/src/cli.rs",
+            "report/src/elsewhere.rs",
+            "report/src/export.rs",
             "report/src/formats.rs",
             "report/src/html/args.rs",
+            "report/src/import.rs",
             "report/src/leaks.rs",
             "report/src/report.rs",
             "report/src/sweep/args.rs",
@@ -41,7 +45,7 @@ pub const OWNERS: &[(&str, &[&str])] = &[
     ("cpp_demangle", &["report/src/names/demangle.rs"]),
     ("ctor", &["shim/src/lib.rs"]),
     ("dashmap", &["report/src/names.rs"]),
-    ("flate2", &["report/src/html/pack.rs", "report/src/names/content.rs"]),
+    ("flate2", &["report/src/html/pack.rs", "report/src/names/content.rs", "report/src/packed.rs"]),
     ("gimli", &["report/src/names/lines.rs", "report/src/names/units.rs"]),
     (
         "jsonschema",
@@ -53,6 +57,8 @@ pub const OWNERS: &[(&str, &[&str])] = &[
             "report/src/sweep/file.rs",
             "tests/tests/check/formats.rs",
             "tests/tests/endings.rs",
+            "tests/tests/export/imported.rs",
+            "tests/tests/export/readers.rs",
             "tests/tests/running/command.rs",
         ],
     ),
@@ -62,7 +68,7 @@ pub const OWNERS: &[(&str, &[&str])] = &[
     ("proptest", &["report/src/names/demangle.rs"]),
     ("roxmltree", &["report/src/check/tests.rs", "report/src/formats/junit.rs", "report/src/xml.rs"]),
     ("rustc_demangle", &["report/src/names/demangle.rs"]),
-    ("ruzstd", &["report/src/names/content.rs"]),
+    ("ruzstd", &["report/src/packed.rs"]),
     (
         "serde",
         &[
@@ -82,6 +88,10 @@ pub const OWNERS: &[(&str, &[&str])] = &[
             "report/src/html/rows.rs",
             "report/src/html/run.rs",
             "report/src/html/texts.rs",
+            "report/src/export/dhat.rs",
+            "report/src/export/firefox.rs",
+            "report/src/export/speedscope.rs",
+            "report/src/import/dhat.rs",
             "report/src/json.rs",
             "report/src/profile/heap.rs",
             "report/src/profile/history.rs",
@@ -101,6 +111,7 @@ pub const OWNERS: &[(&str, &[&str])] = &[
     (
         "serde_json",
         &[
+            "report/src/export/tests.rs",
             "report/src/formats/gitlab.rs",
             "report/src/formats/sarif.rs",
             "report/src/json.rs",
@@ -110,6 +121,7 @@ pub const OWNERS: &[(&str, &[&str])] = &[
             "tests/src/profile.rs",
         ],
     ),
+    ("tar", &["report/src/bundle.rs", "report/src/bundle/unpack.rs"]),
     ("toml", &["report/src/check/policy/parse.rs", "report/src/sweep/policy/parse.rs"]),
 ];
 
