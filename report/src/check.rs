@@ -245,6 +245,9 @@ fn losses(processes: &[&Process]) -> Vec<String> {
             add("checked without registers: what one may have held is called possibly lost", 0);
         }
     }
+    let python: std::collections::BTreeSet<String> =
+        processes.iter().filter_map(|process| process.python.as_ref()).flat_map(|python| python.notes()).collect();
+    notes.extend(python);
     for (text, (sum, images)) in sums {
         let number = if sum > 0 { format!(": {}", crate::text::thousands(sum)) } else { String::new() };
         notes.push(format!("{text}{number} (in {})", count(images, "process")));

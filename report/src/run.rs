@@ -16,6 +16,7 @@ mod keeper;
 pub mod memfd;
 mod note;
 mod profiles;
+pub mod python;
 mod script;
 pub mod session;
 pub mod target;

@@ -18,7 +18,7 @@ use crate::profile::{Options, Profile, Suppress};
 use crate::recording::Recording;
 use crate::run::session::{self, Way};
 use crate::run::target::Target;
-use crate::run::{Ended, environment};
+use crate::run::{Ended, environment, python};
 use crate::sys::{self, Pid};
 use crate::text::passive;
 
@@ -42,6 +42,8 @@ pub struct What<'w> {
     pub wait: Duration,
     /// Where the profile goes.
     pub keep: Option<&'w PathBuf>,
+    /// CPython is told nothing.
+    pub no_python_env: bool,
 }
 
 /// What there is to judge.
@@ -99,10 +101,13 @@ fn read(paths: &[PathBuf], policy: &Policy) -> Result<Gathered, Error> {
 }
 
 fn run(command: &[OsString], what: &What, policy: &Policy) -> Result<Gathered, Error> {
-    let variables = sys::environment();
+    let mut variables = sys::environment();
     let rules = Suppress::rules_of(&policy.suppressions)?;
     let suppress = Suppress::new(&rules).map(Rc::new);
     let target = Target::find(command, environment::search_path(&variables))?;
+    if !what.no_python_env {
+        python::tell(&target, &mut variables);
+    }
     let way = Way { naming: None, suppress: &suppress, crash: what.crash, fatal: false, rounds: None };
     let ran = session::run(&target, variables, way)?;
     let failed = |cause| Error::System { what: "cannot read the recording", cause };

@@ -39,6 +39,7 @@ pub fn build(process: &recording::Process, stacks: &mut Stacks, answers: &Answer
         start: rfc3339(header.start_ns.get()),
         end: ended(header, end),
         passive: passive(header.passive.get()).map(str::to_owned),
+        python: super::python::Python::of(process),
         settings: super::settings::set(process),
         warnings: super::settings::warnings(process),
         summary: summary(process, &sites, &threads),

@@ -136,6 +136,9 @@ pub fn print(process: &Process, to: &mut dyn Write) -> io::Result<()> {
     if let Some(signal) = process.end.signal {
         writeln!(to, "  killed by signal: {signal}")?;
     }
+    for note in process.python.iter().flat_map(|python| python.notes()) {
+        writeln!(to, "  {}", Safe(&note))?;
+    }
     unnamed(process, to)?;
     losses(process, to)
 }
