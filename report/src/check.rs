@@ -98,7 +98,7 @@ fn outcome(gathered: &Gathered, policy: &Policy, what: &gather::What, exit_zero:
     let living = gathered.living.iter().map(|&pid| pid as u32).collect();
     let seen = Seen::of(profile, &policy.scope, target, &living);
     let processes: Vec<&Process> = seen.counted.iter().filter_map(|&place| profile.processes.get(place)).collect();
-    let reach = Reach { scope: &policy.scope, wants_own: seen.has_own_code && !policy.any_code };
+    let reach = Reach { scope: &policy.scope, wants_own: seen.has_own_code, any_code: policy.any_code };
     let mut found = findings::find(&processes, policy, reach);
     let not_judged = seen.not_judged.iter().filter_map(|&place| profile.processes.get(place));
     let all: Vec<&Process> = processes.iter().copied().chain(not_judged).collect();

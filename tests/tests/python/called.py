@@ -21,7 +21,7 @@ Callback = ctypes.PYFUNCTYPE(ctypes.c_int, ctypes.c_int)
 def told(frame):
     lines = []
     while frame is not None:
-        lines.append("%s:%d:%s" % (frame.f_code.co_qualname, frame.f_lineno, frame.f_code.co_filename))
+        lines.append("%s:%d:%s" % (getattr(frame.f_code, "co_qualname", frame.f_code.co_name), frame.f_lineno, frame.f_code.co_filename))
         frame = frame.f_back
     return lines
 
