@@ -98,7 +98,7 @@ fn outcome(gathered: &Gathered, policy: &Policy, what: &gather::What, exit_zero:
     let living = gathered.living.iter().map(|&pid| pid as u32).collect();
     let seen = Seen::of(profile, &policy.scope, target, &living);
     let processes: Vec<&Process> = seen.counted.iter().filter_map(|&place| profile.processes.get(place)).collect();
-    let reach = Reach { scope: &policy.scope, wants_own: seen.has_own_code && !policy.any_code };
+    let reach = Reach { scope: &policy.scope, wants_own: seen.has_own_code, any_code: policy.any_code };
     let mut found = findings::find(&processes, policy, reach);
     let not_judged = seen.not_judged.iter().filter_map(|&place| profile.processes.get(place));
     let all: Vec<&Process> = processes.iter().copied().chain(not_judged).collect();
@@ -245,6 +245,9 @@ fn losses(processes: &[&Process]) -> Vec<String> {
             add("checked without registers: what one may have held is called possibly lost", 0);
         }
     }
+    let python: std::collections::BTreeSet<String> =
+        processes.iter().filter_map(|process| process.python.as_ref()).flat_map(|python| python.notes()).collect();
+    notes.extend(python);
     for (text, (sum, images)) in sums {
         let number = if sum > 0 { format!(": {}", crate::text::thousands(sum)) } else { String::new() };
         notes.push(format!("{text}{number} (in {})", count(images, "process")));

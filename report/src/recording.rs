@@ -217,6 +217,18 @@ mod tests {
     }
 
     #[test]
+    fn texts_are_read_from_all_windows() {
+        let mut target = Target::new(10, "/bin/app");
+        let texts: Vec<Vec<u8>> = (b'a'..=b'd').map(|letter| vec![letter; 50_000]).collect();
+        let places: Vec<TextAt> = texts.iter().map(|text| target.text(text)).collect();
+        let recording = read(&recording(&[target])).unwrap();
+        let process = &recording.processes[0];
+        for (text, place) in texts.iter().zip(&places) {
+            assert_eq!(process.text(place), Some(text.as_slice()));
+        }
+    }
+
+    #[test]
     fn processes_come_in_the_order_in_which_they_began() {
         let recording = read(&recording(&two())).unwrap();
         let pids: Vec<u32> = recording.processes.iter().map(|process| process.header.pid.get()).collect();

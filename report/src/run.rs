@@ -16,6 +16,7 @@ mod keeper;
 pub mod memfd;
 mod note;
 mod profiles;
+pub mod python;
 mod sampler;
 mod script;
 pub mod session;

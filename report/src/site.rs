@@ -20,6 +20,8 @@ use crate::suppress::{bare, is_below_main, plain};
 pub enum Part {
     /// It asks for memory for itself.
     Own,
+    /// Of an interpreter, which runs functions that are on the stack themselves.
+    Interpreter,
     /// It hands requests on: `xmalloc`, `g_strdup`, `operator new`.
     Wrapper,
     /// Of a language's library, compiled into the program.
@@ -83,15 +85,16 @@ impl Wrappers {
 /// The place of the frame that names the site among those, innermost first. Where none asks for itself, it is the
 /// innermost that hands on, else the innermost of all.
 pub fn place(parts: impl Iterator<Item = Part>) -> Option<usize> {
-    let (mut innermost, mut wrapper) = (None, None);
+    let (mut innermost, mut wrapper, mut interpreter) = (None, None, None);
     for (place, part) in parts.enumerate() {
         match part {
             Part::Own => return Some(place),
+            Part::Interpreter => interpreter = interpreter.or(Some(place)),
             Part::Wrapper | Part::Language => wrapper = wrapper.or(Some(place)),
             Part::Runtime | Part::Macro => innermost = innermost.or(Some(place)),
         }
     }
-    wrapper.or(innermost)
+    interpreter.or(wrapper).or(innermost)
 }
 
 /// The frame that names the site of one stack; nothing: it has no calls.
@@ -106,8 +109,16 @@ pub fn frame(process: &Process, stack: u32) -> Option<&crate::profile::Frame> {
 /// What a frame of a process is; nothing: it is no call.
 fn part(process: &Process, wrappers: &Wrappers, frame: &crate::profile::Frame) -> Option<Part> {
     let module = frame.module.and_then(|module| process.modules.get(module as usize));
-    let is_call = !matches!(frame.kind.as_str(), "cut" | "tag");
-    is_call.then(|| wrappers.part(frame.function.as_deref(), module.map_or("", |module| &module.path)))
+    let path = module.map_or("", |module| module.path.as_str());
+    let is_interpreters = process.python.as_ref().is_some_and(|python| python.frames) && list::is_python(path);
+    match frame.kind.as_str() {
+        "cut" | "tag" => None,
+        "python" => Some(Part::Own),
+        _ => match wrappers.part(frame.function.as_deref(), path) {
+            Part::Own if is_interpreters => Some(Part::Interpreter),
+            part => Some(part),
+        },
+    }
 }
 
 /// The frames of a process, each looked at once.
@@ -230,6 +241,9 @@ mod tests {
         assert_eq!(wrappers.part(Some("fopen"), "/lib/libc.so.6"), Part::Runtime);
         assert_eq!(wrappers.part(None, "/lib/libc.so.6"), Part::Runtime);
         assert_eq!(wrappers.part(None, "/opt/app"), Part::Own);
+        let parts = [Part::Wrapper, Part::Interpreter, Part::Interpreter, Part::Own, Part::Interpreter];
+        assert_eq!(place(parts.into_iter()), Some(3), "a Python function is more than what runs it");
+        assert_eq!(place(parts.into_iter().take(3)), Some(1));
         assert_eq!(place([Part::Macro, Part::Runtime].into_iter()), Some(0));
         assert_eq!(place(std::iter::empty()), None);
     }

@@ -58,6 +58,8 @@ pub struct Frame<'a> {
     pub line: Option<u32>,
     /// The function's code was inlined into that of the next frame.
     pub inlined: bool,
+    /// It is a Python function, which valgrind does not see: its rules may pass it over.
+    pub python: bool,
 }
 
 /// How a block is lost, or held.
@@ -228,7 +230,11 @@ impl Matcher {
         }
         let mut run = run?;
         for frame in frames {
-            run = self.blocks.step(&run, &names(frame), kind);
+            let mut next = self.blocks.step(&run, &names(frame), kind);
+            if frame.python {
+                self.blocks.join(&mut next, &run);
+            }
+            run = next;
         }
         run.rule()
     }

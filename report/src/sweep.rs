@@ -53,8 +53,8 @@ use std::time::Duration;
 
 use crate::error::{CLEAN, Error, FOUND};
 use crate::formats;
-use crate::run::environment;
 use crate::run::target::Target;
+use crate::run::{environment, python};
 use crate::sys;
 use args::{Accel, SweepArgs};
 use course::Course;
@@ -134,6 +134,7 @@ fn subject(args: &SweepArgs, notes: &mut Vec<String>) -> Result<Subject, Error> 
     let target = Target::find(&args.command, environment::search_path(&variables))?;
     let is_ours = |name: &[u8]| name.starts_with(b"MALLOC_FAIL_") || name == b"TMPDIR" || name == b"MEMTRACE_RUN";
     variables.retain(|variable| !is_ours(variable.as_bytes().split(|&byte| byte == b'=').next().unwrap_or_default()));
+    let given = if args.no_python_env { Vec::new() } else { python::tell(&target, &mut variables) };
     let library = environment::library()?;
     let preload = calls::preload(&library, &variables, args.calls.as_deref())?;
     let input = input(notes)?;
@@ -141,7 +142,7 @@ fn subject(args: &SweepArgs, notes: &mut Vec<String>) -> Result<Subject, Error> 
     let result = file_of(&args.output, &target);
     let outs = args.out.iter().map(|out| out.path.as_path());
     let own = Own::of(outs.chain(args.resume.as_deref()).chain([result.as_path()]));
-    Ok(Subject { target, library, preload, variables, input, setup, teardown, oracle, own })
+    Ok(Subject { target, given, library, preload, variables, input, setup, teardown, oracle, own })
 }
 
 /// What stands on stdin, to be given to every run. A terminal has nothing.

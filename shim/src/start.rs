@@ -103,6 +103,7 @@ fn start() -> bool {
     process.fault_armed.set(u64::from(plan.fails()));
     HOT.sample.mean.set(settings.sample_bytes.into());
     HOT.sample.marked.set(u32::from(settings.sample_bytes != 0));
+    HOT.python.wanted.set(u32::from(settings.python));
     HOT.budget.bytes_max.set(settings.memory_bytes_max);
     HOT.errors.set(&settings.heap);
     HOT.quarantine.bytes_max.set(settings.heap.quarantine_bytes);

@@ -1,5 +1,10 @@
 //! The Python module: a failure below code of an extension is a MemoryError of its own, and without the library nothing
-//! fails.
+//! fails. Beside it: what CPython is told, and its functions on stacks.
+
+#[path = "python/environment.rs"]
+mod environment;
+#[path = "python/frames.rs"]
+mod frames;
 
 use std::path::{Path, PathBuf};
 

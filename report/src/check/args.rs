@@ -46,6 +46,10 @@ pub struct WhatArgs {
     /// How long processes are waited for that outlive the command: `5s`, `1m`, `0`
     #[arg(long, value_name = "TIME", value_parser = parse_wait, default_value = "5s")]
     wait: Duration,
+    /// Leave the environment of a command that is CPython as it is: by default PYTHONMALLOC=malloc makes its small objects
+    /// blocks of their own, and PYTHONHASHSEED=0 makes runs alike
+    #[arg(long)]
+    no_python_env: bool,
     /// Profiles to check instead of a command
     #[arg(value_name = "PROFILE")]
     profiles: Vec<PathBuf>,
@@ -144,8 +148,8 @@ impl CheckArgs {
 impl WhatArgs {
     /// What is examined.
     pub fn what(&self) -> What<'_> {
-        let WhatArgs { keep, crash, wait, profiles, command } = self;
-        What { profiles, command, crash: *crash, wait: *wait, keep: keep.as_ref(), has_page: false }
+        let &WhatArgs { ref keep, crash, wait, ref profiles, ref command, no_python_env } = self;
+        What { profiles, command, crash, wait, keep: keep.as_ref(), has_page: false, no_python_env }
     }
 }
 

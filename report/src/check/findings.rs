@@ -39,6 +39,8 @@ pub struct Reach<'p> {
     pub scope: &'p Scope,
     /// Without such: only stacks with code of the project's.
     pub wants_own: bool,
+    /// Without such: all stacks. Else those of CPython count only with code of an extension that is no part of it.
+    pub any_code: bool,
 }
 
 impl Reach<'_> {
@@ -53,7 +55,7 @@ impl Reach<'_> {
 
     /// Whether a stack counts.
     pub fn takes(&self, process: &Process, stack: u32) -> bool {
-        (self.scope.is_whole() && !self.wants_own)
+        (self.scope.is_whole() && (self.any_code || !self.wants_own && process.python.is_none()))
             || told_frames(process, stack).any(|(whose, frame)| self.has(process, whose, frame))
     }
 }

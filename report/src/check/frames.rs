@@ -81,6 +81,8 @@ const TOOLS: [&str; 14] = [
     "rustup",
     "sccache",
 ];
+/// Parts of the paths of what a package manager for Python installs, in the system's directories, too.
+const PACKAGES: [&str; 2] = ["/site-packages/", "/dist-packages/"];
 /// Parts of the paths of toolchains and of interpreters' own modules.
 const TOOLCHAINS: [&str; 3] = ["/.rustup/", "/.cargo/bin/", "/lib-dynload/"];
 /// Beginnings of the paths of headers and sources that a project takes from elsewhere, and parts of such paths.
@@ -122,7 +124,8 @@ pub fn whose(function: Option<&str>, module: Option<&str>) -> Whose {
 
 /// Whether a file is one of the system's, or of a toolchain.
 pub fn is_system(path: &str) -> bool {
-    SYSTEM.iter().any(|directory| path.starts_with(directory)) || TOOLCHAINS.iter().any(|part| path.contains(part))
+    let has = |parts: &[&str]| parts.iter().any(|part| path.contains(part));
+    SYSTEM.iter().any(|directory| path.starts_with(directory)) && !has(&PACKAGES) || has(&TOOLCHAINS)
 }
 
 /// Whether a program of this name is a shell or a tool.
@@ -184,6 +187,8 @@ pub fn whose_frame(process: &Process, frame: &Frame) -> Whose {
     match frame.kind.as_str() {
         "cut" | "tag" => Whose::Runtime,
         "source" => Whose::Own,
+        // An extension's leak is one, whoever has called it; and the interpreter's own are nobody's.
+        "python" => Whose::Runtime,
         _ => match whose(frame.function.as_deref(), module_of(process, frame)) {
             Whose::Own if frame.file.as_deref().is_some_and(is_taken) => Whose::Library,
             whose => whose,
@@ -241,6 +246,7 @@ mod tests {
             (Some("_PyEval_EvalFrameDefault"), Some("/opt/python/bin/python3.11"), Whose::Library),
             (Some("call"), Some("/opt/python/lib/python3.11/lib-dynload/_ctypes.so"), Whose::Library),
             (Some("run"), Some("/venv/lib/python3.11/site-packages/x.so"), Whose::Own),
+            (Some("run"), Some("/usr/lib/python3/dist-packages/x.cpython-311.so"), Whose::Own),
             (Some("fopen"), Some("/lib/x86_64-linux-gnu/libc.so.6"), Whose::Runtime),
             (Some("_start"), Some("/src/build/app"), Whose::Runtime),
             (Some("generated"), None, Whose::Runtime),

@@ -18,7 +18,7 @@ use crate::profile::{Options, Profile, Suppress};
 use crate::recording::Recording;
 use crate::run::session::{self, Way};
 use crate::run::target::Target;
-use crate::run::{Ended, environment};
+use crate::run::{Ended, environment, python};
 use crate::sys::{self, Pid};
 use crate::text::passive;
 
@@ -44,6 +44,8 @@ pub struct What<'w> {
     pub keep: Option<&'w PathBuf>,
     /// A report is wanted that shows all stacks.
     pub has_page: bool,
+    /// CPython is told nothing.
+    pub no_python_env: bool,
 }
 
 /// What there is to judge.
@@ -101,10 +103,13 @@ fn read(paths: &[PathBuf], policy: &Policy) -> Result<Gathered, Error> {
 }
 
 fn run(command: &[OsString], what: &What, policy: &Policy) -> Result<Gathered, Error> {
-    let variables = sys::environment();
+    let mut variables = sys::environment();
     let rules = Suppress::rules_of(&policy.suppressions)?;
     let suppress = Suppress::new(&rules).map(Rc::new);
     let target = Target::find(command, environment::search_path(&variables))?;
+    if !what.no_python_env {
+        python::tell(&target, &mut variables);
+    }
     let way =
         Way { naming: None, suppress: &suppress, crash: what.crash, fatal: false, rounds: None, has_history: false };
     let ran = session::run(&target, variables, way)?;

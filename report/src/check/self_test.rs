@@ -83,6 +83,7 @@ fn status(policy: &Policy, exit_zero: bool, blocks: u64, bytes: u64) -> Result<(
         wait: Default::default(),
         keep: None,
         has_page: false,
+        no_python_env: true,
     };
     let gathered = gather::gather(&what, policy)?;
     let outcome = outcome(&gathered, policy, &what, exit_zero)?;

@@ -277,7 +277,7 @@ fn only_reach_says_what_counts() {
     let scope = policy::Scope { modules: vec!["libother.so".into()], ..Default::default() };
     let outcome = judged(vec![process.clone()], Said { scope: scope.clone(), ..Said::default() });
     assert_eq!((outcome.verdict.word, outcome.counts.foreign, outcome.counts.foreign_bytes), (Word::Clean, 2, 1652));
-    let reach = Reach { scope: &scope, wants_own: true };
+    let reach = Reach { scope: &scope, wants_own: true, any_code: false };
     assert!(!process.frames.iter().any(|frame| reach.has(&process, super::frames::Whose::Own, frame)));
     let seen = Seen::of(
         &Profile { processes: vec![process], ..Profile::without_processes() },

@@ -223,7 +223,7 @@ impl Process {
         let is_call = |frame: &&super::Frame| !matches!(frame.kind.as_str(), "cut" | "tag");
         let frames = places.filter_map(|&place| self.frames.get(place as usize)).filter(is_call);
         let called = |frame| {
-            let super::Frame { function, linkage, module, file, line, inlined, .. }: &super::Frame = frame;
+            let super::Frame { kind, function, linkage, module, file, line, inlined, .. }: &super::Frame = frame;
             let module = module.and_then(|module| self.modules.get(module as usize));
             Frame {
                 function: function.as_deref(),
@@ -232,6 +232,7 @@ impl Process {
                 file: file.as_deref(),
                 line: *line,
                 inlined: *inlined,
+                python: kind == "python",
             }
         };
         frames.map(called).collect()

@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use super::heap::HeapError;
 use super::history::History;
 use super::leaks::{Check, Suppression};
+use super::python::Python;
 use crate::json::{from_hex, to_hex};
 
 /// `Profile::format`.
@@ -71,6 +72,9 @@ pub struct Process {
     pub end: End,
     /// Why nothing was recorded.
     pub passive: Option<String>,
+    /// CPython, where it is in the process and has begun.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub python: Option<Python>,
     /// The settings that were set.
     pub settings: BTreeMap<String, String>,
     /// Settings that were not understood, hints about others, and the program's own suppressions if they are wrong.

@@ -14,6 +14,8 @@ pub struct Sources {
     sites: HashMap<u64, Source>,
     /// Names of regions.
     regions: HashMap<u64, String>,
+    /// Instructions of Python functions.
+    python: HashMap<u64, Source>,
 }
 
 /// What a program says of one of its allocations. Empty texts: it does not say.
@@ -42,6 +44,9 @@ impl Sources {
                 frame::TAG if !sources.regions.contains_key(&place) => {
                     sources.regions.extend(name_of_region(process, place).map(|name| (place, name)));
                 }
+                frame::PYTHON if !sources.python.contains_key(&place) => {
+                    sources.python.extend(read_python(process, place).map(|source| (place, source)));
+                }
                 _ => {}
             }
         }
@@ -63,6 +68,13 @@ impl Sources {
         self.get(place).is_some_and(|source| source.function.is_empty())
     }
 
+    /// A Python frame as a profile has it; `kind` stays.
+    pub fn python(&self, place: u64, frame: Frame) -> Frame {
+        let frame = Frame { offset: 0, ..frame };
+        let Some(Source { file, function, line, .. }) = self.python.get(&place) else { return frame };
+        Frame { file: Some(file.clone()), function: Some(function.clone()), line: *line, ..frame }
+    }
+
     /// The frame of a source site as a profile has it; `kind` stays, and the function where none is said.
     pub fn frame(&self, place: u64, frame: Frame) -> Frame {
         let Some(Source { file, function, type_name, line }) = self.get(place) else { return frame };
@@ -77,6 +89,15 @@ impl Sources {
             ..frame
         }
     }
+}
+
+/// The text of a Python frame: file and function, each ended by a NUL, and the line.
+fn read_python(process: &Process, place: u64) -> Option<Source> {
+    let at = TextAt { at: U32::new(place as u32), bytes: U32::new((place >> 32) as u32) };
+    let mut parts = process.text(&at)?.split(|&byte| byte == 0).map(super::process::text);
+    let (file, function) = (parts.next()?, parts.next()?);
+    let line = parts.next()?.parse().ok().filter(|&line| line > 0);
+    Some(Source { file, function, type_name: String::new(), line })
 }
 
 /// The name of a region, or of a marker: it ends with a NUL.

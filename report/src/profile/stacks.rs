@@ -11,16 +11,15 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use memtrace_wire::layout::{Node, frame, module_flags};
+use memtrace_wire::layout::{frame, module_flags};
 
+use super::mixed::Mixed;
 use super::model::Frame;
 use super::sources::{Source, Sources};
 use crate::names::{Answers, ModuleKey, Name, Wanted, path_of};
 use crate::recording::Process;
 use crate::site::{Part, Wrappers};
 
-/// Frames of one stack; the shim keeps far fewer.
-const STACK_FRAMES_MAX: usize = 4 << 10;
 /// Frames of all stacks of a process: 200,000 stacks of 300 frames. A damaged trie could ask for any number.
 const ALL_FRAMES_MAX: usize = 1 << 26;
 
@@ -96,13 +95,14 @@ impl Stacks {
             damaged: 0,
         };
         let mut known: HashMap<Vec<u32>, u32> = HashMap::new();
-        let mut room = ALL_FRAMES_MAX;
+        let (mixed, mut room) = (Mixed::of(process), ALL_FRAMES_MAX);
         for node in nodes {
             if stacks.by_node.contains_key(&node) {
                 continue;
             }
             let mut stack = Vec::new();
-            if !chain(&process.nodes, &by_node, node, room, &mut stack) {
+            if !mixed.chain(&by_node, node, room, &mut stack) {
+                stack.clear();
                 stacks.damaged += 1;
                 stack.push(damaged_place);
             }
@@ -179,6 +179,9 @@ impl Stacks {
                 frame::SOURCE => {
                     frames.extend(place.frames(&[]).into_iter().map(|frame| self.sources.frame(place.offset, frame)))
                 }
+                frame::PYTHON => {
+                    frames.extend(place.frames(&[]).into_iter().map(|frame| self.sources.python(place.offset, frame)))
+                }
                 frame::TAG => {
                     let function = self.sources.region(place.offset);
                     let region = |frame| Frame { function: function.clone(), offset: 0, ..frame };
@@ -231,20 +234,6 @@ impl Stacks {
     }
 }
 
-/// The places from a node up to the root; false if the trie leads nowhere.
-fn chain(nodes: &[Node], places: &[Option<u32>], mut number: u32, room: usize, stack: &mut Vec<u32>) -> bool {
-    while number != 0 {
-        let (Some(node), Some(place)) = (nodes.get(number as usize), places.get(number as usize)) else { return false };
-        let parent = node.parent.get();
-        if parent >= number || stack.len() >= room.min(STACK_FRAMES_MAX) {
-            return false;
-        }
-        stack.extend(place);
-        number = parent;
-    }
-    true
-}
-
 struct Places {
     all: Vec<Place>,
     numbers: HashMap<Place, u32>,
@@ -286,6 +275,10 @@ impl Places {
             }
             // `RETIRED` is no part of kind and address: the frame is named like any other.
             let word = node.frame.get();
+            if frame::kind(word) == frame::WITH_PYTHON {
+                places.push(None);
+                continue;
+            }
             if frame::kind(word) != frame::NATIVE {
                 let offset = frame::address(word);
                 places.push(Some(self.number(Place { kind: frame::kind(word), module: None, offset })));
@@ -317,7 +310,7 @@ impl Places {
 
 /// The address that is named for a native frame. A return address may be the first byte after its function: the call
 /// is what is named.
-fn code(word: u64) -> u64 {
+pub(super) fn code(word: u64) -> u64 {
     frame::address(word).saturating_sub(u64::from(word & frame::EXACT == 0))
 }
 

@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use memtrace_wire::layout::{
     Cause, Check, DIRECTORY_AT, Edge, Fault, FileHeader, Held, Lost, MAGIC, Module, Node, Op, PAGE_BYTES,
-    PROCESS_MAGIC, ProcessHeader, ROOT_BYTES, Rung, SETTINGS_AT, Side, Site, Step, TextAt, Thread, VERSION, Window,
-    WindowKind,
+    PROCESS_MAGIC, ProcessHeader, ROOT_BYTES, Rung, SETTINGS_AT, Side, Site, Step, TEXT_PER_WINDOW, TextAt, Thread,
+    VERSION, Window, WindowKind,
 };
 use memtrace_wire::live::Spacing;
 use memtrace_wire::map::{self, Record, U32};
@@ -238,7 +238,9 @@ pub fn recording(targets: &[Target]) -> Vec<u8> {
         window(WindowKind::Modules, 0, bytes_of(&target.modules));
         window(WindowKind::Faults, 0, bytes_of(&target.faults));
         window(WindowKind::Sides, 0, bytes_of(&target.sides));
-        window(WindowKind::Text, 0, target.text.clone());
+        for (place, text) in target.text.chunks(TEXT_PER_WINDOW as usize).enumerate() {
+            window(WindowKind::Text, place as u64 * TEXT_PER_WINDOW / 4, text.to_vec());
+        }
         if !target.checks.is_empty() {
             window(WindowKind::Checks, 0, bytes_of(&target.checks));
             window(WindowKind::Lost, 0, bytes_of(&target.lost));

@@ -146,7 +146,8 @@ impl Directory {
         let mut text = Vec::new();
         for part in self.windows(WindowKind::Text) {
             let have = text.len() as u64;
-            if part.index != have || have >= count {
+            // The table's records are groups of four bytes.
+            if part.index.saturating_mul(4) != have || have >= count {
                 break;
             }
             text.extend(source.bytes(part.offset, part.bytes.min(count - have))?);

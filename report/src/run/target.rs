@@ -39,6 +39,8 @@ pub struct Target {
     pub arguments: Vec<OsString>,
     /// The program's name for `%e`.
     pub name: OsString,
+    /// The file that is loaded in the end: the last interpreter's, where it is a script.
+    pub program: PathBuf,
 }
 
 impl Target {
@@ -56,8 +58,11 @@ impl Target {
             Err(refusal) => return Err(refused(Vec::new(), refusal)),
         };
         let mut through = Vec::new();
-        check(&file, path, &mut through, 0).map_err(|refusal| refused(through, refusal))?;
-        Ok(Target { path: file, arguments: command.to_vec(), name: script::base_name(&typed) })
+        if let Err(refusal) = check(&file, path, &mut through, 0) {
+            return Err(refused(through, refusal));
+        }
+        let program = through.pop().unwrap_or_else(|| file.clone());
+        Ok(Target { path: file, arguments: command.to_vec(), name: script::base_name(&typed), program })
     }
 
     /// The same for exec, with these variables.

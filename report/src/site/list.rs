@@ -172,6 +172,12 @@ pub fn is_runtime(file: &str) -> bool {
     RUNTIME.iter().any(|library| file.starts_with(library))
 }
 
+/// Whether the module with this path is CPython, or an extension of its standard library.
+pub fn is_python(path: &str) -> bool {
+    let file = path.rsplit('/').next().unwrap_or_default();
+    file.starts_with("python3") || file.starts_with("libpython3") || path.contains("/lib-dynload/")
+}
+
 /// Whether a function of this name is part of a language's library.
 pub fn is_language(function: &str) -> bool {
     LANGUAGE.iter().any(|library| function.starts_with(library))

@@ -49,7 +49,7 @@ fn breadth(function: &str, part: Part) -> Breadth {
             Breadth::Everything
         }
         Part::Runtime => Breadth::Runtime,
-        Part::Language | Part::Wrapper => Breadth::ForOthers,
+        Part::Interpreter | Part::Language | Part::Wrapper => Breadth::ForOthers,
         Part::Own => Breadth::Own,
     }
 }
@@ -69,7 +69,8 @@ pub fn paste_ready_valgrind(name: &str, kind: Kind, op: &str, frames: &[Frame]) 
     }
     // valgrind's stacks end with main.
     let main = frames.iter().position(|frame| frame.function == Some("main")).map_or(frames.len(), |at| at + 1);
-    for frame in frames.iter().take(main.min(FRAMES_MAX - own.len())) {
+    let native = frames.iter().take(main).filter(|frame| !frame.python);
+    for frame in native.take(FRAMES_MAX - own.len()) {
         block.push_str(&format!("   {}\n", location(frame)));
     }
     block.push_str("}\n");

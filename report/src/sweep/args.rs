@@ -57,6 +57,10 @@ pub struct SweepArgs {
     /// Fail nothing in fork children, which go on where their parent was otherwise
     #[arg(long)]
     pub no_children: bool,
+    /// Leave the environment of a program that is CPython as it is: by default PYTHONMALLOC=malloc makes its small objects
+    /// blocks of their own, and PYTHONHASHSEED=0 makes runs alike
+    #[arg(long)]
+    pub no_python_env: bool,
     /// Calls fail as allocations do: `files`, `sockets`, `network`, `io`, `pipes`, `threads`, `memory`, functions (`connect`),
     /// with commas between, or `all`; a write to stderr never fails
     #[arg(long, value_name = "CALLS", value_parser = calls::parse)]

@@ -69,6 +69,9 @@ pub struct Head {
     /// MEMTRACE_WRAPPERS of the sweep.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     wrappers: Option<String>,
+    /// Variables that the program was given for being CPython.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    given: Option<String>,
     /// Without failures.
     baseline: Baseline,
     /// How stacks were screened.
@@ -92,6 +95,7 @@ pub fn head(sweep: &Sweep, to: &mut dyn Write) -> io::Result<()> {
         calls: sweep.calls.clone(),
         partition: sweep.partition.clone(),
         wrappers: sweep.wrappers.clone(),
+        given: sweep.given.clone(),
         baseline: sweep.baseline.clone(),
         screening: sweep.screening.clone(),
     };
@@ -188,6 +192,7 @@ fn empty(head: Head) -> Sweep {
         partition: head.partition,
         calls: head.calls,
         wrappers: head.wrappers,
+        given: head.given,
         baseline: head.baseline,
         screening: head.screening,
         frames: Vec::new(),

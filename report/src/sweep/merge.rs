@@ -95,6 +95,7 @@ pub fn merge(sweeps: Vec<Sweep>) -> Option<Sweep> {
         partition: partition(&parts),
         calls: words(&sweeps, |sweep| sweep.calls.as_deref()),
         wrappers: words(&sweeps, |sweep| sweep.wrappers.as_deref()),
+        given: words(&sweeps, |sweep| sweep.given.as_deref()),
         baseline: baseline(&sweeps),
         screening: None,
         frames: Vec::new(),

@@ -42,6 +42,9 @@ pub struct Sweep {
     /// MEMTRACE_WRAPPERS of the sweep; nothing: it was not set.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub wrappers: Option<String>,
+    /// Variables that the program was given for being CPython, with commas between; nothing: none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub given: Option<String>,
     /// Without failures.
     pub baseline: Baseline,
     /// How stacks were screened before the runs, where that was asked for.

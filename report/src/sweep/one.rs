@@ -32,6 +32,8 @@ pub struct Subject {
     pub preload: PathBuf,
     /// The environment, without TMPDIR and settings of ours.
     pub variables: Vec<CString>,
+    /// Those that it was given for being CPython.
+    pub given: Vec<String>,
     /// What stands on its stdin; nothing: /dev/null.
     pub input: Option<File>,
     /// Shell commands before and after each run.

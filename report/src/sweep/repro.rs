@@ -44,6 +44,9 @@ pub fn command(args: &ReproArgs) -> Result<ExitCode, Error> {
     let mut variables = settings(&sweep, &finding.points, finding.mode);
     let action = if args.gdb { Some("trap") } else { args.stop.then_some("stop") };
     variables.extend(action.map(|action| ("MALLOC_FAIL_ACTION".to_owned(), action.to_owned())));
+    let given = sweep.given.iter().flat_map(|given| given.split(',')).filter_map(|text| text.split_once('='));
+    let is_unset = |&(name, _): &(&str, &str)| std::env::var_os(name).is_none();
+    variables.extend(given.filter(is_unset).map(|(name, value)| (name.to_owned(), value.to_owned())));
     variables.push(("LD_PRELOAD".to_owned(), preload));
     let program = if args.gdb { gdb(&variables, &sweep) } else { sweep.command.clone() };
     // gdb sets them for the program alone: it would trap itself.

@@ -35,6 +35,7 @@ pub fn head(course: &Course, args: &SweepArgs, subject: &Subject) -> Sweep {
         calls: args.calls.clone(),
         partition: args.partition.map(|part| part.to_string()),
         wrappers: course.stacks.wrappers.clone(),
+        given: Some(subject.given.join(",")).filter(|given| !given.is_empty()),
         baseline,
         screening: course.screens.as_ref().map(|screens| {
             let points: Vec<model::Point> = course.points.iter().map(|point| point_of(course, point)).collect();

@@ -145,6 +145,9 @@ pub fn print(process: &Process, to: &mut dyn Write) -> io::Result<()> {
     if let Some(signal) = process.end.signal {
         writeln!(to, "  killed by signal: {signal}")?;
     }
+    for note in process.python.iter().flat_map(|python| python.notes()) {
+        writeln!(to, "  {}", Safe(&note))?;
+    }
     unnamed(process).iter().try_for_each(|line| writeln!(to, "  {line}"))?;
     losses(process, to)
 }

@@ -5,7 +5,7 @@ use memtrace_wire::map::{U32, U64};
 use crate::Hot;
 use crate::lock::Lock;
 use crate::rows::Rows;
-use crate::thread::{Body, Inside};
+use crate::thread::Inside;
 
 /// See above.
 pub struct Announced {
@@ -97,16 +97,15 @@ impl Hot {
 
     /// What this thread allocates is no leak until `on` comes as often with false as it came with true.
     pub fn ignore_all(&self, inside: Inside<'_>, on: bool) {
-        let Body { ignoring, sites, paths, memo, chain, .. } = &mut *inside.body;
-        *ignoring = if on { ignoring.saturating_add(1) } else { ignoring.saturating_sub(1) };
-        let ignores = *ignoring != 0;
-        if sites.ignores != ignores {
+        let body = &mut *inside.body;
+        body.ignoring = if on { body.ignoring.saturating_add(1) } else { body.ignoring.saturating_sub(1) };
+        let ignores = body.ignoring != 0;
+        if body.sites.ignores != ignores {
             // Sites are others from here on.
-            sites.ignores = ignores;
-            sites.forget();
-            paths.forget();
-            memo.forget();
-            chain.reset(0, 0);
+            body.sites.ignores = ignores;
+            body.sites.forget();
+            body.forget_stacks();
+            body.chain.reset(0, 0);
         }
     }
 }

@@ -35,6 +35,7 @@ pub mod own;
 pub mod passage;
 pub mod points;
 pub mod pools;
+pub mod python;
 pub mod quarantine;
 pub mod record;
 pub mod regions;
@@ -157,6 +158,8 @@ pub struct Hot {
     pub checks: checks::Checks,
     /// What the program says about its own memory.
     pub announced: announced::Announced,
+    /// CPython in the process.
+    pub python: python::Python,
     /// Which allocations are recorded.
     pub sample: sample::Sample,
     /// How much memory may be taken.
@@ -203,6 +206,7 @@ impl Hot {
             errors: errors::Errors::new(),
             quarantine: quarantine::Quarantine::new(),
             fault: fault::Fault::new(),
+            python: python::Python::new(),
             sample: sample::Sample::new(),
             budget: budget::Budget::new(),
             in_regions: U64::new(0),
@@ -283,6 +287,7 @@ impl Hot {
         self.rules.forget();
         self.loaded.forget();
         self.slots.forget();
+        self.python.forget();
         self.sample.forget();
         self.budget.level.set(0);
         self.budget.frames_max.set(unwind::FRAMES_MAX as u32);

@@ -121,6 +121,7 @@ impl Hot {
             self.describe(map, object, module);
             known.key.set(self.key_of(module));
             self.enter_symbols(map, object, module);
+            self.python.look_into(map, object);
         }
         process.module_count.publish(count + 1);
     }
@@ -264,6 +265,7 @@ impl Hot {
         self.symbols.gone(module.start.get(), module.end.get());
         self.rules.clear();
         self.operator.forget();
+        self.python.gone(module.start.get(), module.end.get());
         self.generation.raise();
     }
 }

@@ -60,9 +60,12 @@ impl Hot {
         moved: Option<u64>,
     ) {
         let body = &mut *inside.body;
-        let known = if CAREFUL { self.capture_with_source(body, entry, op) } else { self.capture(body, entry, op) };
+        let mut known = if CAREFUL { self.capture_with_source(body, entry, op) } else { self.capture(body, entry, op) };
         #[cfg(feature = "self-check")]
         self.check(body, entry, known.node());
+        if self.python.on.get() != 0 {
+            known = self.with_python(body, entry, op, known);
+        }
         let block = Block { address, bytes, site: known.number };
         match self.insert(block, true) {
             Inserted::New => {}
@@ -119,8 +122,7 @@ impl Hot {
                 // Its sites are for another mean, and so was the distance, if there was one.
                 inside.body.mean = mean;
                 inside.body.sites.forget();
-                inside.body.paths.forget();
-                inside.body.memo.forget();
+                inside.body.forget_stacks();
                 let first = self.draw(inside.body);
                 inside.left().set(first);
             }

@@ -43,6 +43,11 @@ impl Known {
         self.key == key(node, op.family())
     }
 
+    /// The same for a call of this function, which led to it.
+    pub fn answering(self, op: Op) -> Known {
+        Known { key: key(self.node(), op.family()), ..self }
+    }
+
     /// Whether a site of a stack that is known to be the right one is this function's too.
     #[inline(always)]
     pub fn is_of(&self, op: Op) -> bool {

@@ -72,10 +72,14 @@ impl Hot {
             text.push_number(number);
         }
         // A text that fills the buffer was cut.
-        let text = text.as_bytes();
-        if text.len() >= TEXT_MAX - 1 {
-            return 0;
+        match text.as_bytes() {
+            text if text.len() >= TEXT_MAX - 1 => 0,
+            text => self.word_of_text(kind, text),
         }
+    }
+
+    /// The frame word of this kind for a text of up to 64 KiB, made if it is new. 0: no memory.
+    pub(crate) fn word_of_text(&self, kind: u64, text: &[u8]) -> u64 {
         let bytes = text.len() as u32;
         let hash = text.iter().fold(CHILD_SEED, |hash, &byte| roll(hash, byte.into()));
         let is_it = |entry: u32| self.text_bytes(&text_at(entry, bytes)).eq(text.iter().copied());

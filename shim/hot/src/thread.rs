@@ -92,6 +92,8 @@ pub struct Body {
     pub paths: Paths,
     /// Ways to the last stack.
     pub memo: Memo,
+    /// Python stacks.
+    pub python: crate::python::frames::Own,
     /// The last stack.
     pub chain: Chain,
 }
@@ -326,9 +328,7 @@ impl Hot {
             (&raw mut (*body).process).write(process);
             if used {
                 (*body).sites.forget();
-                (*body).known.forget();
-                (*body).memo.forget();
-                (*body).paths.forget();
+                (*body).forget_stacks();
             }
             (*body).stacks.start(top);
             (*body).chain.generation = self.generation.acquire();

@@ -197,6 +197,8 @@ pub mod frame {
     pub const PYTHON: u64 = 2;
     /// A tag or region.
     pub const TAG: u64 = 3;
+    /// Not a frame: a native stack outside, and the Python stack whose node the address bits are.
+    pub const WITH_PYTHON: u64 = 5;
     /// Not a frame: the stack went on, but was not followed. The address bits are a `CUT_*`.
     pub const CUT: u64 = 4;
 
@@ -218,6 +220,9 @@ pub mod frame {
     /// The frame was interrupted by a signal: its address is exact, not one past a call.
     pub const EXACT: u64 = 1 << 55;
 
+    /// A Python frame that C code has begun: the call of the interpreter's function ends with it.
+    pub const EDGE: u64 = 1 << 54;
+
     /// The kind of a frame word.
     pub const fn kind(word: u64) -> u64 {
         word >> KIND_SHIFT & 0x7f
@@ -227,6 +232,14 @@ pub mod frame {
     pub const fn address(word: u64) -> u64 {
         word & ADDRESS
     }
+}
+
+/// The high half of `ProcessHeader::python`.
+pub mod python_flags {
+    /// Its small objects are parts of larger blocks, which are not seen.
+    pub const ARENAS: u32 = 1;
+    /// Its frames are not read: a version, or a way of building it, whose are not known.
+    pub const UNREAD: u32 = 2;
 }
 
 /// Flags of `Module`.

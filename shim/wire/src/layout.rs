@@ -16,7 +16,9 @@ pub use crate::happened::{
     BENIGN, FAULTS_PER_WINDOW, Fault, MARKERS_MAX, MARKERS_PER_WINDOW, Marker, POINTS_PER_WINDOW, Point,
 };
 pub use crate::heap::{FREES, Freed, HEAP_ERRORS_PER_WINDOW, HeapError};
-pub use crate::kinds::{Cause, End, Family, Hindrance, Holder, Passive, Rung, WindowKind, frame, module_flags};
+pub use crate::kinds::{
+    Cause, End, Family, Hindrance, Holder, Passive, Rung, WindowKind, frame, module_flags, python_flags,
+};
 pub use crate::op::Op;
 
 /// First eight bytes of every recording.
@@ -196,8 +198,12 @@ records! {
         pub heap_error_count: U64,
         /// Markers that the program gave; the first of them are kept.
         pub marker_count: U64,
+        /// CPython in the process, once it has begun: `Py_Version` (0: older than 3.11), `python_flags` above; 0: none.
+        pub python: U64,
+        /// Code of the interpreter's function that runs Python frames: first address, and last + 1, of each piece.
+        pub interpreter: [[U64; 2]; 4],
         /// Not used yet.
-        pub spare: [U64; 40],
+        pub spare: [U64; 31],
         /// What was lost, by `Loss`.
         pub losses: [U64; 40],
     }

@@ -43,6 +43,7 @@ losses! {
     SymbolsUnread = 20, "symbols_unread", "modules whose symbols could not be read for MALLOC_FAIL_*, so that no function of theirs was known";
     HeapErrorDropped = 21, "heap_error_dropped", "heap errors without a record";
     CanaryGivenUp = 22, "canary_given_up", "times that MEMTRACE_CANARY was given up, because the program asks for the size of too many blocks";
+    CutPython = 23, "cut_python", "Python stacks that are too deep or cannot be read, left out";
 }
 
 const _: () = assert!(LOSSES.len() <= 40);

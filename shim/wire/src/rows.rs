@@ -167,6 +167,12 @@ pub const ROWS: &[Row] = &[
         "Bits of pointers that may hold a tag: `low:N` (up to 4), `high:N` (up to 16), or both with a comma between.",
     ),
     row(
+        "MEMTRACE_PYTHON",
+        "1",
+        Shape::Switch,
+        "Put Python functions into stacks, where CPython 3.11 to 3.13 is in the process and the thread holds its lock.",
+    ),
+    row(
         "MEMTRACE_SAMPLE",
         "0",
         Shape::Bytes,

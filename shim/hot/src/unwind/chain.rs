@@ -98,6 +98,11 @@ impl Chain {
         self.frames.as_mut_ptr()
     }
 
+    /// The frames that are kept, the end first.
+    pub fn kept(&self) -> &[Frame] {
+        self.frames.get(..=self.depth(self.top)).unwrap_or(&[])
+    }
+
     /// Frames from the end up to one of the chain.
     #[inline(always)]
     pub fn depth(&self, at: *const Frame) -> usize {

@@ -14,6 +14,9 @@ const DT_STRTAB: i64 = 5;
 const DT_SYMTAB: i64 = 6;
 const DT_VERSYM: i64 = 0x6fff_fff0;
 const DT_GNU_HASH: i64 = 0x6fff_fef5;
+/// Kinds of symbols.
+const OBJECT: u8 = 1;
+const FUNCTION: u8 = 2;
 
 /// The address of the function that the module defines under this name, in its default version.
 pub fn function(map: &LinkMap, name: Name) -> Option<usize> {
@@ -22,7 +25,12 @@ pub fn function(map: &LinkMap, name: Name) -> Option<usize> {
 
 /// The same, and its length in bytes.
 pub fn extent(map: &LinkMap, name: Name) -> Option<(usize, usize)> {
-    Tables::of(map)?.find(name)
+    Tables::of(map, FUNCTION)?.find(name)
+}
+
+/// The address of the data that the module defines under this name, and its length in bytes.
+pub fn data(map: &LinkMap, name: Name) -> Option<(usize, usize)> {
+    Tables::of(map, OBJECT)?.find(name)
 }
 
 /// The next definition behind the module with this dynamic section, and its module. For modules outside the global
@@ -33,6 +41,7 @@ pub fn next(own: *const Dynamic, name: Name) -> Option<(usize, &'static LinkMap)
 }
 
 struct Tables {
+    kind: u8,
     bias: u64,
     symbols: u64,
     texts: u64,
@@ -45,10 +54,11 @@ struct Tables {
 const CHAIN_MAX: u32 = 1 << 20;
 
 impl Tables {
-    fn of(map: &LinkMap) -> Option<Tables> {
+    fn of(map: &LinkMap, kind: u8) -> Option<Tables> {
         // glibc makes these addresses absolute when it loads a module, except in the vdso, whose are offsets.
         let absolute = |value: u64| if value < map.bias { value.wrapping_add(map.bias) } else { value };
         Some(Tables {
+            kind,
             bias: map.bias,
             symbols: absolute(map.dynamic(DT_SYMTAB)?),
             texts: absolute(map.dynamic(DT_STRTAB)?),
@@ -117,8 +127,9 @@ impl Tables {
     fn matches(&self, number: u32, name: Name) -> Option<(usize, usize)> {
         // SAFETY: the hash tables name symbols that exist.
         let symbol = unsafe { &*(self.symbols as *const libc::Elf64_Sym).add(number as usize) };
-        // Functions that are defined here; an indirect function would have to be called to be known.
-        if symbol.st_shndx == 0 || symbol.st_value == 0 || symbol.st_info & 15 != 2 || symbol.st_info >> 4 == 0 {
+        // What is defined here; an indirect function would have to be called to be known.
+        if symbol.st_shndx == 0 || symbol.st_value == 0 || symbol.st_info & 15 != self.kind || symbol.st_info >> 4 == 0
+        {
             return None;
         }
         // SAFETY: a symbol's name lies in the string table, which ends in a NUL.

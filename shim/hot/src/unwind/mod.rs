@@ -16,6 +16,7 @@ pub mod cfi;
 pub mod chain;
 pub mod cursor;
 pub mod elf;
+pub mod entries;
 pub mod memo;
 pub mod object;
 pub mod paths;

@@ -31,6 +31,16 @@ pub const CUT_BOUNDS: Stop = Stop::Cut(frame::CUT_BOUNDS, Loss::CutBounds);
 /// Frames of a walk from which on their nodes are looked for in a row first.
 const IN_ORDER_MIN: usize = 4;
 
+impl Body {
+    /// Forgets what is known of stacks: nodes were retired, or their sites are others.
+    pub(crate) fn forget_stacks(&mut self) {
+        self.known.forget();
+        self.memo.forget();
+        self.paths.forget();
+        self.python.forget();
+    }
+}
+
 impl Hot {
     /// The site of the stack at a hook's entry. Node 0: it could not be interned.
     #[inline(always)]
@@ -65,9 +75,7 @@ impl Hot {
     fn begin_anew(&self, body: &mut Body, entry: Entry, generation: u64) {
         let switched = !body.stacks.current.holds(entry.sp) && body.stacks.switch(entry.sp);
         if body.chain.generation != generation {
-            body.known.forget();
-            body.memo.forget();
-            body.paths.forget();
+            body.forget_stacks();
         }
         if switched || body.chain.generation != generation {
             body.chain.generation = generation;

@@ -1,0 +1,295 @@
+//! Python functions on the stacks of allocations, where CPython 3.11 to 3.13 is in the process.
+//!
+//! ```text
+//!   native stack ─▶ node ──┐
+//!                          ├─▶ node of both ─▶ site
+//!   Python frames ─▶ node ─┘   (`frame::WITH_PYTHON`, its address bits are the Python stack's node)
+//!     f (app.py:3) ◀─ main (app.py:9)
+//! ```
+//!
+//! The frames are read by the thread that allocates, and only while it holds the interpreter's lock and the interpreter
+//! does not end: then nobody else changes them. The native stack is taken as ever; a report puts the Python frames
+//! between its frames, where the interpreter's own function runs them (`place`). Where failures are counted, a stack is
+//! the native one alone.
+
+pub mod code;
+pub mod frames;
+pub mod layout;
+pub mod place;
+pub mod read;
+
+use core::arch::asm;
+use core::ffi::{CStr, c_char};
+
+use memtrace_wire::layout::{Op, frame, python_flags};
+use memtrace_wire::map::{U32, U64};
+
+use crate::Hot;
+use crate::site::Known;
+use crate::thread::Body;
+use crate::trie::roll;
+use crate::unwind::Entry;
+use crate::unwind::elf;
+use crate::unwind::object::{LinkMap, Object};
+use code::Types;
+use frames::Own;
+use layout::{COOKIE, LAYOUTS, Layout, Lock, Top, WITHOUT_LOCK};
+use read::Pages;
+
+/// Begins the hash of a child that stands for a native stack and a Python stack.
+const CHILD_SEED: u64 = 0x9712;
+
+/// CPython in this process.
+pub struct Python {
+    /// 1: there is one, and Python functions are wanted.
+    pub on: U32,
+    /// MEMTRACE_PYTHON.
+    pub wanted: U32,
+    /// Its version is read: place in `LAYOUTS` plus one; 0: it is not.
+    layout: U32,
+    /// 1: the process's header says what is to be said of it.
+    is_told: U32,
+    /// `Py_Version`; 0: it has none, being older than 3.11.
+    version: U32,
+    /// Addresses of what it exports: `_PyRuntime`, two functions, three types.
+    runtime: U64,
+    state_of_thread: U64,
+    allocator: U64,
+    types: [U64; 3],
+    /// Attempts that are left to find the code of the interpreter's function.
+    pub(crate) tries: U32,
+}
+
+impl Python {
+    /// The word of a frame that nothing is known of.
+    pub const NAMELESS: u64 = frame::PYTHON << frame::KIND_SHIFT;
+
+    /// None.
+    pub const fn new() -> Self {
+        Self {
+            on: U32::new(0),
+            wanted: U32::new(0),
+            layout: U32::new(0),
+            is_told: U32::new(0),
+            version: U32::new(0),
+            runtime: U64::new(0),
+            state_of_thread: U64::new(0),
+            allocator: U64::new(0),
+            types: [const { U64::new(0) }; 3],
+            tries: U32::new(0),
+        }
+    }
+
+    /// A fork child has a header of its own.
+    pub fn forget(&self) {
+        self.is_told.set(0);
+        self.tries.set(place::TRIES_MAX);
+    }
+
+    /// A module went: if CPython was in it, there is none.
+    pub fn gone(&self, start: u64, end: u64) {
+        if (start..end).contains(&self.runtime.get()) {
+            self.on.set(0);
+            self.layout.set(0);
+            self.runtime.set(0);
+        }
+    }
+
+    /// Looks for CPython in a module that was loaded.
+    pub fn look_into(&self, map: &LinkMap, object: &Object) {
+        if self.wanted.get() == 0 || self.runtime.get() != 0 {
+            return;
+        }
+        let Some((runtime, _)) = elf::data(map, c"_PyRuntime") else { return };
+        let Some(state) = elf::function(map, c"PyGILState_GetThisThreadState") else { return };
+        let types = [c"PyCode_Type", c"PyUnicode_Type", c"PyBytes_Type"].map(|name| elf::data(map, name));
+        let [Some((code, _)), Some((text, _)), Some((bytes, _))] = types else { return };
+        for (to, from) in self.types.iter().zip([code, text, bytes]) {
+            to.set(from as u64);
+        }
+        let version = elf::data(map, c"Py_Version").map_or(0, |(at, _)| word(at as u64) as u32);
+        self.version.set(version);
+        self.state_of_thread.set(state as u64);
+        self.allocator.set(elf::function(map, c"_PyMem_GetCurrentAllocatorName").unwrap_or(0) as u64);
+        self.runtime.set(runtime as u64);
+        let known = LAYOUTS.iter().position(|layout| is_of(layout, version, runtime as u64));
+        self.layout.set(known.map_or(0, |place| place as u32 + 1));
+        self.tries.set(place::TRIES_MAX);
+        // A module of the size of an object that is looked for is no module.
+        if object.start < object.end {
+            self.on.publish(1);
+        }
+    }
+
+    fn layout(&self) -> Option<&'static Layout> {
+        LAYOUTS.get((self.layout.get() as usize).checked_sub(1)?)
+    }
+
+    fn types(&self) -> Types {
+        let [code, text, bytes] = self.types.each_ref().map(U64::get);
+        Types { code, text, bytes }
+    }
+
+    /// The state of this thread, if it has one and the interpreter does not end.
+    #[inline(always)]
+    fn state(&self, finalizing: u64) -> Option<u64> {
+        if word(self.runtime.get() + finalizing) != 0 {
+            return None;
+        }
+        // SAFETY: the address of this function, which CPython exports in all versions: it looks up a word that is the
+        // thread's own, and does nothing else.
+        let state =
+            unsafe { core::mem::transmute::<usize, extern "C" fn() -> u64>(self.state_of_thread.get() as usize)() };
+        (state != 0).then_some(state)
+    }
+
+    /// The innermost frame of this thread, if it holds the interpreter's lock.
+    #[inline(always)]
+    fn top(&self, own: &mut Own, layout: &Layout) -> Option<u64> {
+        let state = self.state(layout.finalizing)?;
+        let holds = match layout.lock {
+            Lock::Holder(at) => word(self.runtime.get() + at) == state,
+            Lock::Active(at) => own.pages.half(state + at)? & 1 << 4 != 0,
+        };
+        if !holds || own.pages.word(state + layout.thread_id)? != this_thread() {
+            return None;
+        }
+        let top = match layout.top {
+            Top::Record(at, top, _) => {
+                let record = own.pages.word(state + at)?;
+                own.pages.word(record.wrapping_add(top))?
+            }
+            Top::Direct(at) => own.pages.word(state + at)?,
+        };
+        (top != 0).then_some(top)
+    }
+
+    /// Address of the first record on the C stack, where there are such.
+    fn record(&self, pages: &mut Pages, layout: &Layout) -> Option<u64> {
+        let Top::Record(at, ..) = layout.top else { return None };
+        pages.word(self.state(layout.finalizing)? + at)
+    }
+}
+
+impl Default for Python {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Hot {
+    /// The site of a native stack with the Python functions on it, if there are any.
+    #[inline(never)]
+    pub(crate) fn with_python(&self, body: &mut Body, entry: Entry, op: Op, known: Known) -> Known {
+        if self.python.is_told.get() == 0 {
+            self.tell_of_python();
+        }
+        let Some(layout) = self.python.layout() else { return known };
+        let Some(top) = self.python.top(&mut body.python, layout) else { return known };
+        let python = self.python_stack(&mut body.python, &mut body.known, layout, top);
+        let native = known.node();
+        if python == 0 || native == 0 {
+            return known;
+        }
+        let pair = body.python.pair(native, python);
+        if pair.is(native, python, op) {
+            return pair.site;
+        }
+        let site = self.site_of_pair(body, entry, op, known, python);
+        *body.python.pair(native, python) = frames::Pair { native, python, site };
+        site
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn site_of_pair(&self, body: &mut Body, entry: Entry, op: Op, known: Known, python: u32) -> Known {
+        // An operator new whose frame is on the stack is no frame of it: see `origin`.
+        let (mut node, mut own_op) = (known.node(), op);
+        if let Some(site) = known.site.filter(|site| site.node.get() != node) {
+            (node, own_op) = (site.node.get(), Op::from_number(site.op.get()).unwrap_or(op));
+        }
+        let Some(innermost) = self.nodes.get(u64::from(node)) else { return known };
+        // The loader's own blocks are known by the frame that stands innermost.
+        if self.objects.is_loader(innermost.frame.get()) {
+            return known;
+        }
+        if let Some(layout) = self.python.layout() {
+            self.look_for_interpreter(body, entry, layout, (node, python));
+        }
+        let word = frame::WITH_PYTHON << frame::KIND_SHIFT | u64::from(python);
+        match self.child(node, word, roll(roll(CHILD_SEED, node.into()), word), &[]) {
+            0 => known,
+            both => self.site_for(&mut body.sites, body.slot, both, own_op).answering(op),
+        }
+    }
+
+    /// Once, when the interpreter has begun: which it is, and where its objects are.
+    #[cold]
+    #[inline(never)]
+    fn tell_of_python(&self) {
+        let Some(process) = self.store.process() else { return };
+        // Without offsets of its own, a word that is 0 in all versions.
+        let finalizing = self.python.layout().map_or(0, |layout| layout.finalizing);
+        let has_layout = self.python.layout().is_some();
+        let state = if has_layout { self.python.state(finalizing) } else { self.python.state_of_other() };
+        if state.is_none() {
+            return;
+        }
+        let mut flags = if has_layout { 0 } else { python_flags::UNREAD };
+        let allocator = self.python.allocator.get() as usize;
+        if allocator != 0 {
+            // SAFETY: the address of this function: it compares tables of functions, and gives a constant text or null.
+            let name = unsafe { core::mem::transmute::<usize, extern "C" fn() -> *const c_char>(allocator)() };
+            if !name.is_null() {
+                // SAFETY: a constant text of CPython's.
+                let name = unsafe { CStr::from_ptr(name) }.to_bytes();
+                flags |= if name.starts_with(b"malloc") { 0 } else { python_flags::ARENAS };
+            }
+        }
+        process.python.set(u64::from(flags) << 32 | u64::from(self.python.version.get()));
+        self.python.is_told.set(1);
+        if !has_layout {
+            self.python.on.set(0);
+        }
+    }
+}
+
+impl Python {
+    /// As `state`, of a version whose offsets are not known.
+    fn state_of_other(&self) -> Option<u64> {
+        // SAFETY: as in `state`.
+        let state =
+            unsafe { core::mem::transmute::<usize, extern "C" fn() -> u64>(self.state_of_thread.get() as usize)() };
+        (state != 0).then_some(state)
+    }
+}
+
+/// Whether a version is this one, and says of itself what is known of it.
+fn is_of(layout: &Layout, version: u32, runtime: u64) -> bool {
+    // 0x030b02f0: 3.11.2, as it was released.
+    if version >> 24 != 3 || (version >> 16 & 0xff) as u8 != layout.minor || version & 0xf0 != 0xf0 {
+        return false;
+    }
+    if layout.minor < 13 {
+        return true;
+    }
+    word(runtime) == COOKIE
+        && word(runtime + WITHOUT_LOCK) == 0
+        && layout.described().iter().all(|&(at, expected)| word(runtime + at) == expected)
+}
+
+/// `pthread_self()`.
+#[inline(always)]
+fn this_thread() -> u64 {
+    let value: u64;
+    // SAFETY: the word of the thread's control block that holds its own address, as the ABI of x86-64 has it.
+    unsafe { asm!("mov {}, qword ptr fs:[0x0]", out(reg) value, options(pure, readonly, nostack, preserves_flags)) };
+    value
+}
+
+/// A word of CPython's own data, which is there as long as it is loaded.
+#[inline(always)]
+fn word(address: u64) -> u64 {
+    // SAFETY: callers add offsets inside `_PyRuntime` to its address.
+    unsafe { (address as *const u64).read() }
+}

@@ -1,0 +1,196 @@
+//! What a code object says of itself: file, qualified name, and the line of an instruction.
+//!
+//! Source: CPython's `Objects/locations.md` for the table of lines, `Include/cpython/unicodeobject.h` for texts. The texts
+//! are copied, so the object may go. Types are compared, lengths bounded, pages shown: what is no code gives nothing.
+
+use super::layout::{BYTES, FILE, LENGTH, LINES, Layout, NAME, STATE, TYPE};
+use super::read::Pages;
+use crate::trie::roll;
+
+/// Addresses of the types of objects that are read.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Types {
+    /// `PyCode_Type`.
+    pub code: u64,
+    /// `PyUnicode_Type`.
+    pub text: u64,
+    /// `PyBytes_Type`.
+    pub bytes: u64,
+}
+
+/// Bytes of a file's name that are kept, the last ones; and of a function's, the first ones.
+const FILE_MAX: u64 = 240;
+const NAME_MAX: u64 = 160;
+/// Letters of a text that is believed.
+const LETTERS_MAX: u64 = 1 << 20;
+/// Bytes of a table of lines that are read: a function of 20,000 lines.
+const LINES_MAX: u64 = 256 << 10;
+/// Words of it that go into a print.
+const PRINTED_WORDS: u64 = 16;
+
+/// The text of a frame: file and name, each ended by a NUL, and the line behind them.
+pub struct Text {
+    bytes: [u8; 512],
+    length: usize,
+}
+
+impl Text {
+    /// What was written.
+    pub fn as_bytes(&self) -> &[u8] {
+        self.bytes.get(..self.length).unwrap_or(&[])
+    }
+
+    fn push(&mut self, byte: u8) {
+        if let Some(place) = self.bytes.get_mut(self.length) {
+            *place = byte;
+            self.length += 1;
+        }
+    }
+
+    fn push_letter(&mut self, letter: u32) {
+        // Half a pair is no letter, and a NUL would end the text.
+        let letter = char::from_u32(letter).filter(|&letter| letter != '\0').unwrap_or('?');
+        letter.encode_utf8(&mut [0; 4]).bytes().for_each(|byte| self.push(byte));
+    }
+
+    fn push_number(&mut self, number: u64) {
+        if number >= 10 {
+            // Twenty digits at the most.
+            self.push_number(number / 10);
+        }
+        self.push(b'0' + (number % 10) as u8);
+    }
+
+    /// Writes the text of an instruction of a code object, which `print` has taken for one.
+    pub fn write(&mut self, read: &mut Reader<'_>, code: u64, instruction: u64) -> Option<()> {
+        self.length = 0;
+        let (file, name) = (read.pages.word(code + FILE)?, read.pages.word(code + NAME)?);
+        self.push_text(read, file, FILE_MAX, true)?;
+        self.push(0);
+        self.push_text(read, name, NAME_MAX, false)?;
+        self.push(0);
+        let first_line = i64::from(read.pages.half(code + read.layout.first_line)?);
+        let offset = (instruction as i64).wrapping_sub((code + read.layout.instructions) as i64);
+        let table = read.pages.word(code + LINES)?;
+        // Before the first instruction: the function is about to begin.
+        let line = if offset < 0 { Some(first_line) } else { read.line_of(table, first_line, offset as u64) };
+        self.push_number(line.and_then(|line| u64::try_from(line).ok()).unwrap_or(0));
+        Some(())
+    }
+
+    /// Copies a text of Python's into so many bytes: its end, or its beginning.
+    fn push_text(&mut self, read: &mut Reader<'_>, text: u64, room: u64, wants_end: bool) -> Option<()> {
+        let pages = &mut *read.pages;
+        if pages.word(text.wrapping_add(TYPE))? != read.types.text {
+            return None;
+        }
+        let (state, length) = (pages.half(text + STATE)?, pages.word(text + LENGTH)?);
+        let (width, is_compact, is_ascii) = (u64::from(state >> 2 & 7), state & 32 != 0, state & 64 != 0);
+        if !is_compact || !matches!(width, 1 | 2 | 4) || length > LETTERS_MAX {
+            return None;
+        }
+        let [ascii, other] = read.layout.letters;
+        let letters = text + if is_ascii { ascii } else { other };
+        let first = if wants_end { length.saturating_sub(room) } else { 0 };
+        let end = self.length as u64 + room;
+        if first > 0 {
+            self.push_letter(u32::from('…'));
+        }
+        for at in (first..length).map(|place| letters + place * width) {
+            if self.length as u64 >= end {
+                self.push_letter(u32::from('…'));
+                break;
+            }
+            self.push_letter(match width {
+                1 => pages.byte(at)?.into(),
+                2 => u32::from(pages.byte(at)?) | u32::from(pages.byte(at + 1)?) << 8,
+                _ => pages.half(at)?,
+            });
+        }
+        Some(())
+    }
+}
+
+/// Reads code objects of one version.
+pub struct Reader<'r> {
+    /// What can be read.
+    pub pages: &'r mut Pages,
+    /// Of the version.
+    pub layout: &'static Layout,
+    /// Types of objects.
+    pub types: Types,
+}
+
+impl Reader<'_> {
+    /// What tells a code object from another that has taken its place: its texts' addresses, and the beginning of its
+    /// table of lines. `None`: it is no code.
+    pub fn print(&mut self, code: u64) -> Option<u64> {
+        let pages = &mut *self.pages;
+        if code & 7 != 0 || pages.word(code.wrapping_add(TYPE))? != self.types.code {
+            return None;
+        }
+        let (file, name, table) = (pages.word(code + FILE)?, pages.word(code + NAME)?, pages.word(code + LINES)?);
+        let line = pages.half(code + self.layout.first_line)?;
+        if pages.word(table.wrapping_add(TYPE))? != self.types.bytes {
+            return None;
+        }
+        let length = pages.word(table + LENGTH)?;
+        let seed = roll(roll(roll(roll(0, file), name), table), u64::from(line) << 32 ^ length);
+        let words = (length / 8).min(PRINTED_WORDS);
+        (0..words).try_fold(seed, |hash, word| Some(roll(hash, pages.word(table + BYTES + word * 8)?)))
+    }
+
+    /// Whether code was made by the interpreter for itself, as what comes behind an `__init__`.
+    pub fn is_interpreters(&mut self, code: u64, instruction: u64) -> Option<bool> {
+        let (file, name) = (self.pages.word(code + FILE)?, self.pages.word(code + NAME)?);
+        let prologue = u64::from(self.pages.half(code + self.layout.prologue)?);
+        let own = (code + self.layout.instructions).wrapping_add(prologue.wrapping_mul(2));
+        Some(file == name && instruction < own)
+    }
+
+    /// The line of the instruction at a byte offset. `None`: it has none, or the table is broken.
+    fn line_of(&mut self, table: u64, first_line: i64, offset: u64) -> Option<i64> {
+        let length = self.pages.word(table + LENGTH)?.min(LINES_MAX);
+        let (start, mut at) = (table + BYTES, 0);
+        let (mut line, mut end) = (first_line, 0u64);
+        while at < length {
+            let head = self.pages.byte(start + at)?;
+            at += 1;
+            end += (u64::from(head & 7) + 1) * 2;
+            let kind = head >> 3 & 15;
+            match kind {
+                // With columns in a long form, or without any: the line's change comes first.
+                13 | 14 => line = line.wrapping_add(self.signed(start, &mut at, length)?),
+                10..=12 => line = line.wrapping_add(i64::from(kind) - 10),
+                // The line before, or none.
+                _ => {}
+            }
+            if end > offset {
+                return (kind != 15).then_some(line);
+            }
+            // What follows of an entry has bit 7 clear, the head of the next one has it set.
+            while at < length && self.pages.byte(start + at)? & 0x80 == 0 {
+                at += 1;
+            }
+        }
+        None
+    }
+
+    /// A number in groups of six bits, the lowest first; its sign is the lowest bit of all.
+    fn signed(&mut self, start: u64, at: &mut u64, length: u64) -> Option<i64> {
+        let mut value = 0u64;
+        for shift in (0..60).step_by(6) {
+            if *at >= length {
+                return None;
+            }
+            let byte = self.pages.byte(start + *at)?;
+            *at += 1;
+            value |= u64::from(byte & 63) << shift;
+            if byte & 64 == 0 {
+                let size = (value >> 1) as i64;
+                return Some(if value & 1 != 0 { -size } else { size });
+            }
+        }
+        None
+    }
+}

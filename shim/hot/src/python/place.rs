@@ -1,0 +1,113 @@
+//! Where Python frames belong among native ones: which code is the interpreter's function that runs them.
+//!
+//! Each call of that function (`_PyEval_EvalFrameDefault`) runs the Python frames up to one that C code has begun, and
+//! leaves a mark on the C stack that the interpreter's state leads to. The native frame that has the mark inside is the
+//! function's; so its code is found, its unlikely part that compilers move elsewhere included, without any symbol.
+
+use memtrace_wire::layout::{Op, frame};
+
+use super::layout::{Edge, Layout, Top};
+use crate::Hot;
+use crate::thread::Body;
+use crate::unwind::{Entry, FRAMES_MAX, entries};
+
+/// Stacks at which it is tried: a program that unwinds badly there would pay for each of its stacks.
+pub const TRIES_MAX: u32 = 256;
+/// Marks on one stack that are looked at.
+const MARKS_MAX: usize = 128;
+
+impl Hot {
+    /// Looks for code of the interpreter's function that is not known yet, if a native stack has fewer calls of it than a
+    /// Python stack has runs.
+    pub(super) fn look_for_interpreter(
+        &self,
+        body: &mut Body,
+        entry: Entry,
+        layout: &'static Layout,
+        (native, python): (u32, u32),
+    ) {
+        let tries = self.python.tries.get();
+        if tries == 0 || self.count_frames(native, |word| self.is_interpreter(word)) >= self.runs(python) {
+            return;
+        }
+        self.python.tries.set(tries - 1);
+        // Walked whole, so that every frame's place on the stack is there.
+        body.chain.reset(0, 0);
+        self.capture(body, entry, Op::Malloc);
+        let mut marks = [0u64; MARKS_MAX];
+        let count = self.marks(body, layout, &mut marks);
+        for &mark in marks.iter().take(count) {
+            let frames = body.chain.kept();
+            // From the outer end inwards stack pointers fall.
+            let place = frames.partition_point(|frame| frame.sp > mark);
+            if let Some(frame) = frames.get(place).filter(|_| place > 1) {
+                self.keep_interpreter(frame.pc);
+            }
+        }
+    }
+
+    /// Addresses of the marks that calls of the function have left on the stack.
+    fn marks(&self, body: &mut Body, layout: &'static Layout, marks: &mut [u64; MARKS_MAX]) -> usize {
+        let mut count = 0;
+        let mut keep = |mark| {
+            if let Some(place) = marks.get_mut(count) {
+                *place = mark;
+                count += 1;
+            }
+        };
+        match (layout.edge, layout.top) {
+            (Edge::Marked, Top::Record(_, _, before)) => {
+                let pages = &mut body.python.pages;
+                let mut at = self.python.record(pages, layout);
+                for _ in 0..MARKS_MAX {
+                    let Some(record) = at else { break };
+                    // The last is no call's, and lies in the thread's state.
+                    at = pages.word(record.wrapping_add(before)).filter(|&outer| outer != 0);
+                    if at.is_some() {
+                        keep(record);
+                    }
+                }
+            }
+            _ => body.python.outside(layout).for_each(keep),
+        }
+        count
+    }
+
+    /// Keeps the piece of code that a return address lies in.
+    fn keep_interpreter(&self, pc: u64) {
+        let Some(process) = self.store.process() else { return };
+        let inside = pc.wrapping_sub(1);
+        let range = self.objects.find(inside).and_then(|object| entries::range(&object, inside));
+        let Some((start, end)) = range.filter(|_| !self.is_interpreter(pc)) else { return };
+        let _guard = self.node_index.lock();
+        if let Some([first, last]) =
+            process.interpreter.iter().find(|[first, _]| first.get() == 0 || first.get() == start)
+        {
+            last.set(end);
+            first.publish(start);
+        }
+    }
+
+    /// Whether a native frame is a call of the function.
+    fn is_interpreter(&self, word: u64) -> bool {
+        let inside = frame::address(word).wrapping_sub(1);
+        let holds = |[start, end]: &[memtrace_wire::map::U64; 2]| (start.get()..end.get()).contains(&inside);
+        frame::kind(word) == frame::NATIVE
+            && self.store.process().is_some_and(|process| process.interpreter.iter().any(holds))
+    }
+
+    /// Runs of a Python stack: frames that C code has begun.
+    fn runs(&self, python: u32) -> usize {
+        self.count_frames(python, |word| word & frame::EDGE != 0)
+    }
+
+    fn count_frames(&self, node: u32, is_one: impl Fn(u64) -> bool) -> usize {
+        let (mut next, mut count) = (node, 0);
+        for _ in 0..=FRAMES_MAX {
+            let Some(node) = self.nodes.get(next.into()).filter(|_| next != 0) else { break };
+            count += usize::from(is_one(node.frame.get()));
+            next = node.parent.get();
+        }
+        count
+    }
+}
