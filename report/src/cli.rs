@@ -14,6 +14,7 @@ use memtrace_wire::settings::ROWS;
 use crate::check::args::CheckArgs;
 use crate::check::baseline::command::BaselineArgs;
 use crate::check::diff::DiffArgs;
+use crate::completions;
 use crate::error::Error;
 use crate::leaks::{LeaksArgs, parse_time};
 use crate::report::ReportArgs;
@@ -97,6 +98,13 @@ pub enum Task {
     /// Print the man page
     #[command(name = "__man", hide = true)]
     Man,
+    /// Print the completions for a shell
+    #[command(name = "__completions", hide = true)]
+    Completions {
+        /// Which shell.
+        #[arg(value_enum)]
+        shell: completions::Name,
+    },
 }
 
 /// What `memtrace run` takes.

@@ -15,6 +15,7 @@
 
 mod check;
 mod cli;
+mod completions;
 mod end;
 mod error;
 mod formats;
@@ -72,6 +73,7 @@ fn task() -> Result<ExitCode, Error> {
         Typed::Task(Task::End { recording_fd, report_fd, answer_fd, now }) => {
             Ok(end::command(recording_fd, report_fd, answer_fd, now))
         }
+        Typed::Task(Task::Completions { shell }) => print(&completions::script(shell)),
         Typed::Task(Task::Man) => {
             let mut page = Vec::new();
             let failed = |cause| Error::System { what: "cannot make the man page", cause };

@@ -8,6 +8,8 @@
 
 pub mod alive;
 pub mod ask;
+#[cfg(any(test, feature = "embed"))]
+mod carried;
 pub mod crash;
 mod dying;
 mod elf;

@@ -35,6 +35,7 @@ pub const OWNERS: &[(&str, &[&str])] = &[
             "tests/bench/src/cli.rs",
         ],
     ),
+    ("clap_complete", &["report/src/completions.rs"]),
     ("clap_mangen", &["report/src/man.rs"]),
     ("cpp_demangle", &["report/src/names/demangle.rs"]),
     ("ctor", &["shim/src/lib.rs"]),
