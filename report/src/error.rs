@@ -175,9 +175,10 @@ impl Error {
             | Error::Interrupted { .. }
             | Error::LibraryPath { .. }
             | Error::NothingRecorded { .. } => MISUSED,
-            Error::CannotWrite { .. } | Error::LibraryNotFound { .. } | Error::NoPlace { .. } | Error::System { .. } => {
-                FAILED
-            }
+            Error::CannotWrite { .. }
+            | Error::LibraryNotFound { .. }
+            | Error::NoPlace { .. }
+            | Error::System { .. } => FAILED,
         }
     }
 

@@ -9,6 +9,8 @@
 //!   memtrace check   run, or profiles ─▶ policy, baseline ─▶ a status, and a report in every CI's format
 //!   memtrace sweep   sweep ─▶ runs with failures ─▶ sweep ─▶ text, formats
 //!   memtrace merge   sweeps of parts ─▶ sweep
+//!   memtrace push    files ─▶ spool ─▶ a store of the user's
+//!   memtrace doctor  machine, program ─▶ what works here
 //! ```
 
 #![cfg_attr(not(test), no_main)]
@@ -16,6 +18,7 @@
 mod check;
 mod cli;
 mod completions;
+mod doctor;
 mod end;
 mod error;
 mod formats;
@@ -26,6 +29,7 @@ mod man;
 mod names;
 mod output;
 mod profile;
+mod push;
 mod recording;
 mod report;
 mod rules;
@@ -73,6 +77,8 @@ fn task() -> Result<ExitCode, Error> {
         Typed::Task(Task::End { recording_fd, report_fd, answer_fd, now }) => {
             Ok(end::command(recording_fd, report_fd, answer_fd, now))
         }
+        Typed::Task(Task::Push(arguments)) => push::command(&arguments),
+        Typed::Task(Task::Doctor(arguments)) => doctor::command(&arguments),
         Typed::Task(Task::Completions { shell }) => print(&completions::script(shell)),
         Typed::Task(Task::Man) => {
             let mut page = Vec::new();

@@ -31,9 +31,10 @@ use std::thread;
 use dashmap::DashMap;
 use parking_lot::Mutex;
 
-pub use debug_files::Places;
+pub use debug_files::{Places, find as debug_file};
 pub use demangle::{cut, demangle};
-use elf::{ElfFile, SymbolTable};
+pub use elf::ElfFile;
+use elf::SymbolTable;
 use symbols::Symbols;
 
 /// Modules named at the same time: each holds its debug information in memory.

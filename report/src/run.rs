@@ -8,7 +8,6 @@
 
 pub mod alive;
 pub mod ask;
-#[cfg(any(test, feature = "embed"))]
 mod carried;
 pub mod crash;
 mod dying;

@@ -21,26 +21,29 @@ use crate::{formats, sys};
 /// A file's name and content.
 pub type Library = (&'static str, &'static [u8]);
 
-#[cfg(feature = "embed")]
+// LIBRARIES, and a HASH over them: none without the feature `embed`.
 include!(concat!(env!("OUT_DIR"), "/carried.rs"));
 
 const WRITABLE_BY_OTHERS: u32 = 0o022;
 const STICKY: u32 = 0o1000;
 const OTHERS: u32 = 0o077;
 
-/// The first of the libraries that this command carries, in a directory with the others.
-#[cfg(feature = "embed")]
-pub fn library(command: &Path) -> Result<PathBuf, Error> {
-    let variable = |name| std::env::var_os(name).map(PathBuf::from);
+/// The first of the libraries that this command carries, in a directory with the others; `None`: it carries none.
+pub fn library(command: &Path) -> Result<Option<PathBuf>, Error> {
+    if LIBRARIES.is_empty() {
+        return Ok(None);
+    }
+    let variable = |name: &str| std::env::var_os(name).map(PathBuf::from);
     let places = places(variable, sys::user_and_group().0);
-    lay_out(&places, &format!("{HASH:016x}"), LIBRARIES, command)
+    lay_out(&places, &format!("{HASH:016x}"), LIBRARIES, command).map(Some)
 }
 
 /// Where a cache may be, the best first.
 fn places(variable: impl Fn(&str) -> Option<PathBuf>, user: u32) -> Vec<PathBuf> {
     let own = variable("XDG_CACHE_HOME").filter(|path| path.is_absolute());
     let home = variable("HOME").filter(|path| path.is_absolute()).map(|home| home.join(".cache"));
-    let temporary = [variable("TMPDIR").filter(|path| path.is_absolute()), Some("/tmp".into()), Some("/var/tmp".into())];
+    let temporary =
+        [variable("TMPDIR").filter(|path| path.is_absolute()), Some("/tmp".into()), Some("/var/tmp".into())];
     let temporary = temporary.into_iter().flatten().map(|place| place.join(format!("memtrace-{user}")));
     own.or(home).into_iter().chain(temporary).collect()
 }
@@ -69,7 +72,8 @@ fn lay_out_in(place: &Path, name: &str, libraries: &[Library], command: &Path) -
     let root = fs::metadata("/").map_err(in_words)?.uid();
     for directory in place.ancestors() {
         let about = fs::metadata(directory).map_err(in_words)?;
-        is_trusted(&about, &[0, root, user]).map_err(|why| format!("cannot be trusted: `{}` {why}", directory.display()))?;
+        is_trusted(&about, &[0, root, user])
+            .map_err(|why| format!("cannot be trusted: `{}` {why}", directory.display()))?;
     }
     let own = place.join("memtrace").join(name);
     if own.as_os_str().as_bytes().iter().any(|byte| b": \t\n".contains(byte)) {
@@ -80,7 +84,10 @@ fn lay_out_in(place: &Path, name: &str, libraries: &[Library], command: &Path) -
         // Not through a link.
         let about = fs::symlink_metadata(directory).map_err(in_words)?;
         if !about.is_dir() || about.uid() != user || about.mode() & OTHERS != 0 {
-            return Err(format!("cannot be trusted: `{}` is not a directory of this user's alone", directory.display()));
+            return Err(format!(
+                "cannot be trusted: `{}` is not a directory of this user's alone",
+                directory.display()
+            ));
         }
     }
     for (name, bytes) in libraries {

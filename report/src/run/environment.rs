@@ -14,20 +14,18 @@ const CALLS: &str = "libmemtrace_calls.so";
 const SOURCES: &str = "libmemtrace_debugmem.so";
 const SOURCES_SETTING: &str = "MEMTRACE_SOURCES";
 /// Where it may be, from the directory of the command.
-#[cfg(any(test, not(feature = "embed")))]
 const PLACES: [&str; 5] = ["", "../lib", "../lib/x86_64-linux-gnu", "../lib64", "../lib/memtrace"];
 
 /// The shim's library: the one that the command carries, else beside the command, or where an installation puts it.
 pub fn library() -> Result<PathBuf, Error> {
     let failed = |cause| Error::System { what: "cannot find the `memtrace` command's own file", cause };
     let command = std::fs::canonicalize("/proc/self/exe").map_err(failed)?;
-    #[cfg(feature = "embed")]
-    return super::carried::library(&command);
-    #[cfg(not(feature = "embed"))]
-    library_near(&command)
+    match super::carried::library(&command)? {
+        Some(library) => Ok(library),
+        None => library_near(&command),
+    }
 }
 
-#[cfg(any(test, not(feature = "embed")))]
 fn library_near(command: &Path) -> Result<PathBuf, Error> {
     let home = command.parent().unwrap_or(Path::new("/"));
     let looked: Vec<PathBuf> = PLACES.iter().map(|place| home.join(place).join(LIBRARY)).collect();

@@ -26,8 +26,10 @@ pub const OWNERS: &[(&str, &[&str])] = &[
             "report/src/check/baseline/command.rs",
             "report/src/check/diff.rs",
             "report/src/cli.rs",
+            "report/src/doctor.rs",
             "report/src/formats.rs",
             "report/src/leaks.rs",
+            "report/src/push.rs",
             "report/src/report.rs",
             "report/src/sweep/args.rs",
             "report/src/sweep/merge.rs",
@@ -47,6 +49,7 @@ pub const OWNERS: &[(&str, &[&str])] = &[
         &[
             "report/src/check/diff.rs",
             "report/src/check/tests.rs",
+            "report/src/doctor/write.rs",
             "report/src/formats/sarif.rs",
             "report/src/profile/tests.rs",
             "report/src/sweep/file.rs",
@@ -71,12 +74,15 @@ pub const OWNERS: &[(&str, &[&str])] = &[
             "report/src/check/model.rs",
             "report/src/check/policy/parse.rs",
             "report/src/check/rule.rs",
+            "report/src/doctor.rs",
+            "report/src/doctor/write.rs",
             "report/src/json.rs",
             "report/src/profile/heap.rs",
             "report/src/profile/history.rs",
             "report/src/profile/leaks.rs",
             "report/src/profile/model.rs",
             "report/src/profile/rows.rs",
+            "report/src/push/spool.rs",
             "report/src/sweep/course.rs",
             "report/src/sweep/facts.rs",
             "report/src/sweep/journal.rs",
@@ -100,6 +106,7 @@ pub const OWNERS: &[(&str, &[&str])] = &[
         ],
     ),
     ("toml", &["report/src/check/policy/parse.rs", "report/src/sweep/policy/parse.rs"]),
+    ("ureq", &["report/src/push/http.rs"]),
 ];
 
 /// Folders and files in which `unsafe` may stand: what touches the target's memory, tables and mappings, and the
