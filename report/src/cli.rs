@@ -15,11 +15,14 @@ use crate::bundle::BundleArgs;
 use crate::check::args::CheckArgs;
 use crate::check::baseline::command::BaselineArgs;
 use crate::check::diff::DiffArgs;
+use crate::completions;
+use crate::doctor::DoctorArgs;
 use crate::error::Error;
-use crate::html::args::HtmlArgs;
 use crate::export::ExportArgs;
+use crate::html::args::HtmlArgs;
 use crate::import::ImportArgs;
 use crate::leaks::{LeaksArgs, parse_time};
+use crate::push::PushArgs;
 use crate::report::ReportArgs;
 use crate::sweep::args::SweepArgs;
 use crate::sweep::merge::MergeArgs;
@@ -94,6 +97,14 @@ pub enum Task {
     /// In any order, and a part may be there twice: each run counts once. Status 1: there are findings of crash, corruption,
     /// hang, silent wrong output or leak that no policy accepts.
     Merge(MergeArgs),
+    /// Send profiles to a store over HTTP; what it does not take now is kept, and sent again
+    ///
+    /// Status 0: all is delivered. 2: wrong use. 3: not all is delivered; the spool keeps the rest for the next push.
+    Push(PushArgs),
+    /// Say what works here, and why the rest does not; of a program, what will be seen of it
+    ///
+    /// Status 0: all that is needed works. 1: something that is needed does not. 2: wrong use, or no such program.
+    Doctor(DoctorArgs),
     /// What the shim starts at the end of a target that has no launcher
     #[command(name = "__end", hide = true)]
     End {
@@ -119,6 +130,13 @@ pub enum Task {
     /// Print the man page
     #[command(name = "__man", hide = true)]
     Man,
+    /// Print the completions for a shell
+    #[command(name = "__completions", hide = true)]
+    Completions {
+        /// Which shell.
+        #[arg(value_enum)]
+        shell: completions::Name,
+    },
 }
 
 /// What `memtrace run` takes.

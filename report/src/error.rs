@@ -126,6 +126,11 @@ pub enum Error {
         /// Where it was looked for.
         looked: Vec<PathBuf>,
     },
+    /// The libraries that the command carries can be laid out nowhere.
+    NoPlace {
+        /// The places, each with what is wrong with it.
+        refused: Vec<String>,
+    },
     /// The loader takes `:` and space in LD_PRELOAD for separators.
     LibraryPath {
         /// The library.
@@ -170,7 +175,10 @@ impl Error {
             | Error::Interrupted { .. }
             | Error::LibraryPath { .. }
             | Error::NothingRecorded { .. } => MISUSED,
-            Error::CannotWrite { .. } | Error::LibraryNotFound { .. } | Error::System { .. } => FAILED,
+            Error::CannotWrite { .. }
+            | Error::LibraryNotFound { .. }
+            | Error::NoPlace { .. }
+            | Error::System { .. } => FAILED,
         }
     }
 
@@ -193,6 +201,9 @@ impl Error {
             Error::LibraryNotFound { .. } => {
                 Some("build both with `cargo build --release`, and keep them in one directory".to_owned())
             }
+            Error::NoPlace { .. } => Some(
+                "set XDG_CACHE_HOME to a directory that only this user can write to, where programs may be run".to_owned(),
+            ),
             Error::CannotTrace { .. } => Some(
                 "let it use ptrace: in a container `--cap-add SYS_PTRACE`, and no debugger around memtrace".to_owned(),
             ),
@@ -268,6 +279,9 @@ impl Display for Error {
             Error::LibraryNotFound { name, looked } => {
                 let looked: Vec<_> = looked.iter().map(|path| format!("`{}`", path.display())).collect();
                 write!(f, "cannot find {name}: looked for {}", looked.join(", "))
+            }
+            Error::NoPlace { refused } => {
+                write!(f, "cannot lay out the libraries that it carries: {}", refused.join("; "))
             }
             Error::LibraryPath { path } => {
                 write!(f, "cannot preload `{}`: the loader splits LD_PRELOAD at `:` and space", path.display())

@@ -14,6 +14,8 @@
 //!   memtrace sweep   sweep ─▶ runs with failures ─▶ sweep ─▶ text, formats
 //!   memtrace html    profiles, a sweep ─▶ one page for a browser
 //!   memtrace merge   sweeps of parts ─▶ sweep
+//!   memtrace push    files ─▶ spool ─▶ a store of the user's
+//!   memtrace doctor  machine, program ─▶ what works here
 //! ```
 
 #![cfg_attr(not(test), no_main)]
@@ -21,6 +23,8 @@
 mod bundle;
 mod check;
 mod cli;
+mod completions;
+mod doctor;
 mod elsewhere;
 mod end;
 mod error;
@@ -34,10 +38,11 @@ mod leaks;
 mod man;
 mod names;
 mod output;
-mod pager;
 mod packed;
+mod pager;
 mod profile;
 mod progress;
+mod push;
 mod recording;
 mod report;
 mod rules;
@@ -91,6 +96,9 @@ fn task() -> Result<ExitCode, Error> {
         Typed::Task(Task::End { recording_fd, report_fd, answer_fd, now }) => {
             Ok(end::command(recording_fd, report_fd, answer_fd, now))
         }
+        Typed::Task(Task::Push(arguments)) => push::command(&arguments),
+        Typed::Task(Task::Doctor(arguments)) => doctor::command(&arguments),
+        Typed::Task(Task::Completions { shell }) => print(&completions::script(shell)),
         Typed::Task(Task::Man) => {
             let mut page = Vec::new();
             let failed = |cause| Error::System { what: "cannot make the man page", cause };

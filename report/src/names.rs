@@ -34,9 +34,10 @@ use std::thread;
 use dashmap::DashMap;
 use parking_lot::Mutex;
 
-pub use debug_files::Places;
+pub use debug_files::{Places, find as debug_file};
 pub use demangle::{cut, demangle};
-use elf::{ElfFile, SymbolTable};
+pub use elf::ElfFile;
+use elf::SymbolTable;
 pub use known::Known;
 pub use needed::{Needed, needed};
 pub use service::is_set_up as asks_service;

@@ -8,6 +8,7 @@
 
 pub mod alive;
 pub mod ask;
+mod carried;
 pub mod crash;
 mod dying;
 mod elf;

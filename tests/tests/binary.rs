@@ -97,24 +97,43 @@ fn nothing_but_libc_is_needed() {
     });
 }
 
+/// Versions of symbols that a file asks for.
+fn versions(file: &Elf<'_>) -> BTreeSet<String> {
+    let (endian, data) = (file.endian(), file.data());
+    let sections = file.elf_section_table();
+    let mut versions = BTreeSet::new();
+    // Without the section no version is asked for.
+    let Some((mut needs, link)) = sections.gnu_verneed(endian, data).expect("readable") else { return versions };
+    let strings = sections.strings(endian, data, link).expect("readable");
+    while let Some((_, mut files)) = needs.next().expect("readable") {
+        while let Some(version) = files.next().expect("readable") {
+            let name = version.name(endian, strings).expect("readable");
+            versions.insert(String::from_utf8_lossy(name).into_owned());
+        }
+    }
+    versions
+}
+
 #[test]
 fn no_symbol_is_newer_than_glibc_2_28() {
     with_each(|library| {
-        let (endian, data) = (library.endian(), library.data());
-        let sections = library.elf_section_table();
-        // Without the section no version is asked for.
-        let Some((mut needs, link)) = sections.gnu_verneed(endian, data).expect("readable") else { return };
-        let strings = sections.strings(endian, data, link).expect("readable");
-        let mut versions = BTreeSet::new();
-        while let Some((_, mut files)) = needs.next().expect("readable") {
-            while let Some(version) = files.next().expect("readable") {
-                let name = version.name(endian, strings).expect("readable");
-                versions.insert(String::from_utf8_lossy(name).into_owned());
-            }
-        }
+        let versions = versions(library);
         let is_old = |version: &&String| number(version).is_some_and(|number| number <= GLIBC_MAX);
         let newer: Vec<&String> = versions.iter().filter(|version| !is_old(version)).collect();
         assert!(newer.is_empty(), "{newer:?} of {versions:?}");
+    });
+}
+
+/// A command that cargo builds asks for what the C library of its machine offers. One built by `package/release.sh` with
+/// cargo-zigbuild asks for no more than the libraries do.
+#[test]
+fn the_command_asks_for_no_more_than_glibc_2_34() {
+    with(&memtrace_tests::pair().command, |command| {
+        let versions = versions(command);
+        let of_glibc: Vec<(u32, u32)> = versions.iter().filter_map(|version| number(version)).collect();
+        let newest = of_glibc.iter().max().expect("it is linked with the C library");
+        println!("the command needs glibc {}.{}", newest.0, newest.1);
+        assert!(*newest <= (2, 34), "{versions:?}");
     });
 }
 

@@ -64,6 +64,7 @@ pub fn judged(processes: Vec<Process>, flags: Said) -> Outcome {
         wait: Default::default(),
         keep: None,
         has_page: false,
+        no_python_env: true,
     };
     let gathered = Gathered { profile, target: None, living: Default::default(), refused: None, trouble: None };
     outcome(&gathered, &policy, &what, false).unwrap()

@@ -152,6 +152,17 @@ impl ElfFile {
         found.is_some_and(|section| section.sh_size.get(LE) > 0)
     }
 
+    /// Whether the file has a section of this name.
+    pub fn has_section(&self, name: &str) -> bool {
+        self.find(name.as_bytes()).is_some()
+    }
+
+    /// Whether the loader finds a function of one of these names in the file.
+    pub fn defines(&self, names: &[&[u8]]) -> bool {
+        let tables = self.tables(&[elf::SHT_DYNSYM]);
+        tables.iter().any(|table| self.functions(table).any(|symbol| names.contains(&symbol.name)))
+    }
+
     /// Where a debug section's content lies; `None`: it has none, or not in a form that is known.
     pub fn stored(&self, name: &str) -> Option<Stored<'_>> {
         let stored = |offset, bytes, packing, unpacked_bytes| {
@@ -188,13 +199,17 @@ impl ElfFile {
 
     /// `.symtab` and `.dynsym`.
     pub fn symbol_tables(&self) -> Vec<SymbolTable> {
-        let table = |kind| {
-            let section = self.sections.iter().find(|section| section.sh_type.get(LE) == kind)?;
+        self.tables(&[elf::SHT_SYMTAB, elf::SHT_DYNSYM])
+    }
+
+    fn tables(&self, kinds: &[elf::SectionType]) -> Vec<SymbolTable> {
+        let table = |kind: &elf::SectionType| {
+            let section = self.sections.iter().find(|section| section.sh_type.get(LE) == *kind)?;
             let names = self.sections.get(section.sh_link.get(LE) as usize)?;
             let (symbols, names) = (self.content(section, TABLE_BYTES_MAX)?, self.content(names, TABLE_BYTES_MAX)?);
             Some(SymbolTable { symbols, names })
         };
-        [elf::SHT_SYMTAB, elf::SHT_DYNSYM].into_iter().filter_map(table).collect()
+        kinds.iter().filter_map(table).collect()
     }
 
     /// The functions of a table of this file's.

@@ -14,13 +14,16 @@ const CALLS: &str = "libmemtrace_calls.so";
 const SOURCES: &str = "libmemtrace_debugmem.so";
 const SOURCES_SETTING: &str = "MEMTRACE_SOURCES";
 /// Where it may be, from the directory of the command.
-const PLACES: [&str; 3] = ["", "../lib", "../lib/memtrace"];
+const PLACES: [&str; 5] = ["", "../lib", "../lib/x86_64-linux-gnu", "../lib64", "../lib/memtrace"];
 
-/// The shim's library: beside the command, or where an installation puts it.
+/// The shim's library: the one that the command carries, else beside the command, or where an installation puts it.
 pub fn library() -> Result<PathBuf, Error> {
     let failed = |cause| Error::System { what: "cannot find the `memtrace` command's own file", cause };
     let command = std::fs::canonicalize("/proc/self/exe").map_err(failed)?;
-    library_near(&command)
+    match super::carried::library(&command)? {
+        Some(library) => Ok(library),
+        None => library_near(&command),
+    }
 }
 
 fn library_near(command: &Path) -> Result<PathBuf, Error> {

@@ -33,7 +33,7 @@ pub fn tell(target: &Target, variables: &mut Vec<CString>) -> Vec<String> {
         variables.iter().any(|variable| settings::value_of(variable.to_bytes(), name).is_some())
     };
     let added: Vec<&str> = GIVEN.iter().copied().filter(|given| !is_set(given)).collect();
-    if added.is_empty() || !is_python(&target.program) {
+    if added.is_empty() || !is_python(&target.image) {
         return Vec::new();
     }
     variables.extend(added.iter().filter_map(|text| CString::new(*text).ok()));

@@ -35,12 +35,15 @@ const GROUP_EXECUTE: u32 = 0o010;
 pub struct Target {
     /// The file.
     pub path: PathBuf,
+    /// The ELF file that is loaded in the end: the program, or the last interpreter. Where the kernel knows another way to
+    /// run it, the file itself.
+    pub image: PathBuf,
+    /// The loader of the image.
+    pub loader: Option<PathBuf>,
     /// argv, as it was typed.
     pub arguments: Vec<OsString>,
     /// The program's name for `%e`.
     pub name: OsString,
-    /// The file that is loaded in the end: the last interpreter's, where it is a script.
-    pub program: PathBuf,
 }
 
 impl Target {
@@ -58,11 +61,8 @@ impl Target {
             Err(refusal) => return Err(refused(Vec::new(), refusal)),
         };
         let mut through = Vec::new();
-        if let Err(refusal) = check(&file, path, &mut through, 0) {
-            return Err(refused(through, refusal));
-        }
-        let program = through.pop().unwrap_or_else(|| file.clone());
-        Ok(Target { path: file, arguments: command.to_vec(), name: script::base_name(&typed), program })
+        let (image, loader) = check(&file, path, &mut through, 0).map_err(|refusal| refused(through, refusal))?;
+        Ok(Target { path: file, image, loader, arguments: command.to_vec(), name: script::base_name(&typed) })
     }
 
     /// The same for exec, with these variables.
@@ -121,9 +121,12 @@ fn executable(file: &Path) -> Result<Metadata, Refusal> {
     }
 }
 
+/// An ELF file, and the loader that it names.
+type Image = (PathBuf, Option<PathBuf>);
+
 /// Follows interpreters to the ELF file that is loaded in the end. `through` gathers those on the way, so that on
 /// an error its last is the file that the refusal is about.
-fn check(file: &Path, path: Option<&OsStr>, through: &mut Vec<PathBuf>, scripts: usize) -> Result<(), Refusal> {
+fn check(file: &Path, path: Option<&OsStr>, through: &mut Vec<PathBuf>, scripts: usize) -> Result<Image, Refusal> {
     let about = executable(file)?;
     // Before it is read: a set-id program that may not be read is known from its mode alone.
     secure(file, &about)?;
@@ -145,16 +148,17 @@ fn check(file: &Path, path: Option<&OsStr>, through: &mut Vec<PathBuf>, scripts:
     let Some(line) = script::shebang(&start) else {
         // Text goes to /bin/sh, as with execvp(3); anything else is the kernel's and binfmt_misc's business.
         let shell = PathBuf::from(SHELL);
-        return if start.contains(&0) || file == shell { Ok(()) } else { next(shell.clone(), Ok(shell)) };
+        let is_unknown = start.contains(&0) || file == shell;
+        return if is_unknown { Ok((file.to_path_buf(), None)) } else { next(shell.clone(), Ok(shell)) };
     };
-    next(line.interpreter.clone(), Ok(line.interpreter.clone()))?;
+    let image = next(line.interpreter.clone(), Ok(line.interpreter.clone()))?;
     match script::program_of_env(&line) {
         Some(program) => next(PathBuf::from(&program), look_up(&program, path)),
-        None => Ok(()),
+        None => Ok(image),
     }
 }
 
-fn check_elf(file: &Path, opened: &File) -> Result<(), Refusal> {
+fn check_elf(file: &Path, opened: &File) -> Result<Image, Refusal> {
     let read = |offset, length: u64| {
         let mut bytes = vec![0; length as usize];
         opened.read_exact_at(&mut bytes, offset).ok().map(|()| bytes)
@@ -162,9 +166,11 @@ fn check_elf(file: &Path, opened: &File) -> Result<(), Refusal> {
     match elf::loader(read)? {
         Some(loader) if loader.contains("ld-musl") => Err(Refusal::Musl { loader }),
         Some(loader) if !Path::new(&loader).exists() => Err(Refusal::LoaderMissing { loader }),
-        Some(_) => Ok(()),
+        Some(loader) => Ok((file.to_path_buf(), Some(loader.into()))),
         // The loader run as a program: it asks for none, and honours LD_PRELOAD.
-        None if script::base_name(file.as_os_str()).as_bytes().starts_with(b"ld-linux") => Ok(()),
+        None if script::base_name(file.as_os_str()).as_bytes().starts_with(b"ld-linux") => {
+            Ok((file.to_path_buf(), None))
+        }
         None => Err(Refusal::Static),
     }
 }

@@ -136,12 +136,13 @@ fn close_others() {
     }
 }
 
-/// The command: beside the library, in `../bin`, or where MEMTRACE_CLI says.
+/// The command: beside the library, in `../bin`, in `../../bin` (where libraries lie in directories of their architectures),
+/// or where MEMTRACE_CLI says.
 fn find(ending: &Ending<'_>, path: &mut Path) -> bool {
     let mut library = Path::new();
     if path_at(ending.library, &mut library) {
         let directory = parent(library.as_bytes());
-        for rest in [&b"/memtrace"[..], b"/../bin/memtrace"] {
+        for rest in [&b"/memtrace"[..], b"/../bin/memtrace", b"/../../bin/memtrace"] {
             path.clear();
             path.push(directory);
             path.push(rest);

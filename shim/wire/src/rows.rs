@@ -112,7 +112,7 @@ pub const ROWS: &[Row] = &[
         "MEMTRACE_CLI",
         "",
         Shape::Path,
-        "The `memtrace` command that prints the report, where it is neither beside the library nor in ../bin.",
+        "The `memtrace` command that prints the report, where it is neither beside the library nor in ../bin or ../../bin.",
     ),
     row("MEMTRACE_DEADLINE", "10", Shape::Seconds, "The longest that the report may hold up the end of the target."),
     row(
