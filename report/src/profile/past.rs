@@ -24,7 +24,7 @@ pub type Pasts = HashMap<(u32, u64), Past>;
 /// A mean life is told from so many samples that found a block alive, or more.
 const FOUND_MIN: u32 = 4;
 
-/// Memory at one moment, in bytes; `None`: it could not be read.
+/// Memory at one moment, in bytes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Memory {
     /// Resident memory.
@@ -43,6 +43,7 @@ pub struct Past {
     step_ns: u64,
     time_ns: Vec<u64>,
     beats: Vec<Beat>,
+    /// `None`: it could not be read.
     memory: Vec<Option<Memory>>,
     lines: Vec<Line>,
     /// By site, place in `lines` and one; 0: none.

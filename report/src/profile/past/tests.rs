@@ -4,10 +4,11 @@ use super::*;
 
 const STEP_NS: u64 = 10;
 
-/// A past of samples at even steps: by moment, the live blocks of each site, of 8 bytes each.
+/// A past of so many first steps, sampled when its own step has passed: by moment, the live blocks of each site, of 8 bytes each.
 fn past(count: u64, sites: &[(u32, &dyn Fn(u64) -> u64)]) -> Past {
     let mut past = Past::new(STEP_NS);
-    for moment in 1..=count {
+    while past.last_ns() < count * STEP_NS {
+        let moment = (past.last_ns() + past.step_ns()) / STEP_NS;
         let beats: Vec<SiteBeat> = sites.iter().map(|&(site, blocks)| beat(site, blocks(moment))).collect();
         let beats: Vec<SiteBeat> = beats.into_iter().filter(|beat| beat.live_blocks > 0).collect();
         let live_bytes = beats.iter().map(|beat| beat.live_bytes).sum();
@@ -51,9 +52,9 @@ fn a_second_and_a_week_take_the_same_room_and_keep_even_steps() {
         let past = past(count, &[(2, &|moment| moment), (3, &|moment| u64::from(moment == 300))]);
         assert!(past.time_ns.len() < SAMPLES_MAX && past.time_ns.len() > SAMPLES_MAX / 2 - 2, "{count}");
         let steps: Vec<u64> = past.time_ns.windows(2).map(|pair| pair[1] - pair[0]).collect();
-        // The newest comes at the small step until the next doubling is over.
-        assert!(steps.iter().all(|&step| step == past.step_ns || step == STEP_NS), "{count}: {steps:?}");
-        let history = history(&past, count, count);
+        assert!(steps.iter().all(|&step| step == past.step_ns), "{count}: {steps:?}");
+        let moments = past.last_ns() / STEP_NS;
+        let history = history(&past, moments, moments);
         assert!(history.time_ns.len() <= SAMPLES_MAX);
         for curve in &history.curves {
             let fits = |(&time_ns, &bytes): (&u64, &i64)| bytes == (time_ns / STEP_NS * 8) as i64;
