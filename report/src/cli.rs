@@ -47,7 +47,7 @@ pub enum Task {
     #[command(after_help = settings())]
     Run(RunArgs),
     /// Read a profile or a recording, and report what it holds
-    Report(ReportArgs),
+    Report(Box<ReportArgs>),
     /// Check a running process for leaks, once or again and again
     ///
     /// The process stands still only until it is copied; the copy is searched beside it. Status 1: there are definite or
@@ -62,10 +62,10 @@ pub enum Task {
     /// Accept the leaks of a run: only others break the policy of a check then
     Baseline(Box<BaselineArgs>),
     /// Compare two profiles, place by place: a signed table, what grew most first
-    Diff(DiffArgs),
+    Diff(Box<DiffArgs>),
     /// Write a profile in the format of another profiler: for pprof, speedscope, flame graphs, DHAT, Massif, heaptrack,
     /// KCachegrind, the Firefox Profiler or a spreadsheet
-    Export(ExportArgs),
+    Export(Box<ExportArgs>),
     /// Pack a recording, or a profile, with the files that its names come from, to be read on another machine
     Bundle(BundleArgs),
     /// Make a profile of what heaptrack or DHAT recorded
