@@ -72,7 +72,7 @@ pub enum Task {
     /// Accept the leaks of a run: only others break the policy of a check then
     Baseline(Box<BaselineArgs>),
     /// Compare two profiles, place by place: a signed table, what grew most first
-    Diff(DiffArgs),
+    Diff(Box<DiffArgs>),
     /// Make one page for a browser of a run, of a difference or of a sweep
     ///
     /// Of profiles and recordings, of two of them with --diff, or of the file of a sweep. The page needs no network and no
@@ -80,7 +80,7 @@ pub enum Task {
     Html(HtmlArgs),
     /// Write a profile in the format of another profiler: for pprof, speedscope, flame graphs, DHAT, Massif, heaptrack,
     /// KCachegrind, the Firefox Profiler or a spreadsheet
-    Export(ExportArgs),
+    Export(Box<ExportArgs>),
     /// Pack a recording, or a profile, with the files that its names come from, to be read on another machine
     Bundle(BundleArgs),
     /// Make a profile of what heaptrack or DHAT recorded

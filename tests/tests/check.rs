@@ -6,6 +6,8 @@ mod baseline;
 mod formats;
 #[path = "check/jobs.rs"]
 mod jobs;
+#[path = "check/listeners.rs"]
+mod listeners;
 #[path = "check/runners.rs"]
 mod runners;
 #[path = "check/status.rs"]

@@ -4,6 +4,7 @@
 //!   ns::Box<int>::grow(int) [clone .isra.0]       ns::Box::grow
 //!   app::run()::{lambda(int)#2}::operator()(int)  app::run::{lambda}::operator()
 //!   target/debug/deps/suite-0123456789abcdef      suite
+//!   _cgo_6e2450bbab8e_Cfunc_f                     _cgo_Cfunc_f
 //!   libfoo.so.1.2.3                               libfoo.so
 //! ```
 
@@ -12,6 +13,8 @@ use crate::views::base_name;
 
 /// Digits that cargo puts behind a program's name.
 const HASH_DIGITS: usize = 16;
+/// Digits of the hash of all that a package of Go says to C.
+const CGO_DIGITS: usize = 12;
 
 /// A function's name without parameters, template arguments, numbers of lambdas and suffixes of compilers.
 pub fn function(name: &str) -> String {
@@ -51,6 +54,13 @@ fn folded(part: &str) -> String {
     if part.starts_with('<') {
         // Rust: `<T<…> as Trait<…>>`.
         return without_groups(part);
+    }
+    if let Some((hash, function)) = part.strip_prefix("_cgo_").and_then(|rest| rest.split_once('_'))
+        && hash.len() == CGO_DIGITS
+        && is_hexadecimal(hash)
+    {
+        // What Go's C functions are called through.
+        return format!("_cgo_{function}");
     }
     if part.starts_with(['{', '(']) {
         return part.to_owned();
@@ -104,7 +114,11 @@ pub fn module(path: &str) -> String {
 }
 
 fn is_hash(text: &str) -> bool {
-    text.len() == HASH_DIGITS && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+    text.len() == HASH_DIGITS && is_hexadecimal(text)
+}
+
+fn is_hexadecimal(text: &str) -> bool {
+    text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }
 
 #[cfg(test)]
@@ -130,6 +144,8 @@ mod tests {
             ("<<a::B<c::D>>::f as e::F<()>>::call", "<<a::B>::f as e::F>::call"),
             ("<fn() -> a::R<(), b::S> as e::F<()>>::call", "<fn() -> a::R as e::F>::call"),
             ("app::grow::<u8>", "app::grow"),
+            ("_cgo_6e2450bbab8e_Cfunc_parts_new", "_cgo_Cfunc_parts_new"),
+            ("_cgo_panic_now", "_cgo_panic_now"),
             ("", ""),
         ] {
             assert_eq!(function(name), expected, "{name}");

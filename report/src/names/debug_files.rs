@@ -197,7 +197,7 @@ mod tests {
     fn a_build_id_is_split_after_its_first_byte() {
         let places = Places::below(Path::new("/d"));
         assert_eq!(places.by_build_id(&[0xab, 0x01, 0xff], ".debug"), [Path::new("/d/.build-id/ab/01ff.debug")]);
-        assert_eq!(places.by_build_id(&[0xab], ".debug"), [PathBuf::new(); 0]);
+        assert!(places.by_build_id(&[0xab], ".debug").is_empty());
     }
 
     #[test]

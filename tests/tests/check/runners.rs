@@ -244,3 +244,28 @@ fn cargo_test_and_nextest_whole_and_as_their_runner() {
         }
     }
 }
+
+#[test]
+fn go_test_with_a_check_as_its_exec() {
+    let fixture = Fixture::new();
+    let cache = Command::new("go").args(["env", "GOCACHE"]).output();
+    let Some(cache) = cache.ok().map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned()) else {
+        println!("skipped: there is no go");
+        return;
+    };
+    if !fixture.prepare("golang", &["go", "test", "-c", "-o", "parts.test", "."]) {
+        return;
+    }
+    let policy = fixture.place.join("memtrace.toml");
+    let exec = format!("{} check --policy {} --", pair().command.display(), policy.display());
+    for is_new in [false, true] {
+        // Without these the program that is run has no names.
+        let names = "-ldflags=-s=false -w=false";
+        let words = ["go", "test", "-count=1", names, "-exec", &exec, "./..."];
+        let ended = fixture.run("golang", is_new, &[("GOCACHE", cache.clone())], &words);
+        let said = format!("{}{}", ended.stdout, ended.stderr);
+        assert_eq!(ended.status.success(), !is_new, "{said}");
+        assert_eq!(said.contains("by parts_new (parts.c:"), is_new, "{said}");
+        assert!(is_new || said.contains("ok  \tparts"), "{said}");
+    }
+}
