@@ -47,5 +47,5 @@ Description: finds leaks in programs that nobody recompiled
  where it came from, and can make allocations fail, to run the error paths that never run.
 END
 file=$to/memtrace_${version}_amd64.deb
-dpkg-deb --root-owner-group --build "$tree" "$file" >&2
+dpkg-deb --root-owner-group -Zxz -z3 --build "$tree" "$file" >&2
 echo "$file"

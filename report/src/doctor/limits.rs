@@ -16,7 +16,7 @@ pub fn findings(limits: &str) -> Vec<Finding> {
     };
     let mut found = Vec::new();
     if let Some(bytes) = soft("Max address space").filter(|&bytes| bytes < SPACE_BYTES_MIN) {
-        let text = format!("address space is limited to {} (RLIMIT_AS): large recordings lose records", scaled(bytes));
+        let text = format!("address space (RLIMIT_AS) is limited to {}: large recordings lose records", scaled(bytes));
         found.push(Finding::limited("limits", text, "`ulimit -v unlimited`"));
     }
     if let Some(count) = soft("Max open files").filter(|&count| count < FILES_MIN) {
@@ -45,7 +45,11 @@ mod tests {
         };
         assert_eq!(text("unlimited", "1024"), ["address space and open files are enough"]);
         let said = text("1073741824", "16");
-        assert!(said[0].contains("1.0 GiB (RLIMIT_AS)") && said[1].starts_with("16 open files"), "{said:?}");
+        assert!(
+            said[0].contains("(RLIMIT_AS) is limited to 1,073,741,824 bytes (1.0 GiB)")
+                && said[1].starts_with("16 open files"),
+            "{said:?}"
+        );
         assert_eq!(text("4294967296", "64").len(), 1);
         assert_eq!(findings("").len(), 1);
     }
