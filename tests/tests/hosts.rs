@@ -11,20 +11,30 @@
 //!   // says: TEXT      on stderr, of ours   // library: a.so parts/a.c -DX      // program: parts/a.c   ($1 of a script)
 //! ```
 //!
-//! `MEMTRACE_TEST_HOST=NAME` chooses some, by a piece of their names; `MEMTRACE_TEST_TIMES=N` repeats each.
+//! `MEMTRACE_TEST_HOST=NAME` chooses some, by a piece of their names (more with commas); `MEMTRACE_TEST_TIMES=N` repeats each.
+//! `tests/hosts.sh` does so, and prints the table.
 
+#[path = "hosts/head.rs"]
+mod head;
+#[path = "hosts/peers.rs"]
+mod peers;
+
+use std::panic::catch_unwind;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use head::Head;
 use memtrace_tests::{Ended, How, Place, Process, read_profile, workspace};
 
 /// Programs at work at a time.
 const WORKERS: usize = 2;
 /// How long a daemon's profile may take to come after the end of `memtrace run`.
 const LATE: Duration = Duration::from_secs(10);
+/// The slowest take some seconds; a machine may be busy.
+const PATIENCE: Duration = Duration::from_secs(180);
 /// What `planted` loses.
 const PLANTED: (u64, u64) = (7 * 4321, 7);
 /// What is said of it: by the command, and by the library where the command could not be started.
@@ -39,17 +49,20 @@ fn every_host_is_left_intact_and_its_planted_leak_is_found() {
     memtrace_tests::pair();
     let times = std::env::var("MEMTRACE_TEST_TIMES").ok().and_then(|times| times.parse().ok()).unwrap_or(1);
     let next = AtomicUsize::new(0);
-    let all: Vec<Found> = thread::scope(|scope| {
+    let mut all: Vec<Found> = thread::scope(|scope| {
         let worker = || {
             let mut all = Vec::new();
             while let Some(file) = files.get(next.fetch_add(1, Ordering::Relaxed)) {
-                all.extend(check(file, times));
+                // One that is not over in time must not hide what came of the others.
+                all.extend(catch_unwind(|| check(file, times)).unwrap_or_else(|_| vec![Found::not_over(file)]));
             }
             all
         };
         let workers: Vec<_> = (0..WORKERS).map(|_| scope.spawn(worker)).collect();
         workers.into_iter().flat_map(|worker| worker.join().expect("its panic has been printed")).collect()
     });
+    all.sort_by(|one, other| one.host.cmp(&other.host));
+    print(&all);
     for how in [How::Bare, How::Run] {
         let of = all.iter().filter(|found| found.how == how);
         let intact = of.clone().filter(|found| found.harm.is_none()).count();
@@ -63,8 +76,26 @@ fn every_host_is_left_intact_and_its_planted_leak_is_found() {
     assert!(wrong.is_empty(), "{} of {} runs are wrong:\n{text}", wrong.len(), all.len());
 }
 
+/// A row for each host: of how many runs it was left intact, and its leak found.
+fn print(all: &[Found]) {
+    println!("{:<36} {:>7} {:>16} {:>16}", "host", "native", "LD_PRELOAD", "run");
+    for rows in all.chunk_by(|one, other| one.host == other.host) {
+        let cell = |how| {
+            let of: Vec<&Found> = rows.iter().filter(|found| found.how == how).collect();
+            let intact = of.iter().filter(|found| found.harm.is_none()).count();
+            let asked = of.iter().filter(|found| found.planted.is_some()).count();
+            let found = of.iter().filter(|found| found.planted == Some(true)).count();
+            let leak = if asked > 0 { format!(", {found}/{asked}") } else { String::new() };
+            format!("{intact}/{}{leak}", of.len())
+        };
+        let host = rows.first().map_or("", |found| &found.host);
+        println!("{host:<36} {:>7} {:>16} {:>16}", cell(How::Native), cell(How::Bare), cell(How::Run));
+    }
+}
+
 /// What one way of running one host showed.
 struct Found {
+    host: String,
     how: How,
     /// How it differs from the native run.
     harm: Option<String>,
@@ -75,46 +106,13 @@ struct Found {
 }
 
 impl Found {
+    fn not_over(file: &Path) -> Found {
+        let harm = Some(format!("{}: not over in time, or not built: see above", name(file)));
+        Found { host: name(file).to_owned(), how: How::Bare, harm, planted: None, missing: None }
+    }
+
     fn wrong(&self) -> Option<&String> {
         self.harm.as_ref().or(self.missing.as_ref())
-    }
-}
-
-/// The head of a host.
-#[derive(Default)]
-struct Head {
-    planted: String,
-    status: String,
-    says: Option<String>,
-    is_held: bool,
-    flags: Vec<String>,
-    libraries: Vec<Vec<String>>,
-    variables: Vec<(String, String)>,
-    program: Option<String>,
-}
-
-impl Head {
-    fn read(file: &Path) -> Head {
-        let text = std::fs::read_to_string(file).expect("a host is text");
-        let mut head = Head::default();
-        let words = |value: &str| value.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
-        for line in text.lines().map_while(|line| line.strip_prefix("// ").or(line.strip_prefix("# "))) {
-            match line.split_once(": ") {
-                Some(("planted", value)) => head.planted = value.to_owned(),
-                Some(("status", value)) => head.status = value.to_owned(),
-                Some(("held", _)) => head.is_held = true,
-                Some(("says", value)) => head.says = Some(value.to_owned()),
-                Some(("flags", value)) => head.flags = words(value),
-                Some(("library", value)) => head.libraries.push(words(value)),
-                Some(("program", value)) => head.program = Some(value.to_owned()),
-                Some(("env", value)) => {
-                    let (name, value) = value.split_once('=').expect("a variable has a value");
-                    head.variables.push((name.to_owned(), value.to_owned()));
-                }
-                _ => {}
-            }
-        }
-        head
     }
 }
 
@@ -122,7 +120,8 @@ fn hosts() -> Vec<PathBuf> {
     let chosen = std::env::var("MEMTRACE_TEST_HOST").unwrap_or_default();
     let entries = std::fs::read_dir(workspace().join("tests/hosts")).expect("hosts/ is there").flatten();
     let files = entries.map(|entry| entry.path()).filter(|path| path.is_file());
-    let mut files: Vec<PathBuf> = files.filter(|file| name(file).contains(&chosen)).collect();
+    let mut files: Vec<PathBuf> =
+        files.filter(|file| chosen.split(',').any(|piece| name(file).contains(piece))).collect();
     files.sort();
     assert!(!files.is_empty(), "no host is called `{chosen}`");
     files
@@ -137,12 +136,17 @@ fn check(file: &Path, times: usize) -> Vec<Found> {
     let place = Place::new();
     let (program, arguments) = build(&place, file, &head);
     let job = |how| {
-        let job = place.job(how, &program).args(&arguments);
+        let job = place.job(how, &program).args(&arguments).patience(PATIENCE);
         head.variables.iter().fold(job, |job, (name, value)| job.env(name, value))
     };
     let native = job(How::Native).run();
-    let mut all =
-        vec![Found { how: How::Native, harm: unexpected(file, &head, &native), planted: None, missing: None }];
+    let mut all = vec![Found {
+        host: name(file).to_owned(),
+        how: How::Native,
+        harm: unexpected(file, &head, &native),
+        planted: None,
+        missing: None,
+    }];
     for how in [How::Bare, How::Run].repeat(times) {
         let ended = job(how).record();
         let say = |what: String| format!("{} {how:?}: {what}", name(file));
@@ -156,7 +160,7 @@ fn check(file: &Path, times: usize) -> Vec<Found> {
             }
             _ => None,
         };
-        all.push(Found { how, harm, planted, missing });
+        all.push(Found { host: name(file).to_owned(), how, harm, planted, missing });
     }
     all
 }
