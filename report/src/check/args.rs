@@ -8,6 +8,7 @@ use memtrace_wire::leaks::Kinds;
 
 use super::gather::What;
 use super::policy::{Budget, Policy, Said, Scope};
+use crate::elsewhere::ElsewhereArgs;
 use crate::error::Error;
 use crate::formats::{self, Out};
 use crate::leaks::parse_time;
@@ -52,6 +53,8 @@ pub struct WhatArgs {
     /// The command and its arguments
     #[arg(value_name = "CMD", last = true)]
     command: Vec<OsString>,
+    #[command(flatten)]
+    elsewhere: ElsewhereArgs,
 }
 
 /// What breaks the policy.
@@ -143,8 +146,8 @@ impl CheckArgs {
 impl WhatArgs {
     /// What is examined.
     pub fn what(&self) -> What<'_> {
-        let WhatArgs { keep, crash, wait, profiles, command } = self;
-        What { profiles, command, crash: *crash, wait: *wait, keep: keep.as_ref() }
+        let WhatArgs { keep, crash, wait, profiles, command, elsewhere } = self;
+        What { profiles, command, crash: *crash, wait: *wait, keep: keep.as_ref(), elsewhere: elsewhere.clone() }
     }
 }
 

@@ -76,7 +76,14 @@ fn status(policy: &Policy, exit_zero: bool, blocks: u64, bytes: u64) -> Result<(
     let words = [own.into_os_string(), PLANT.into(), blocks.to_string().into(), bytes.to_string().into()];
     let command: Vec<OsString> = words.into();
     let none: [PathBuf; 0] = [];
-    let what = gather::What { profiles: &none, command: &command, crash: false, wait: Default::default(), keep: None };
+    let what = gather::What {
+        profiles: &none,
+        command: &command,
+        crash: false,
+        wait: Default::default(),
+        keep: None,
+        elsewhere: Default::default(),
+    };
     let gathered = gather::gather(&what, policy)?;
     let outcome = outcome(&gathered, policy, &what, exit_zero)?;
     Ok((outcome.verdict.reasons, outcome.verdict.exit_code.unwrap_or(FOUND)))
