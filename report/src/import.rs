@@ -80,3 +80,64 @@ fn pid(path: &Path) -> u32 {
     let name = path.file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
     name.split('.').filter_map(|part| part.parse().ok()).next_back().unwrap_or(0)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HEAPTRACK: &str = "v 10400 3\nX ./app x\nI 1000 10\ns 6 /a/app\ns 4 main\ns 6 load\nx\ns 3 a.c\ni 1234 1 3 4 7 2 4 9\n\
+                             i 99 1 2\nt 2 0\nt 1 1\nc 0\na 10 2\na 7 1\n+ 0\n+ 1\n- 1\n+ 0\nc 14\nR 3\n- 0\n# end\n";
+    const DHAT: &str = r#"{"dhatFileVersion":2,"mode":"heap","bklt":true,"cmd":"./app x","pid":7,"ftbl":["[root]",
+        "0x1: malloc (in /usr/v.so)","0x2: load (a.c:3)"],"pps":[{"tb":30,"tbk":3,"mb":20,"mbk":2,"gb":20,"gbk":2,"eb":10,"ebk":1,"fs":[1,2]}]}"#;
+
+    fn read_text(text: &[u8]) -> Result<Process, Error> {
+        if heaptrack::is_heaptrack(text) { heaptrack::read(text, "x") } else { dhat::read(text, "x") }
+    }
+
+    fn profile(process: Process) -> Profile {
+        Profile { processes: vec![process], ..Profile::without_processes() }
+    }
+
+    #[test]
+    fn numbers_are_those_of_the_file() {
+        let process = read_text(HEAPTRACK.as_bytes()).unwrap();
+        let summary = &process.summary;
+        assert_eq!((summary.allocations, summary.allocated_bytes, summary.peak_bytes), (3, 39, 32));
+        assert_eq!((summary.live_blocks, summary.live_bytes, summary.frees), (1, 16, 2));
+        let names: Vec<&str> = process.frames.iter().filter_map(|frame| frame.function.as_deref()).collect();
+        // A string that says how long it is may have lines.
+        assert_eq!(names, ["main", "load\nx", "main"]);
+        let site = &process.sites[1];
+        assert_eq!((site.total_blocks, site.at_peak_bytes, site.peak_bytes, site.largest_bytes), (2, 32, 32, 16));
+        assert_eq!((process.sites[0].temporary_blocks, process.sites[0].at_peak_bytes), (1, 0));
+        assert_eq!(process.history.as_ref().unwrap().live_bytes, [0, 32]);
+        assert_eq!(process.imported.as_deref(), Some("heaptrack 1.4.0"));
+        let process = read_text(DHAT.as_bytes()).unwrap();
+        assert_eq!(
+            (process.sites[0].op.as_str(), process.stacks[0].len(), process.summary.peak_bytes),
+            ("malloc", 1, 20)
+        );
+        assert_eq!(pid(Path::new("/a/heaptrack.app.1234.zst")), 1234);
+    }
+
+    #[test]
+    fn no_flipped_byte_and_no_cut_stops_the_reader_or_makes_a_profile_unsound() {
+        for text in [HEAPTRACK, DHAT] {
+            let bytes = text.as_bytes();
+            let check = |bytes: &[u8]| {
+                let Ok(process) = read_text(bytes) else { return };
+                let mut json = Vec::new();
+                profile(process).write_json(&mut json).unwrap();
+                Profile::from_json(&json, "x").unwrap();
+            };
+            for place in 0..bytes.len() {
+                check(&bytes[..place]);
+                for flip in [1, 2, 4, 0x10, 0x80, 0xff] {
+                    let mut flipped = bytes.to_vec();
+                    flipped[place] ^= flip;
+                    check(&flipped);
+                }
+            }
+        }
+    }
+}

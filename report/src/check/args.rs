@@ -8,6 +8,7 @@ use memtrace_wire::leaks::Kinds;
 
 use super::gather::What;
 use super::policy::{Budget, Policy, Said, Scope};
+use crate::elsewhere::ElsewhereArgs;
 use crate::error::Error;
 use crate::formats::{self, Format, Out};
 use crate::leaks::parse_time;
@@ -56,6 +57,8 @@ pub struct WhatArgs {
     /// The command and its arguments
     #[arg(value_name = "CMD", last = true)]
     command: Vec<OsString>,
+    #[command(flatten)]
+    elsewhere: ElsewhereArgs,
 }
 
 /// What breaks the policy.
@@ -148,8 +151,9 @@ impl CheckArgs {
 impl WhatArgs {
     /// What is examined.
     pub fn what(&self) -> What<'_> {
-        let &WhatArgs { ref keep, crash, wait, ref profiles, ref command, no_python_env } = self;
-        What { profiles, command, crash, wait, keep: keep.as_ref(), has_page: false, no_python_env }
+        let &WhatArgs { ref keep, crash, wait, ref profiles, ref command, ref elsewhere, no_python_env } = self;
+        let (keep, elsewhere) = (keep.as_ref(), elsewhere.clone());
+        What { profiles, command, crash, wait, keep, has_page: false, no_python_env, elsewhere }
     }
 }
 

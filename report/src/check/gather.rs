@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use memtrace_wire::leaks::Kinds;
 
 use super::policy::Policy;
+use crate::elsewhere::ElsewhereArgs;
 use crate::error::{CLEAN, Error};
 use crate::input::Input;
 use crate::profile::{Options, Profile, Suppress};
@@ -46,6 +47,8 @@ pub struct What<'w> {
     pub has_page: bool,
     /// CPython is told nothing.
     pub no_python_env: bool,
+    /// Where the files of profiles' and recordings' names are.
+    pub elsewhere: ElsewhereArgs,
 }
 
 /// What there is to judge.
@@ -66,7 +69,7 @@ pub struct Gathered {
 pub fn gather(what: &What, policy: &Policy) -> Result<Gathered, Error> {
     match (what.profiles, what.command) {
         ([], []) => Err(Error::Usage { found: "nothing to check, expected PROFILE or `-- CMD`".to_owned() }),
-        (profiles, []) => read(profiles, policy),
+        (profiles, []) => read(profiles, &what.elsewhere, policy),
         ([], command) => run(command, what, policy),
         ([first, ..], _) => {
             let found = format!("both a profile `{}` and a command, expected one of them", first.display());
@@ -75,7 +78,7 @@ pub fn gather(what: &What, policy: &Policy) -> Result<Gathered, Error> {
     }
 }
 
-fn read(paths: &[PathBuf], policy: &Policy) -> Result<Gathered, Error> {
+fn read(paths: &[PathBuf], elsewhere: &ElsewhereArgs, policy: &Policy) -> Result<Gathered, Error> {
     let mut all: Option<Profile> = None;
     let suppress = Suppress::of_option(&policy.suppressions)?;
     if let Some(missing) = paths.iter().find(|path| !path.exists()) {
@@ -83,7 +86,7 @@ fn read(paths: &[PathBuf], policy: &Policy) -> Result<Gathered, Error> {
         return Err(Error::Usage { found });
     }
     for path in paths {
-        let profile = match Input::read(path, suppress.clone())? {
+        let profile = match Input::read_from(path, suppress.clone(), elsewhere)? {
             Input::Profile(profile) => *profile,
             Input::Sweep(_) => {
                 return Err(Error::read(format!("`{}`", path.display()), "it is a sweep, expected a profile"));

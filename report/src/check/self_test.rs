@@ -91,6 +91,7 @@ fn status(policy: &Policy, exit_zero: bool, blocks: u64, bytes: u64) -> Result<(
         keep: None,
         has_page: false,
         no_python_env: true,
+        elsewhere: Default::default(),
     };
     let gathered = gather::gather(&what, policy)?;
     let outcome = outcome(&gathered, policy, &what, exit_zero)?;

@@ -65,6 +65,7 @@ pub fn judged(processes: Vec<Process>, flags: Said) -> Outcome {
         keep: None,
         has_page: false,
         no_python_env: true,
+        elsewhere: Default::default(),
     };
     let gathered = Gathered { profile, target: None, living: Default::default(), refused: None, trouble: None };
     outcome(&gathered, &policy, &what, false).unwrap()

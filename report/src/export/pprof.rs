@@ -15,7 +15,9 @@ use super::calls::{Call, Calls, command, thread, title};
 use super::protobuf::Message;
 use super::rows::{Row, rows, word};
 use crate::packed;
-use crate::profile::{Process, nanoseconds};
+use crate::profile::{Module, Process, nanoseconds};
+use crate::text::Safe;
+use crate::views::base_name;
 
 /// What a sample counts, and in what unit; the last is what is shown first.
 const TYPES: [(&str, &str); 4] =
@@ -86,8 +88,7 @@ impl File {
 
     fn process(&mut self, process: &Process) {
         let calls = Calls::of(process);
-        let mappings: Vec<u64> =
-            (0..process.modules.len() as u32).map(|module| self.mapping(process, module)).collect();
+        let mappings = self.mappings(process);
         let mut known: HashMap<Vec<u32>, u64> = HashMap::new();
         let mut stacks: HashMap<u32, Vec<u64>> = HashMap::new();
         for row in rows(process) {
@@ -116,7 +117,7 @@ impl File {
             ("process", Some(title(process))),
             ("thread", thread(process, row.thread)),
             ("kind", row.kind.map(|kind| word(kind).to_owned())),
-            ("op", Some(row.op.to_owned())),
+            ("op", Some(Safe(row.op).to_string())),
         ];
         for (key, value) in labels {
             let Some(value) = value else { continue };
@@ -128,16 +129,27 @@ impl File {
         sample
     }
 
-    fn mapping(&mut self, process: &Process, module: u32) -> u64 {
-        let Some(module) = process.modules.get(module as usize) else { return 0 };
+    /// The numbers of the mappings, by module. The program comes first: pprof takes that for what the profile is of.
+    fn mappings(&mut self, process: &Process) -> Vec<u64> {
+        let name = base_name(&process.exe);
+        let mut order: Vec<(usize, &Module)> = process.modules.iter().enumerate().collect();
+        order.sort_by_key(|(place, module)| (base_name(&module.path) != name, *place));
+        let mut mappings = vec![0; order.len()];
+        for (place, module) in order {
+            mappings[place] = self.mapping(module);
+        }
+        mappings
+    }
+
+    fn mapping(&mut self, module: &Module) -> u64 {
         self.mapping_count += 1;
         let mut mapping = Message::default();
         mapping.number(1, self.mapping_count);
         mapping.number(2, module.start);
         mapping.number(3, module.end);
         mapping.number(4, module.start.wrapping_sub(module.bias));
-        mapping.number(5, self.strings.number(&module.path));
-        mapping.number(6, self.strings.number(&module.build_id));
+        mapping.number(5, self.strings.number(&Safe(&module.path).to_string()));
+        mapping.number(6, self.strings.number(&Safe(&module.build_id).to_string()));
         // What has no names may be named by whoever opens this.
         let has_lines = u64::from(module.names == "debug-info");
         mapping.number(7, u64::from(has_lines == 1 || module.names == "symbols"));
@@ -166,7 +178,7 @@ impl File {
     }
 
     fn function(&mut self, call: &Call<'_>) -> u64 {
-        let symbol = call.symbol.unwrap_or(&call.name);
+        let symbol = &call.symbol.map_or_else(|| call.name.clone(), |symbol| Safe(symbol).to_string());
         let file = call.file.as_deref().unwrap_or_default();
         let key = [&call.name, symbol, file].map(|text| self.strings.number(text));
         if let Some(&number) = self.functions.get(&key) {

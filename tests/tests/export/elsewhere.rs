@@ -137,6 +137,16 @@ fn a_profile_that_was_made_without_names_gets_them_later() {
         assert!(elsewhere.report(&["--debug-dir", &debug], file).contains(NAMED));
         assert!(elsewhere.report(&["--debug-dir", &debug, "--sysroot", &root], file).contains(NAMED));
     }
+    // A check and a difference take names from there, too.
+    let ended = elsewhere.memtrace(&["check", "--debug-dir", &debug], &elsewhere.recording);
+    assert!(
+        ended.code() == Some(1) && ended.stdout.contains("allocated in lose_in_library"),
+        "{}{}",
+        ended.stdout,
+        ended.stderr
+    );
+    let ended = elsewhere.memtrace(&["diff", "--by", "total", "--debug-dir", &debug, "p.json"], &elsewhere.recording);
+    assert!(ended.code() == Some(0) && ended.stdout.contains("unchanged: 1 place"), "{}{}", ended.stdout, ended.stderr);
     let ended = elsewhere.memtrace(&["bundle", "--debug-dir", &debug, "-o", "p.tar.gz"], &profile);
     assert_eq!(ended.code(), Some(0), "{}", ended.stderr);
     assert!(elsewhere.report(&[], &elsewhere.place.join("p.tar.gz")).contains(NAMED));

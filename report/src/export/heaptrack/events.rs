@@ -8,6 +8,8 @@
 //!   at the end:     kept + late
 //! ```
 //!
+//! Of the temporary blocks that were live at the peak one can be told as such, because it has to go before any other moves.
+//!
 //! heaptrack takes a block for temporary that goes right after it came. The first size is of no bytes and stands for no
 //! block: that it goes costs nothing, and what goes next is not temporary.
 
