@@ -21,7 +21,7 @@ use crate::leaks::parse_time;
 use crate::sys;
 use crate::text::{Safe, count};
 use http::{Answer, Header, Store};
-use spool::{Entry, Spool};
+use spool::Spool;
 
 /// The first pause, and the longest.
 const PAUSES: [Duration; 2] = [Duration::from_millis(250), Duration::from_secs(30)];
@@ -63,7 +63,14 @@ pub fn command(args: &PushArgs) -> Result<ExitCode, Error> {
     let (mut sent, mut refused) = (0u64, None);
     let mut trouble = None;
     for entry in spool.entries(&args.url)? {
-        match deliver(&store, &entry, until)? {
+        let body = match entry.body() {
+            Ok(body) => body,
+            Err(error) => {
+                refused = Some(error.to_string());
+                continue;
+            }
+        };
+        match deliver(&store, &entry.name, &body, until) {
             Answer::Taken => {
                 spool.forget(&entry)?;
                 sent += 1;
@@ -77,7 +84,7 @@ pub fn command(args: &PushArgs) -> Result<ExitCode, Error> {
         }
     }
     if sent > 0 {
-        sys::say(&format!("memtrace: {} delivered to {}\n", count(sent, "file"), Safe(&args.url)));
+        sys::say(&format!("memtrace: {} delivered to {}\n", count(sent, "file"), shown(&args.url)));
     }
     match trouble.or(refused) {
         Some(why) => Ok(kept(&spool, &args.url, &why)),
@@ -96,18 +103,17 @@ fn turn(spool: &Spool, until: Instant) -> Result<Option<spool::Turn>, Error> {
 }
 
 /// Tries until the store has answered, or the time is up.
-fn deliver(store: &Store, entry: &Entry, until: Instant) -> Result<Answer, Error> {
-    let body = entry.body()?;
+fn deliver(store: &Store, name: &str, body: &[u8], until: Instant) -> Answer {
     let mut pause = PAUSES[0];
     loop {
-        let answer = store.post(&entry.name, &body);
-        let Answer::Later(_, wish) = &answer else { return Ok(answer) };
+        let answer = store.post(name, body);
+        let Answer::Later(_, wish) = &answer else { return answer };
         let now = Instant::now();
         // Half of it at random, so that many who wait for one store do not come back at once.
         let share = sys::random().unwrap_or(0) % 512 + 512;
         let wait = (pause * share as u32 / 1024).max(wish.unwrap_or_default());
         if now + wait >= until {
-            return Ok(answer);
+            return answer;
         }
         thread::sleep(wait);
         pause = (pause * 2).min(PAUSES[1]);
@@ -119,12 +125,35 @@ fn kept(spool: &Spool, url: &str, why: &str) -> ExitCode {
     let left = spool.entries(url).map_or(0, |entries| entries.len() as u64);
     let verb = if left == 1 { "is" } else { "are" };
     sys::say(&format!(
-        "memtrace: {} {verb} not delivered to {}: {}\nhint: `memtrace push {}` sends what {} keeps\n",
+        "memtrace: {} {verb} not delivered to {}: {}\nhint: the next `memtrace push` to it sends what {} keeps\n",
         count(left, "file"),
-        Safe(url),
+        shown(url),
         Safe(why),
-        Safe(url),
         Safe(&spool.path().to_string_lossy()),
     ));
     ExitCode::from(FAILED)
+}
+
+/// A URL without the name and password that may stand in it: messages end up in logs.
+fn shown(url: &str) -> String {
+    let (scheme, rest) = url.split_once("://").unwrap_or(("", url));
+    let (host, path) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
+    let host = host.rsplit_once('@').map_or(host, |(_, host)| host);
+    Safe(&format!("{scheme}://{host}{path}")).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_password_in_a_url_is_not_shown() {
+        for (url, text) in [
+            ("http://me:secret@store:4040/a@b?c@d", "http://store:4040/a@b?c@d"),
+            ("http://store/", "http://store/"),
+            ("http://me:se@cret@store?x", "http://store?x"),
+        ] {
+            assert_eq!(shown(url), text);
+        }
+    }
 }

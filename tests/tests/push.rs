@@ -93,7 +93,7 @@ impl Work {
     fn push(&self, words: &[&str], files: &[&str]) -> Ended {
         let spool = self.place.join("spool").display().to_string();
         let job = self.place.job(How::Native, &pair().command).args(["push", &self.url(), "--spool", &spool]);
-        job.args(words.iter().copied()).args(files.iter().copied()).patience(PATIENCE).run()
+        job.args(words.iter().copied()).args(files.iter().copied()).patience(5 * PATIENCE).run()
     }
 
     fn waiting(&self) -> usize {
@@ -164,7 +164,7 @@ fn a_store_that_is_killed_in_a_request_and_started_again_gets_every_file() {
     let files: Vec<&str> = files.iter().map(String::as_str).collect();
     let mut store = work.store(&["200", "die"]);
     std::thread::scope(|scope| {
-        let push = scope.spawn(|| work.push(&["--for", "1m"], &files));
+        let push = scope.spawn(|| work.push(&["--for", "10m"], &files));
         // It has the first file and dies in the second; then it keeps the second, and dies before it says so.
         store.0.wait().expect("it dies");
         let mut store = work.store(&["keep"]);
@@ -212,6 +212,25 @@ fn what_the_store_does_not_want_is_kept_and_holds_nothing_up() {
     assert_eq!((work.waiting(), work.kept().len()), (1, 1));
     let ended = work.push(&[], &[]);
     assert_eq!(ended.code(), Some(0), "{}", ended.stderr);
+    work.has(&["profile.0", "profile.1"]);
+}
+
+#[test]
+fn a_password_in_the_url_is_not_shown() {
+    let work = Work::new();
+    let url = work.url().replace("http://", "http://me:secret@");
+    let spool = work.place.join("spool").display().to_string();
+    let push = |file: &str| {
+        let job =
+            work.place.job(How::Native, &pair().command).args(["push", &url, "--spool", &spool, "--for", "1s", file]);
+        job.patience(PATIENCE).run()
+    };
+    let ended = push("profile.0");
+    assert!(ended.code() == Some(3) && !ended.stderr.contains("secret"), "{}", ended.stderr);
+    assert_eq!(work.waiting(), 1);
+    let _store = work.store(&[]);
+    let ended = push("profile.1");
+    assert!(ended.code() == Some(0) && !ended.stderr.contains("secret"), "{}", ended.stderr);
     work.has(&["profile.0", "profile.1"]);
 }
 
