@@ -26,6 +26,9 @@ mod run;
 mod source;
 mod texts;
 
+#[cfg(test)]
+mod tests;
+
 use std::io::{self, Write};
 
 use serde::Serialize;

@@ -154,6 +154,9 @@ pub fn command(args: &ReportArgs) -> Result<ExitCode, Error> {
             }
             ("json", _) => profile::write_rows(&profile, &choice, to),
             ("valgrind-xml", _) => xml::write(&profile, args.show, &choice, to).map(|_| ()),
+            ("html", _) if args.filter.is_none() && args.top.is_none() && args.min_bytes == 0 => {
+                html::write(&html::Subject::Run(&profile, &[]), &html::Request::default(), to)
+            }
             ("html", _) => {
                 let processes = profile.processes.iter().map(|process| views::restricted(process, &choice)).collect();
                 let chosen = Profile { processes, ..profile.head() };

@@ -14,6 +14,9 @@ pub mod leaks;
 pub mod over_time;
 pub mod tree;
 
+use std::collections::HashMap;
+
+use crate::profile::history::{Curve, History};
 use crate::profile::{Process, Site};
 pub use filter::{Filter, base_name};
 pub use group::{function, module};
@@ -216,19 +219,28 @@ pub fn rows(process: &Process, choice: &Choice) -> Rows {
 pub fn restricted(process: &Process, choice: &Choice) -> Process {
     let chosen = rows(process, choice).rows;
     let mut sites = Vec::new();
-    let mut by_stack = std::collections::HashMap::<u32, Vec<&Site>>::new();
-    process.sites.iter().for_each(|site| by_stack.entry(site.stack).or_default().push(site));
+    let mut by_stack = HashMap::<u32, Vec<(usize, &Site)>>::new();
+    process.sites.iter().enumerate().for_each(|(at, site)| by_stack.entry(site.stack).or_default().push((at, site)));
+    // Curves name sites by their places, which are others now.
+    let mut places = HashMap::new();
     for row in chosen {
         let of_row = row.stack.and_then(|stack| by_stack.remove(&stack));
-        sites.extend(of_row.into_iter().flatten().cloned());
+        for (at, site) in of_row.into_iter().flatten() {
+            places.insert(at as u32, sites.len() as u32);
+            sites.push(site.clone());
+        }
     }
+    let history = process.history.as_ref().map(|history| {
+        let moved = |curve: &Curve| Some(Curve { site: *places.get(&curve.site)?, ..curve.clone() });
+        History { curves: history.curves.iter().filter_map(moved).collect(), ..history.clone() }
+    });
     let filter = Filter::new(process, choice.filter.as_deref());
     let mut checks = process.checks.clone();
     for check in &mut checks {
         check.leaks.retain(|leak| filter.takes(leak.stack) && leak.all_bytes() >= choice.min_bytes);
         check.held.retain(|held| filter.takes(held.stack) && held.bytes >= choice.min_bytes);
     }
-    Process { sites, checks, ..process.clone() }
+    Process { sites, checks, history, ..process.clone() }
 }
 
 #[cfg(test)]

@@ -3,6 +3,8 @@
 
 #[path = "html/browser.rs"]
 mod browser;
+#[path = "html/command.rs"]
+mod command;
 #[path = "html/made_up.rs"]
 mod made_up;
 #[path = "html/pages.rs"]
@@ -35,7 +37,7 @@ fn is_quiet(browser: &Browser, page: &Path) {
     assert_eq!(browser.complaints(), [] as [String; 0]);
     let asked: Vec<String> = browser.asked_for();
     let own = format!("file://{}", page.display());
-    assert!(asked.iter().any(|address| *address == own), "requests are seen: {asked:?}");
+    assert!(asked.contains(&own), "requests are seen: {asked:?}");
     let others: Vec<&String> =
         asked.iter().filter(|address| **address != own && !address.starts_with("data:")).collect();
     assert!(others.is_empty(), "{others:?}");

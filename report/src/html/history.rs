@@ -9,11 +9,13 @@ use super::texts::Texts;
 use crate::profile::Process;
 use crate::profile::history::{Curve, History, SAMPLES_MAX, UNKNOWN};
 
-/// Moments of the curves that stand highest, and how many these are; the others have fewer. With all of them, curves
-/// of 2,000 sites that never rest take 100 KB of a page.
-const MOMENTS_MAX: usize = 128;
-const HIGHEST: usize = 200;
+/// Moments of the curves that stand highest, and how many these are; the others have fewer. So curves of 2,000 sites
+/// that never rest take 100 KB of a page at most.
+const MOMENTS_MAX: usize = 96;
+const HIGHEST: usize = 120;
 const MOMENTS_OF_OTHERS: usize = 24;
+/// Values of a row's curve are rounded to so many parts of its highest: more than is to be seen in it.
+const PARTS: i64 = 250;
 
 /// Curves of a process.
 #[derive(Serialize, PartialEq, Debug)]
@@ -33,7 +35,7 @@ pub struct Whole {
     own: Vec<i64>,
 }
 
-/// Curves of rows, in the order of the rows; an empty one: the row has none.
+/// Curves of rows, in the order of the rows, each as its unit and then steps in that unit; an empty one: the row has none.
 #[derive(Serialize, PartialEq, Debug, Default)]
 pub struct Curves {
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -85,7 +87,7 @@ pub fn curves(process: &Process, rows: &[&[u32]], texts: &mut Texts) -> Curves {
     order.sort_by_key(|&place| (std::cmp::Reverse(height(place)), place));
     let mut moments = vec![MOMENTS_OF_OTHERS; sums.len()];
     order.iter().take(HIGHEST).for_each(|&place| moments[place] = MOMENTS_MAX);
-    let thinned = sums.iter().zip(moments).map(|(sum, moments)| steps(&thin(sum, moments)));
+    let thinned = sums.iter().zip(moments).map(|(sum, moments)| rounded(&thin(sum, moments)));
     // Of several sites the highest one's word.
     let highest = |curves: &Vec<&Curve>| -> Option<Curve> {
         curves
@@ -119,6 +121,15 @@ fn thin(values: &[i64], moments: usize) -> Vec<i64> {
     }
     let place = |moment: usize| moment * (values.len() - 1) / (moments - 1);
     (0..moments).filter_map(|moment| values.get(place(moment)).copied()).collect()
+}
+
+/// The unit that values are rounded to, then steps in it.
+fn rounded(values: &[i64]) -> Vec<i64> {
+    let Some(&highest) = values.iter().max() else { return Vec::new() };
+    let unit = (highest / PARTS).max(1);
+    let round = |value: &i64| if *value < 0 { UNKNOWN } else { value.saturating_add(unit / 2) / unit };
+    let steps = steps(&values.iter().map(round).collect::<Vec<i64>>());
+    [vec![number(unit.unsigned_abs()) as i64], steps].concat()
 }
 
 /// The first value, then how far it is from each to the next, all of them such as a page can count.
@@ -170,7 +181,8 @@ mod tests {
         });
         let mut texts = Texts::default();
         let curves = curves(&process, &[&[0, 1], &[0, 2], &[1]], &mut texts);
-        assert_eq!(curves.curve, [vec![1, 1], vec![11, -12], vec![]]);
+        assert_eq!(curves.curve, [vec![1, 1, 1], vec![1, 11, -12], vec![]]);
+        assert_eq!(rounded(&[0, 1_049, 250_000, UNKNOWN]), [1_000, 0, 1, 249, -251]);
         assert_eq!((curves.shape[0] == 0, curves.shape[0] == curves.shape[1], curves.shape[2]), (false, false, 0));
         assert_eq!(curves.life, [9, 9, -1]);
     }

@@ -26,7 +26,7 @@ const SCRIPT: [&str; 12] = [
 
 /// Writes the page around its packed data.
 pub fn write(data: &str, to: &mut dyn Write) -> io::Result<()> {
-    let script = format!("(() => {{\n\"use strict\";\n{}}})();\n", flush_left(&SCRIPT.concat()));
+    let script = format!("(() => {{\n\"use strict\";\n{}}})();\n", flush_left(&without_comments(&SCRIPT.concat())));
     let style = flush_left(STYLE);
     // What is written between the tags is what the browser hashes, to the last byte.
     let hash = |text: &str| format!("'sha256-{}'", base64(&sha256(text.as_bytes())));
@@ -46,6 +46,12 @@ pub fn write(data: &str, to: &mut dyn Write) -> io::Result<()> {
     to.write_all(rest.as_bytes())
 }
 
+/// Without the comments, which stand on lines of their own.
+fn without_comments(script: &str) -> String {
+    let is_comment = |line: &&str| ["//", "/**", "* ", "*/"].iter().any(|start| line.trim_start().starts_with(start));
+    script.lines().filter(|line| !is_comment(line)).flat_map(|line| [line, "\n"]).collect()
+}
+
 /// Without what only sets lines in; no text of the parts goes over a line's end.
 fn flush_left(text: &str) -> String {
     text.lines().map(str::trim_start).filter(|line| !line.is_empty()).flat_map(|line| [line, "\n"]).collect()
@@ -62,6 +68,12 @@ mod tests {
         for mark in ["{policy}", "{style}", "{data}", "{script}"] {
             assert_eq!(FRAME.matches(mark).count(), 1, "{mark}");
         }
+    }
+
+    #[test]
+    fn comments_and_indentation_stay_here() {
+        let script = "/** What.\n * More. */\n  // Why.\n  a * b; // x\n\n";
+        assert_eq!(flush_left(&without_comments(script)), "a * b; // x\n");
     }
 
     #[test]

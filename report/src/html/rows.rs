@@ -4,7 +4,7 @@
 //! - a row is a stack, over all threads and functions that were called;
 //! - numbers are exact up to 2^53, which is as far as a page can count.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use serde::Serialize;
 
@@ -134,11 +134,11 @@ pub struct Rows {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     grown: Vec<i64>,
     /// By place of a row: lines that say what holds a block of it, from a root on.
-    path: HashMap<usize, Vec<u32>>,
+    path: BTreeMap<usize, Vec<u32>>,
     /// By place of a row: what held a lost block of it earlier.
-    before: HashMap<usize, u32>,
+    before: BTreeMap<usize, u32>,
     /// By place of a row: the rule that suppresses it.
-    rule: HashMap<usize, u32>,
+    rule: BTreeMap<usize, u32>,
     #[serde(flatten)]
     curves: Curves,
 }

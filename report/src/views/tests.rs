@@ -133,8 +133,14 @@ fn equal_rows_are_ordered_by_their_names() {
 #[test]
 fn a_restricted_process_keeps_the_chosen_sites_in_their_order() {
     let choice = Choice { filter: Some("plant".into()), ..Choice::default() };
-    let sites = restricted(&garden(), &choice).sites;
+    let mut garden = garden();
+    let curve = |site| Curve { site, shape: format!("of {site}"), ..Curve::default() };
+    garden.history = Some(History { curves: [0, 2, 3].map(curve).into(), ..History::default() });
+    let Process { sites, history, .. } = restricted(&garden, &choice);
     assert_eq!(sites.iter().map(|site| site.live_bytes).collect::<Vec<_>>(), [500, 10, 20]);
+    // Curves go with their sites, and those of others go.
+    let curves: Vec<(u32, String)> = history.unwrap().curves.into_iter().map(|one| (one.site, one.shape)).collect();
+    assert_eq!(curves, [(1, "of 0".into()), (0, "of 2".into())]);
 }
 
 #[test]

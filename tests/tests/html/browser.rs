@@ -31,7 +31,7 @@ impl Browser {
     pub fn start(place: &Place, width: u32) -> Option<Browser> {
         let chromium =
             ["/usr/bin/chromium", "/usr/bin/chromium-browser"].into_iter().find(|path| Path::new(path).exists());
-        let home = place.join("browser");
+        let home = place.join(&format!("browser-{width}"));
         let mut command = Command::new("chromedriver");
         command.arg("--port=0").env("HOME", &home).env("TMPDIR", place.path()).stdin(Stdio::null());
         let started = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn();
@@ -45,13 +45,13 @@ impl Browser {
             .next();
         let mut browser =
             Browser { driver, port: port.expect("the driver says its port"), session: String::new(), browser_pid: 0 };
-        // Whatever a page asks for, no name leads anywhere.
+        // Whatever a page asks for, no name leads anywhere but to tests that listen here.
         let arguments = [
             "--headless=new".to_owned(),
             "--no-sandbox".to_owned(),
             "--disable-gpu".to_owned(),
             "--disable-dev-shm-usage".to_owned(),
-            "--host-resolver-rules=MAP * ~NOTFOUND".to_owned(),
+            "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1".to_owned(),
             format!("--user-data-dir={}", home.display()),
             format!("--window-size={width},1000"),
         ];
@@ -165,13 +165,14 @@ impl Browser {
         self.log("browser").iter().map(|line| line["message"].to_string()).collect()
     }
 
-    /// Addresses that were asked for since the last call.
+    /// Addresses that pages of ours asked for since the last call. The browser opens one of its own at its start.
     pub fn asked_for(&self) -> Vec<String> {
         let events = self.log("performance");
         let event = |line: &Json| -> Option<String> {
             let event: Json = line["message"].as_str()?.parse().ok()?;
             let message = &event["message"];
-            let is_request = message["method"] == "Network.requestWillBeSent";
+            let is_ours = message["params"]["documentURL"].as_str().is_some_and(|page| page.starts_with("file:"));
+            let is_request = message["method"] == "Network.requestWillBeSent" && is_ours;
             is_request.then(|| message["params"]["request"]["url"].as_str().map(str::to_owned))?
         };
         events.iter().filter_map(event).collect()

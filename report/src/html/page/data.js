@@ -45,6 +45,11 @@ function summed(steps) {
   return steps.map(step => (value += step));
 }
 
+/** A curve of its unit and of steps in it; what is not known stays below 0. */
+function curveOf([unit, ...steps]) {
+  return summed(steps).map(value => (value < 0 ? -1 : value * unit));
+}
+
 /** Frames of a stack, outermost first. */
 function framesOf(node) {
   const found = [];
@@ -63,6 +68,14 @@ function placeOf(frame) {
   const file = texts[frames.file[frame]], line = frames.line[frame];
   if (file) return line ? `${base(file)}:${line}` : base(file);
   return base(texts[frames.module[frame]]);
+}
+
+/** The frame that called the innermost function of this name in a stack, outermost first; -1: none did. */
+function callerOf(stack, name) {
+  let at = stack.length - 1;
+  while (at >= 0 && nameOf(stack[at]) !== name) at -= 1;
+  while (at >= 0 && nameOf(stack[at]) === name) at -= 1;
+  return at >= 0 ? stack[at] : -1;
 }
 
 /** Whether a frame's function, file or module has these letters, which are small ones. */
@@ -105,7 +118,7 @@ function rowsOf(process, place) {
       led: [number("led_bytes"), number("led_blocks")],
       highest: number("peak_bytes"), largest: number("largest_bytes"), retained: number("retained_bytes"),
       realloc: [number("realloc_blocks"), number("realloc_moved")],
-      curve: columns.curve?.[at]?.length ? summed(columns.curve[at]) : null,
+      curve: columns.curve?.[at]?.length ? curveOf(columns.curve[at]) : null,
       shape: columns.shape ? texts[columns.shape[at]] : "",
       life: columns.life?.[at] ?? -1,
       grown: columns.grown ? columns.grown[at] : null,

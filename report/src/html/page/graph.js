@@ -74,12 +74,15 @@ function makeGraph({ tree, say, paint, unit }) {
         parts.push(cell(at, x, wide, depth - first));
       }
       let left = x;
+      const below = [];
       for (const child of childrenOf(at)) {
         const part = at.value > 0 ? (wide * child.value) / at.value : 0;
         if (part < NARROWEST) break;
-        waiting.push([child, left, part, depth + 1]);
+        below.push([child, left, part, depth + 1]);
         left += part;
       }
+      // What is pushed last is drawn next: readers of screens come by the points in their order.
+      waiting.push(...below.reverse());
     }
     canvas.replaceChildren(...parts);
     const height = (deepest + 1) * CELL + 2;

@@ -25,7 +25,9 @@ function footer(data) {
 addEventListener("keydown", event => {
   const isTyping = event.target.closest?.("input, select, textarea");
   if (event.key === "/" && !isTyping && !event.ctrlKey && !event.metaKey) {
-    document.getElementById("search")?.focus();
+    const search = document.getElementById("search");
+    search?.focus();
+    search?.select();
     event.preventDefault();
   }
 });

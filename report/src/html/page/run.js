@@ -49,13 +49,16 @@ function drawRun(data, page) {
   const leaking = processes.findIndex(process => process.all[0] > 0 && process.all[0] === Math.max(...processes.map(one => one.all[0])));
   let place = many ? (leaking >= 0 ? leaking : heaviest) : 0;
   const view = el("div", {});
+  // One process may be several programs, one after the other.
+  const pids = new Set(processes.map(process => process.pid)).size;
+  const together = pids === processes.length ? count(pids, "process") : `${count(processes.length, "program")} in ${count(pids, "process")}`;
 
   const named = processes.map((process, at) => {
     const file = many && process.file ? `, ${base(texts[process.file])}` : "";
     return el("option", { value: at }, `${texts[process.title]}${file}`);
   });
   const select = el("select", { id: "process", onchange: () => { place = Number(select.value); show(); } },
-    el("option", { value: -1 }, `all ${grouped(processes.length)} processes`), named);
+    el("option", { value: -1 }, `all ${together}`), named);
   select.value = place;
   fill(page, {}, [header(many ? el("label", { class: "pick" }, "Process ", select) : null), heads(data), view, footer(data)]);
 
@@ -70,7 +73,7 @@ function drawRun(data, page) {
     const all = place < 0
       ? joinedBy(rowsByProcess.flat(), row => row.node, "live").map(([, row]) => row)
       : rowsByProcess[place];
-    const title = place < 0 ? `${grouped(processes.length)} processes` : texts[process.name];
+    const title = place < 0 ? together : texts[process.name];
     document.title = `${title}: memtrace`;
     document.getElementById("title").textContent = title;
     document.getElementById("about").replaceChildren(...about(process));
@@ -145,9 +148,9 @@ function drawRun(data, page) {
       const hasKinds = state.metric === "leaked" || state.metric === "live";
       legend.replaceChildren(...(hasKinds && process.kinds
         ? KINDS.filter((_, at) => all.some(row => kindsFor(row, state.metric)[at] > 0)).map(kind => el("span", {}, el("i", { class: `dot ${kind.key}` }), kind.word))
-        : [["own", "the project's"], ["library", "libraries and interpreters"], ["others", "allocators, and below main"]].map(([kind, word]) => el("span", {}, el("i", { class: `dot ${kind}` }), word))));
+        : [["own", "the project's"], ["library", "libraries and interpreters"], ["others", "allocators, and below main"]].filter(([kind]) => all.some(row => row.stack?.some(frame => WHOSE[frames.whose[frame]] === kind))).map(([kind, word]) => el("span", {}, el("i", { class: `dot ${kind}` }), word))));
     };
-    const redraw = () => { drawLegend(); graph.redraw(); };
+    const redraw = () => { graph.redraw(); drawLegend(); };
 
     const metrics = METRICS.map((metric, at) => ({ ...metric, disabled: metric.key === "leaked" && !process.kinds }));
     const tools = el("div", { class: "tools", role: "toolbar", "aria-label": "What is shown" },
@@ -274,7 +277,7 @@ function questions(process, all, pick) {
       const why = process.is_passive ? "Nothing was recorded" : `${bytes(process.sums.live_bytes)} in ${count(process.sums.live_blocks, "block")} are live at the end, and not classified`;
       return card("leaking", question, "Not known", "unknown", why, list(top(row => row.values.live), row => scaled(row.values.live)));
     }
-    const kinds = KINDS.map((_, at) => process.kinds[[0, 1, 2, 3, 4][at]]);
+    const kinds = KINDS.map((_, at) => process.kinds[at]);
     const lost = kinds.slice(0, 3).reduce((sum, [blocks, size]) => [sum[0] + blocks, sum[1] + size], [0, 0]);
     const said = KINDS.map((kind, at) => `${bytes(kinds[at][1])} ${kind.word}`).filter((_, at) => kinds[at][0] > 0).join(", ");
     const bar = kindBar(kinds.map(([, size]) => size), said || "nothing is live");
@@ -339,15 +342,15 @@ function columns(process, all, state) {
     show: (row, change, isOpen) => {
       const said = KINDS.map((kind, at) => (row.kinds[at] > 0 ? `${scaled(row.kinds[at])} ${kind.word}` : "")).filter(Boolean).join(", ");
       const where = row.path2 ? (row.path2 !== row.name ? row.path2 : count(row.parts, "stack")) : row.frame >= 0 ? placeOf(row.frame) : "";
-      const caller = state.group === "stack" ? callerOf(row) : "";
+      const caller = state.group === "stack" ? callerOf((row.stack ??= framesOf(row.node)), row.name) : -1;
       return [said ? kindBar(row.kinds, said) : el("span", { class: "kinds none" }),
-        opener(row, change, isOpen, row.key ?? row.node, el("span", { class: "where", title: where }, where), caller ? el("span", { class: "where caller" }, `← ${caller}`) : null)];
+        opener(row, change, isOpen, row.key ?? row.node, el("span", { class: "where", title: where }, where), caller >= 0 ? el("span", { class: "where caller" }, `← ${nameOf(caller)}`) : null)];
     },
   };
   return [
     name,
     hasCurves ? { key: "curve", word: "Over time", class: "curve", show: row => (row.curve ? [spark(row.curve, SPARK, row.shape || "over time"), el("span", { class: "shape" }, row.shape)] : null) } : null,
-    state.range ? { key: "growth", word: "In range", class: "chosen", text: "By how many bytes it changed within the range", value: row => row.growth ?? 0, show: row => signed(row.growth ?? 0) } : null,
+    state.range ? { key: "growth", word: "In range", class: "chosen", text: "By how many bytes it changed within the range, about: curves are rounded", value: row => row.growth ?? 0, show: row => signed(row.growth ?? 0) } : null,
     process.kinds ? number("leaked", "Leaked", "Bytes definitely and possibly lost, with what only they lead to") : null,
     number("live", "Live", "Bytes live at the end"),
     number("peak", "At peak", "Bytes when the process stood highest", "wide"),
@@ -355,14 +358,6 @@ function columns(process, all, state) {
     number("temporary", "Temporary", "Allocations that the same thread's next call freed", "wide"),
     number("count", "Count", "Allocations"),
   ].filter(Boolean);
-}
-
-/** The function that called the one that names the row. */
-function callerOf(row) {
-  row.stack ??= framesOf(row.node);
-  let at = row.stack.lastIndexOf(row.frame);
-  while (at > 0 && nameOf(row.stack[at]) === row.name) at -= 1;
-  return at >= 0 && nameOf(row.stack[at]) !== row.name ? nameOf(row.stack[at]) : "";
 }
 
 function troubles(id, heading, list, leftOut) {

@@ -51,10 +51,11 @@ function drawSweep(data, page) {
       draw();
       [...body.querySelectorAll("button.opener")].find(button => button.row === row.id)?.focus();
     };
-    const frame = frameOf[row.node];
+    const caller = callerOf(framesOf(row.node), texts[row.name]);
     const opened = row.opened_by ? `only after ${texts[row.opened_by]} failed` : "";
     const name = opener({ name: texts[row.name] }, change, isOpen, row.id,
-      el("span", { class: "where" }, [texts[row.what], row.count > 1 ? `${grouped(row.count)} times` : "", opened].filter(Boolean).join(", ")));
+      el("span", { class: "where" }, [texts[row.what], row.count > 1 ? `${grouped(row.count)} times` : "", opened].filter(Boolean).join(", ")),
+      caller >= 0 ? el("span", { class: "where caller" }, `← ${nameOf(caller)}, ${placeOf(caller)}`) : null);
     const line = el("tr", { class: isOpen ? "open" : null, onclick: event => event.target.closest("button, code, a") ? null : change() },
       el("th", { scope: "row", class: "text site" }, name),
       el("td", { class: "cell-frame" }, cellOf(row.once, change)), el("td", { class: "cell-frame" }, cellOf(row.forever, change)), el("td", { class: "cell-frame" }, pairsOf(row, change)));
