@@ -270,7 +270,7 @@ mod tests {
     fn what_was_seen_is_told_and_drawn() {
         let expected = "
 time: 800.0 ms, 9 moments, a step of 100.0 ms
-  heap      __..---::==+++**#### 800 B at 800.0 ms
+  heap      __..---::===++***### 800 B at 800.0 ms
 ";
         let found = text(&watched());
         assert_eq!(found.lines().take(3).collect::<Vec<_>>(), expected.lines().collect::<Vec<_>>(), "{found}");

@@ -104,28 +104,28 @@ struct Cell {
 
 const CELLS: &[Cell] = &[
     Cell { title: "live", order: Some(Order::Live), width: 10, columns_min: 0, text: |row| short(row.sum.live_bytes) },
-    Cell { title: "blocks", order: None, width: 9, columns_min: 80, text: |row| thousands(row.sum.live_blocks) },
-    Cell { title: "growth/s", order: Some(Order::Growth), width: 11, columns_min: 60, text: |row| signed(row.growth) },
-    Cell { title: "calls/s", order: Some(Order::Rate), width: 9, columns_min: 60, text: |row| thousands(row.rate) },
+    Cell { title: "blocks", order: None, width: 9, columns_min: 90, text: |row| thousands(row.sum.live_blocks) },
+    Cell { title: "growth/s", order: Some(Order::Growth), width: 11, columns_min: 70, text: |row| signed(row.growth) },
+    Cell { title: "calls/s", order: Some(Order::Rate), width: 9, columns_min: 80, text: |row| thousands(row.rate) },
     Cell {
         title: "total",
         order: Some(Order::Total),
         width: 10,
-        columns_min: 110,
+        columns_min: 115,
         text: |row| short(row.sum.total_bytes),
     },
     Cell {
         title: "calls",
         order: Some(Order::Count),
         width: 11,
-        columns_min: 120,
+        columns_min: 125,
         text: |row| thousands(row.sum.calls),
     },
     Cell {
         title: "temp",
         order: Some(Order::Temporary),
         width: 7,
-        columns_min: 130,
+        columns_min: 135,
         text: |row| percent(row.sum.temporary, row.sum.calls),
     },
 ];
