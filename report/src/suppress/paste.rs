@@ -261,6 +261,7 @@ mod tests {
                     file: (random(2) > 0).then_some(&texts[3]),
                     line: None,
                     inlined: random(3) == 0,
+                    python: false,
                 })
                 .collect();
             let frames = &frames[..random(6)];
