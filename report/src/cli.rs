@@ -118,6 +118,9 @@ pub enum Task {
         /// The target goes on: all of it goes there, whatever its settings say of the end.
         #[arg(long)]
         now: bool,
+        /// The target goes on: its profile goes there.
+        #[arg(long)]
+        profile: bool,
     },
     /// The program of `memtrace check --self-test`
     #[command(name = "__plant", hide = true)]

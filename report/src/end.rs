@@ -39,6 +39,28 @@ const TEXT_BYTES: usize = 64 << 10;
 /// Holds until the recording has said what MEMTRACE_DEADLINE is; that row's default.
 const DEADLINE_S: u64 = 10;
 
+/// What the shim asks for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Wish {
+    /// What the settings say of the end.
+    End,
+    /// All there is to say, to the report's descriptor: the target goes on.
+    Now,
+    /// A profile there: the target goes on.
+    Profile,
+}
+
+impl Wish {
+    /// As the command line has it.
+    pub fn of(now: bool, profile: bool) -> Wish {
+        match (now, profile) {
+            (_, true) => Wish::Profile,
+            (true, false) => Wish::Now,
+            (false, false) => Wish::End,
+        }
+    }
+}
+
 /// What the work thread tells the main thread.
 enum News {
     Deadline(u64),
@@ -56,15 +78,15 @@ struct Done {
 
 /// The body of the command. `report_fd` is -1 where the target had no stderr; `answer_fd` takes a letter when all
 /// that there is to say was said, be it an error, so that the shim knows that it need not say it itself: `l` if blocks
-/// are definitely or possibly lost, else `k`. `is_now`: the target goes on, and has asked for all of it.
-pub fn command(recording_fd: i32, report_fd: i32, answer_fd: i32, is_now: bool) -> ExitCode {
+/// are definitely or possibly lost, else `k`.
+pub fn command(recording_fd: i32, report_fd: i32, answer_fd: i32, wish: Wish) -> ExitCode {
     let (Some(recording), report) = (duplicate(recording_fd), duplicate(report_fd)) else {
         return ExitCode::from(FAILED);
     };
     let (tell, hear) = mpsc::channel();
     let work = move || {
         let mut done = Done { code: CLEAN, is_leaky: false };
-        if let Err(error) = work(recording, report.as_ref(), is_now, &tell, &mut done.is_leaky) {
+        if let Err(error) = work(recording, report.as_ref(), wish, &tell, &mut done.is_leaky) {
             say(report.as_ref(), &error);
             done.code = error.code();
         }
@@ -101,17 +123,20 @@ fn wait(hear: &Receiver<News>) -> Option<Done> {
 fn work(
     recording: File,
     report: Option<&File>,
-    is_now: bool,
+    wish: Wish,
     tell: &Sender<News>,
     is_leaky: &mut bool,
 ) -> Result<(), Error> {
     let recording = Recording::from_file(recording, "the recording")?;
     let Some(process) = recording.processes.last() else { return Ok(()) };
     let mut settings = settings::parse(process.settings());
-    if is_now {
+    if wish != Wish::End {
         (settings.quiet, settings.summary, settings.out, settings.json) = (false, true, b"", b"");
     }
     let _ = tell.send(News::Deadline(settings.deadline_s));
+    if wish == Wish::Profile {
+        return profile_to(report, recording);
+    }
     let found = Found::of(process);
     let wants_text = !settings.quiet && settings.out != b"none" && (settings.summary || found.may_be_shown(&settings));
     let json = Some(settings.json).filter(|pattern| !settings.quiet && !matches!(*pattern, b"" | b"none"));
@@ -171,6 +196,17 @@ fn work(
         }
     }
     // The process ends now: to give a hundred thousand texts back one by one would take longer than to write them.
+    std::mem::forget((profile, recording));
+    Ok(())
+}
+
+/// The whole profile, to where the report would go.
+fn profile_to(report: Option<&File>, recording: Recording) -> Result<(), Error> {
+    let profile = Profile::build(&recording, &Options::default())?;
+    if let Some(file) = report {
+        let failed = |cause| Error::CannotWrite { path: "profile".into(), cause };
+        profile.write_json(Patient(file)).map_err(failed)?;
+    }
     std::mem::forget((profile, recording));
     Ok(())
 }

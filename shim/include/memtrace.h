@@ -465,6 +465,13 @@ MEMTRACE_INLINE_(int, memtrace_report, (int fd)) {
     return real ? real(fd) : -1;
 }
 
+/* The same as a profile (JSON), which `memtrace report` reads; without a command nothing is written. */
+MEMTRACE_INLINE_(int, memtrace_profile, (int fd)) {
+    int (*real)(int);
+    MEMTRACE_FIND_(real, memtrace_profile);
+    return real ? real(fd) : -1;
+}
+
 /* ---- Regions ---- */
 
 /* What this thread allocates until memtrace_region_end stands in a region of this name in reports: above the stack, and as

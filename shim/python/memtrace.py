@@ -21,7 +21,7 @@ import contextlib
 import ctypes
 
 __all__ = ["active", "benign", "check_leaks", "checkpoint", "failing", "fail_sweep", "ignore", "last_point", "leaks_since",
-           "live_blocks", "live_bytes", "marker", "pause", "region", "report"]
+           "live_blocks", "live_bytes", "marker", "pause", "profile", "region", "report"]
 
 _THIS_THREAD = 1
 _DIGITS = 16
@@ -60,6 +60,7 @@ _ignore_end = _find("memtrace_ignore_end", None)
 _region_begin = _find("memtrace_region_begin", None, ctypes.c_char_p)
 _region_end = _find("memtrace_region_end", None)
 _report = _find("memtrace_report", ctypes.c_int, ctypes.c_int)
+_profile = _find("memtrace_profile", ctypes.c_int, ctypes.c_int)
 
 
 def active():
@@ -205,9 +206,18 @@ def live_blocks():
 def report(file):
     """Writes to this file (an object with `fileno()`, or a descriptor) what would be reported if the process ended here, and
     waits for it. False: it could not be, or only in short."""
-    if _report is None:
+    return _write(_report, file)
+
+
+def profile(file):
+    """The same as a profile (JSON), for `memtrace report` and other readers."""
+    return _write(_profile, file)
+
+
+def _write(function, file):
+    if function is None:
         return False
     if not isinstance(file, int):
         file.flush()
         file = file.fileno()
-    return _report(file) == 0
+    return function(file) == 0

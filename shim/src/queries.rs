@@ -47,11 +47,22 @@ pub extern "C" fn memtrace_leaks_since(checkpoint: u64) -> i64 {
 /// answer in time; then it is a short one, if any.
 #[unsafe(no_mangle)]
 pub extern "C" fn memtrace_report(fd: c_int) -> c_int {
+    tell(fd, false)
+}
+
+/// Writes a profile (JSON) to this descriptor, as if the process ended here: 0. -1: there was no command to write it, or no
+/// answer in time.
+#[unsafe(no_mangle)]
+pub extern "C" fn memtrace_profile(fd: c_int) -> c_int {
+    tell(fd, true)
+}
+
+fn tell(fd: c_int, wants_profile: bool) -> c_int {
     if fd < 0 || !is_active() || sys::identity(fd).is_none() {
         return -1;
     }
     let mut settings = settings::parse(start::own_variables());
     (settings.quiet, settings.summary, settings.out, settings.json) = (false, true, b"", b"");
-    end::with_check(&settings, Some(fd), |ending| Some(memtrace_cold::report_now(ending)))
+    end::with_check(&settings, Some(fd), |ending| Some(memtrace_cold::report_now(ending, wants_profile)))
         .map_or(-1, |is_told| if is_told { 0 } else { -1 })
 }

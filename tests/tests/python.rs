@@ -5,6 +5,8 @@
 mod environment;
 #[path = "python/frames.rs"]
 mod frames;
+#[path = "python/package.rs"]
+mod package;
 
 use std::path::{Path, PathBuf};
 
@@ -38,18 +40,23 @@ const WITHOUT: &str = "active False None\n\
     any length\n\
     python 0 [0, 1, 2] [1, 1, 1, 1] False\n";
 
+/// Flags for the headers. `None`: they are missing.
+fn includes(place: &Place) -> Option<Vec<String>> {
+    let config = format!("{PYTHON}-config");
+    let said = Path::new(&config).exists().then(|| place.job(How::Native, config).arg("--includes").run().stdout)?;
+    let flags: Vec<String> = said.split_whitespace().map(str::to_owned).collect();
+    let is_there =
+        |flag: &String| flag.strip_prefix("-I").is_some_and(|path| Path::new(path).join("Python.h").exists());
+    flags.iter().any(is_there).then_some(flags)
+}
+
 /// The example's extension, without its defects. `None`: the headers of Python are missing.
 fn extension(place: &Place) -> Option<PathBuf> {
-    let config = format!("{PYTHON}-config");
-    let includes =
-        Path::new(&config).exists().then(|| place.job(How::Native, config).arg("--includes").run().stdout)?;
-    let includes: Vec<&str> = includes.split_whitespace().collect();
-    let is_there = |flag: &&str| flag.strip_prefix("-I").is_some_and(|path| Path::new(path).join("Python.h").exists());
-    includes.iter().any(is_there).then_some(())?;
+    let includes = includes(place)?;
     let path = |name: &str| workspace().join("examples").join(name).display().to_string();
     let (include, native) = (format!("-I{}", path("python_ext")), path("python_ext/cbor_like.c"));
     let mut flags = vec!["-shared", "-fPIC", "-fno-builtin", "-DOOM_RETURNS_NULL", &include, &native];
-    flags.extend(includes);
+    flags.extend(includes.iter().map(String::as_str));
     Some(place.compile(Path::new(&path("python_ext_fixed/main.c")), "cborlike.so", &flags))
 }
 

@@ -111,7 +111,7 @@ pub fn word(state: State) -> &'static str {
 pub fn stack(steps: &[Step]) -> Vec<String> {
     let has_own = steps.iter().any(|step| step.own);
     let is_folded = |step: &&Step| match has_own {
-        true => !step.own && step.whose != Whose::Own,
+        true => !step.own && step.whose != Whose::Own && !is_script(step),
         false => step.whose == Whose::Runtime,
     };
     let mut lines = Vec::new();
@@ -133,6 +133,12 @@ pub fn stack(steps: &[Step]) -> Vec<String> {
         }
     }
     lines
+}
+
+/// Whether a step is a Python function that is no part of Python.
+fn is_script(step: &Step) -> bool {
+    let is_own = |file: &str| !file.starts_with('<') && (!file.contains("/lib/python3") || file.contains("-packages/"));
+    step.module.is_none() && step.function.is_some() && step.file.as_deref().is_some_and(is_own)
 }
 
 fn modules(steps: &[Step]) -> String {

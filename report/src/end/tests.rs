@@ -19,7 +19,7 @@ fn target(settings: &[&str], live: u64) -> Target {
 fn printed(target: Target) -> (String, bool) {
     let (mut report, mut answer) = (file_of(b""), file_of(b""));
     let recording = file_of(&recording(&[target]));
-    command(recording.as_raw_fd(), report.as_raw_fd(), answer.as_raw_fd(), false);
+    command(recording.as_raw_fd(), report.as_raw_fd(), answer.as_raw_fd(), Wish::End);
     let text = |file: &mut File| {
         file.rewind().unwrap();
         let mut text = String::new();
@@ -133,7 +133,7 @@ fn a_full_pipe_is_left_at_the_deadline() {
     target.settings.push("MEMTRACE_TOP=all".into());
     let (recording, answer) = (file_of(&recording(&[target])), file_of(b""));
     let began = Instant::now();
-    command(recording.as_raw_fd(), writer.as_raw_fd(), answer.as_raw_fd(), false);
+    command(recording.as_raw_fd(), writer.as_raw_fd(), answer.as_raw_fd(), Wish::End);
     let took = began.elapsed();
     assert!(took >= Duration::from_millis(900) && took < Duration::from_secs(8), "{took:?}");
     assert_eq!(answer.metadata().unwrap().len(), 0);
@@ -164,7 +164,7 @@ fn a_pipe_that_does_not_block_gets_the_whole_report() {
         text
     });
     let (recording, answer) = (file_of(&recording(&[target])), file_of(b""));
-    command(recording.as_raw_fd(), writer.as_raw_fd(), answer.as_raw_fd(), false);
+    command(recording.as_raw_fd(), writer.as_raw_fd(), answer.as_raw_fd(), Wish::End);
     // Without the rest of the report the reader would wait for ever.
     assert_eq!(answer.metadata().unwrap().len(), 1);
     let text = reading.join().unwrap();
@@ -175,10 +175,10 @@ fn a_pipe_that_does_not_block_gets_the_whole_report() {
 
 #[test]
 fn without_descriptors_nothing_happens() {
-    assert_eq!(command(-1, -1, -1, false), ExitCode::from(FAILED));
-    assert_eq!(command(1_000_000, -1, -1, false), ExitCode::from(FAILED));
+    assert_eq!(command(-1, -1, -1, Wish::End), ExitCode::from(FAILED));
+    assert_eq!(command(1_000_000, -1, -1, Wish::End), ExitCode::from(FAILED));
     let broken = file_of(b"MEMTRACE");
-    assert_eq!(command(broken.as_raw_fd(), -1, -1, false), ExitCode::from(2));
+    assert_eq!(command(broken.as_raw_fd(), -1, -1, Wish::End), ExitCode::from(2));
 }
 
 /// A file with these suppressions.

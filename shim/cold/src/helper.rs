@@ -30,8 +30,19 @@ pub enum Told {
     Leaks,
 }
 
-/// Has the recording printed. `is_now`: all of it, to the report's descriptor, whatever the settings say of the end.
-pub fn tell(ending: &Ending<'_>, recording: i32, is_now: bool, deadline_ns: u64) -> Told {
+/// What the command is asked for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Wish {
+    /// What the settings say of the end.
+    End,
+    /// All there is to say, to the report's descriptor.
+    Now,
+    /// A profile there.
+    Profile,
+}
+
+/// Has the recording printed.
+pub fn tell(ending: &Ending<'_>, recording: i32, wish: Wish, deadline_ns: u64) -> Told {
     let mut path = Path::new();
     if !find(ending, &mut path) {
         return Told::Nothing;
@@ -49,7 +60,7 @@ pub fn tell(ending: &Ending<'_>, recording: i32, is_now: bool, deadline_ns: u64)
         // exec gives the helper an exit signal, which must go to this process, not to the target.
         let helper = fork();
         if helper == 0 {
-            start(command, recording, (ending.stderr, is_now), theirs);
+            start(command, recording, (ending.stderr, wish), theirs);
         }
         task::reap(helper, false);
         task::end();
@@ -79,7 +90,7 @@ fn fork() -> isize {
 }
 
 /// In the grandchild: three descriptors, no environment, signals as at a login.
-fn start(command: &core::ffi::CStr, recording: i32, (report, is_now): (Option<i32>, bool), answer: i32) -> ! {
+fn start(command: &core::ffi::CStr, recording: i32, (report, wish): (Option<i32>, Wish), answer: i32) -> ! {
     let raised = [Some(recording), report, Some(answer)].map(|fd| fd.map(|fd| duplicate(fd, ABOVE)));
     for (fd, place) in raised.into_iter().zip([RECORDING, REPORT, ANSWER]) {
         match fd {
@@ -99,9 +110,13 @@ fn start(command: &core::ffi::CStr, recording: i32, (report, is_now): (Option<i3
     }
     file::restore_signals(0);
     let report = if report.is_some() { c"4" } else { c"-1" };
-    let now = if is_now { c"--now".as_ptr() } else { core::ptr::null() };
+    let wish = match wish {
+        Wish::End => core::ptr::null(),
+        Wish::Now => c"--now".as_ptr(),
+        Wish::Profile => c"--profile".as_ptr(),
+    };
     let [name, task, recording, answer] = [c"memtrace", c"__end", c"3", c"5"].map(core::ffi::CStr::as_ptr);
-    let arguments = [name, task, recording, report.as_ptr(), answer, now, core::ptr::null()];
+    let arguments = [name, task, recording, report.as_ptr(), answer, wish, core::ptr::null()];
     let variables = [core::ptr::null::<u8>()];
     // SAFETY: path, arguments and variables end as execve(2) wants.
     unsafe {

@@ -134,9 +134,10 @@ pub fn check(ending: &Ending<'_>, cause: Cause) -> Option<u64> {
     outcome?.sums.map(|sums| sums.lost_blocks)
 }
 
-/// Reports now what would be reported if the process ended here, to the file that stands for stderr. False: it could not
-/// be, or only in short.
-pub fn report_now(ending: &Ending<'_>) -> bool {
+/// Reports now what would be reported if the process ended here, to the file that stands for stderr, or writes its profile
+/// there. False: it could not be, or only in short.
+pub fn report_now(ending: &Ending<'_>, wants_profile: bool) -> bool {
+    let wish = if wants_profile { helper::Wish::Profile } else { helper::Wish::Now };
     let mut findings = Findings::of(ending.hot, ending.settings);
     let (mask, deadline_ns) = (file::block_signals(), ending.deadline_ns());
     let recording = copy::memory_file();
@@ -147,8 +148,8 @@ pub fn report_now(ending: &Ending<'_>) -> bool {
         (is_written, findings.lost) = (outcome.is_written, outcome.sums);
     }
     let is_whole = recording.filter(|&fd| is_written || copy::to_file(ending.hot, fd));
-    let told = is_whole.map_or(Told::Nothing, |fd| helper::tell(ending, fd, true, deadline_ns));
-    if told == Told::Nothing {
+    let told = is_whole.map_or(Told::Nothing, |fd| helper::tell(ending, fd, wish, deadline_ns));
+    if told == Told::Nothing && !wants_profile {
         short::print(ending, &findings, None);
     }
     if let Some(fd) = recording {
@@ -193,7 +194,8 @@ pub fn report(ending: &Ending<'_>) -> bool {
             sys::close(fd);
             recording = None;
         }
-        let told = recording.map(|fd| helper::tell(ending, fd, false, deadline_ns)).unwrap_or(Told::Nothing);
+        let told =
+            recording.map(|fd| helper::tell(ending, fd, helper::Wish::End, deadline_ns)).unwrap_or(Told::Nothing);
         has_leaks = match told {
             Told::Leaks => true,
             Told::Clean => false,

@@ -151,6 +151,11 @@ fn frames(hot: &Hot, mut node: u32, out: &mut Out, line: &mut Line) {
     while depth < FRAMES_MAX && node != 0 {
         let Some(found) = hot.nodes.get(u64::from(node)) else { break };
         let word = found.frame.get();
+        if frame::kind(word) == frame::WITH_PYTHON {
+            // The native stack alone is told here.
+            node = found.parent.get();
+            continue;
+        }
         let module = module(hot, word);
         if module.is_none_or(|module| module.flags.get() & module_flags::SHIM == 0) {
             line.push(if depth == 0 { b"    at " } else { b"    by " });

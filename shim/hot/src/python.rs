@@ -184,7 +184,8 @@ impl Hot {
         if self.python.is_told.get() == 0 {
             self.tell_of_python();
         }
-        let Some(layout) = self.python.layout() else { return known };
+        // Near the limit of memory stacks are short.
+        let Some(layout) = self.python.layout().filter(|_| self.budget.level.get() == 0) else { return known };
         let Some(top) = self.python.top(&mut body.python, layout) else { return known };
         let python = self.python_stack(&mut body.python, &mut body.known, layout, top);
         let native = known.node();

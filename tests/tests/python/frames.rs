@@ -81,6 +81,30 @@ fn python_functions_stand_where_python_says_they_do() {
     }
 }
 
+#[test]
+fn the_offsets_are_those_of_the_headers() {
+    let place = Place::new();
+    let source = memtrace_tests::workspace().join("tests/tests/python/offsets.c");
+    for python in interpreters() {
+        let words = ["-S", "-c", "import sysconfig; print(sysconfig.get_path('include'))"];
+        let include = PathBuf::from(place.job(How::Native, &python).args(words).run().stdout.trim_end());
+        let internal = include.join("internal");
+        if !internal.join("pycore_frame.h").exists() || !internal.join("pycore_runtime.h").exists() {
+            println!("{} is skipped: its internal headers are missing", python.display());
+            continue;
+        }
+        let flags = [include, internal].map(|path| format!("-I{}", path.display()));
+        if include_version(&flags[0]) >= 11 {
+            place.compile(&source, "offsets.o", &["-c", "-w", &flags[0], &flags[1]]);
+        }
+    }
+}
+
+/// The minor version of headers, by the name of their directory.
+fn include_version(flag: &str) -> u32 {
+    flag.rsplit("python3.").next().and_then(|minor| minor.parse().ok()).unwrap_or(0)
+}
+
 /// Allocates with the interpreter's lock and without it, in a fork child, and in a thread that C code made; the last words
 /// of the interpreter come when it ends.
 const LOCKED: &str = r#"

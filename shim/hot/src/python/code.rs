@@ -49,8 +49,20 @@ impl Text {
 
     fn push_letter(&mut self, letter: u32) {
         // Half a pair is no letter, and a NUL would end the text.
-        let letter = char::from_u32(letter).filter(|&letter| letter != '\0').unwrap_or('?');
-        letter.encode_utf8(&mut [0; 4]).bytes().for_each(|byte| self.push(byte));
+        let letter = char::from_u32(letter).filter(|&letter| letter != '\0').map_or(u32::from(b'?'), u32::from);
+        // By hand: the library's own way knows how to panic.
+        let behind = |shift: u32| 0x80 | (letter >> shift & 0x3f) as u8;
+        match letter {
+            0..0x80 => self.push(letter as u8),
+            0x80..0x800 => [0xc0 | (letter >> 6) as u8, behind(0)].into_iter().for_each(|byte| self.push(byte)),
+            0x800..0x1_0000 => {
+                [0xe0 | (letter >> 12) as u8, behind(6), behind(0)].into_iter().for_each(|byte| self.push(byte));
+            }
+            _ => {
+                let bytes = [0xf0 | (letter >> 18) as u8, behind(12), behind(6), behind(0)];
+                bytes.into_iter().for_each(|byte| self.push(byte));
+            }
+        }
     }
 
     fn push_number(&mut self, number: u64) {
@@ -179,18 +191,36 @@ impl Reader<'_> {
     /// A number in groups of six bits, the lowest first; its sign is the lowest bit of all.
     fn signed(&mut self, start: u64, at: &mut u64, length: u64) -> Option<i64> {
         let mut value = 0u64;
-        for shift in (0..60).step_by(6) {
-            if *at >= length {
-                return None;
-            }
+        let mut shift = 0u32;
+        while shift < 60 && *at < length {
             let byte = self.pages.byte(start + *at)?;
             *at += 1;
             value |= u64::from(byte & 63) << shift;
+            shift += 6;
             if byte & 64 == 0 {
                 let size = (value >> 1) as i64;
                 return Some(if value & 1 != 0 { -size } else { size });
             }
         }
         None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn letters_are_written_as_utf_8_and_what_is_none_as_a_mark() {
+        let mut text = Text { bytes: [0; 512], length: 0 };
+        for letter in "aß…\u{1f980}\u{10ffff}".chars() {
+            text.push_letter(letter.into());
+        }
+        [0, 0xd800, 0x11_0000].into_iter().for_each(|letter| text.push_letter(letter));
+        text.push_number(0);
+        text.push_number(1_204);
+        assert_eq!(core::str::from_utf8(text.as_bytes()), Ok("aß…\u{1f980}\u{10ffff}???01204"));
+        (0..600).for_each(|_| text.push_letter(0x20ac));
+        assert_eq!(text.as_bytes().len(), 512);
     }
 }

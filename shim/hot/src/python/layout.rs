@@ -1,7 +1,7 @@
 //! Where CPython keeps what is read of it, version by version.
 //!
 //! Source: the headers of the versions (`Include/internal/pycore_frame.h`, `pycore_runtime.h`, `cpython/code.h`,
-//! `cpython/unicodeobject.h`); `tests/tests/python/offsets.c` prints the same from the headers that are there. Within a
+//! `cpython/unicodeobject.h`); `tests/tests/python/offsets.c` compares them with the headers that are there. Within a
 //! minor version these do not change. From 3.13 on the interpreter tells its own offsets, which must be these.
 
 /// Offsets of one minor version, in bytes.
