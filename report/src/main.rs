@@ -12,12 +12,16 @@
 //! ```
 
 #![cfg_attr(not(test), no_main)]
+// libFuzzer has a main of its own, and calls nothing but the readers.
+#![cfg_attr(feature = "fuzzing", allow(dead_code))]
 
 mod check;
 mod cli;
 mod end;
 mod error;
 mod formats;
+#[cfg(any(test, feature = "fuzzing"))]
+mod fuzz;
 mod input;
 mod json;
 mod leaks;
@@ -42,6 +46,9 @@ use std::process::ExitCode;
 
 use cli::{Task, Typed};
 use error::{CLEAN, Error, FAILED};
+
+#[cfg(feature = "fuzzing")]
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| (fuzz::chosen().run)(bytes));
 
 /// What the exported `main` calls.
 pub fn start() -> u8 {

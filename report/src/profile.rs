@@ -4,6 +4,7 @@
 //! every reference leads somewhere.
 
 mod build;
+pub mod bundled;
 mod check;
 mod checks;
 pub mod heap;

@@ -41,7 +41,7 @@ pub use leaks::{head, lost, meaning, reason as hindrance, words};
 pub use number::{asked, bytes_in, count, parse_bytes, scaled, thousands};
 pub use signal::signal;
 pub use style::Style;
-pub use summary::{loss, passive};
+pub use summary::{loss, not_recorded, passive};
 pub use why::{way, why};
 
 /// What to print of a profile.

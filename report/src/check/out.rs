@@ -33,7 +33,8 @@ pub fn write(outcome: &Outcome, outs: &[Out]) -> Result<(), Error> {
     }
 }
 
-fn render(outcome: &Outcome, format: Format, to: &mut dyn Write) -> io::Result<()> {
+/// Writes one report.
+pub fn render(outcome: &Outcome, format: Format, to: &mut dyn Write) -> io::Result<()> {
     match format {
         Format::Text => text::report(outcome, Style::default(), to),
         Format::Json => json::write(outcome, to),

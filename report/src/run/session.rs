@@ -86,6 +86,8 @@ pub fn run(target: &Target, variables: Vec<CString>, way: Way) -> Result<Ran, Er
     };
     // From here on the launcher's words to a closed stderr must not kill it.
     sys::ignore(libc::SIGPIPE);
+    // Nor must a profile that the user's limit has no room for.
+    sys::ignore(libc::SIGXFSZ);
 
     let rounds = way.rounds.map(|(every, show, rules)| Rounds::start(pid as u32, every, show, rules));
     let ended = match watch {
