@@ -4,7 +4,7 @@
 //! EMFILE, ENOSPC, EPERM and so on, for n = 1, 2, … until no call is left. Each time the program does what it does
 //! without memtrace, nobody is left behind, and what was planted is in the report, or the report says what is missing.
 //!
-//! `MEMTRACE_TEST_OWN=NAME` chooses some of the programs, `MEMTRACE_TEST_EVERY=K` every K-th call alone.
+//! `MEMTRACE_TEST_OWN=NAME` chooses some of the programs, `MEMTRACE_TEST_EVERY=K` every K-th call alone (1: all).
 
 #[path = "own/limits.rs"]
 mod limits;
@@ -19,9 +19,9 @@ const PATIENCE: Duration = Duration::from_secs(40);
 /// More calls of its own than any run here makes.
 const CALLS_MAX: u32 = 5000;
 
-/// A program that plants, and what it does before: files of `tests/hosts`.
-const PROGRAMS: &[(&str, &[&str])] =
-    &[("end_return.c", &[]), ("fork_child_leaves.c", &[]), ("threads_producers.c", &["-pthread"])];
+/// Programs that plant: files of `tests/hosts`, how they are built, and the step from one call that fails to the next.
+const PROGRAMS: &[(&str, &[&str], usize)] =
+    &[("end_return.c", &[], 1), ("fork_child_leaves.c", &[], 5), ("threads_producers.c", &["-pthread"], 5)];
 
 /// How the report says that something is missing: of these words one.
 const MISSING: &[&str] = &[
@@ -65,9 +65,9 @@ fn each_call_fails(whose: Whose, how: How) {
     let place = Place::new();
     let fail = place.compile(&workspace().join("tests/own/fail.c"), "fail", &["-O1"]);
     let chosen = std::env::var("MEMTRACE_TEST_OWN").unwrap_or_default();
-    let every = std::env::var("MEMTRACE_TEST_EVERY").ok().and_then(|every| every.parse().ok()).unwrap_or(1);
+    let every = std::env::var("MEMTRACE_TEST_EVERY").ok().and_then(|every| every.parse().ok());
     let mut wrong = Vec::new();
-    for (name, flags) in PROGRAMS.iter().filter(|(name, _)| name.contains(&chosen)) {
+    for &(name, flags, part) in PROGRAMS.iter().filter(|(name, ..)| name.contains(&chosen)) {
         let flags: Vec<&str> = flags.iter().copied().chain(["-w"]).collect();
         let program = place.compile(&workspace().join("tests/hosts").join(name), &name.replace('.', "_"), &flags);
         let native = place.job(How::Native, &program).run();
@@ -77,7 +77,7 @@ fn each_call_fails(whose: Whose, how: How) {
         let count = whole.count();
         assert!((5..CALLS_MAX).contains(&count), "{name}: {}", whole.log);
         // A call that fails can lead to others, but not to many.
-        let numbers: Vec<u32> = (1..=count + count / 4).step_by(every).collect();
+        let numbers: Vec<u32> = (1..=count + count / 4).step_by(every.unwrap_or(part)).collect();
         let found = side_by_side(&numbers, |&number| case.judge(number).into_iter().collect());
         println!("{name}: {whose:?} {how:?}: {count} calls, {} wrong", found.len());
         wrong.extend(found);
