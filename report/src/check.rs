@@ -26,7 +26,7 @@ mod lines;
 mod model;
 mod name;
 mod out;
-mod policy;
+pub mod policy;
 mod rule;
 mod seen;
 pub mod self_test;
@@ -177,6 +177,31 @@ fn outcome(gathered: &Gathered, policy: &Policy, what: &gather::What, exit_zero:
         fixed: judged.fixed,
         notes,
     })
+}
+
+/// Judges a profile as `memtrace check PROFILE` does without a policy, and writes it in every format.
+#[cfg(any(test, feature = "fuzzing"))]
+pub fn write_all(profile: Profile, each: &mut dyn FnMut(formats::Format, String)) {
+    use formats::Format;
+    let policy = Policy::of(Some("/dev/null".into()), Default::default()).expect("an empty policy is one");
+    let profiles = [std::path::PathBuf::from("profile.json")];
+    let what = gather::What {
+        profiles: &profiles,
+        command: &[],
+        crash: false,
+        wait: Default::default(),
+        keep: None,
+        has_page: false,
+        no_python_env: true,
+        elsewhere: Default::default(),
+    };
+    let gathered = Gathered { profile, target: None, living: Default::default(), refused: None, trouble: None };
+    let Ok(outcome) = outcome(&gathered, &policy, &what, false) else { return };
+    for format in Format::WORDS.iter().filter_map(|word| word.parse::<Format>().ok()) {
+        let mut text = Vec::new();
+        out::render(&outcome, &gathered.profile, format, &mut text).expect("memory takes it");
+        each(format, String::from_utf8(text).expect("reports are UTF-8"));
+    }
 }
 
 /// `is_refused`: it failed because memtrace was there.

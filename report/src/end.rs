@@ -28,6 +28,7 @@ use crate::error::{CLEAN, Error, FAILED};
 use crate::output;
 use crate::profile::{Options, Profile, Suppress, heap};
 use crate::recording::Recording;
+use crate::sys;
 use crate::text::{self, Request};
 use crate::views::{Choice, leaks};
 use found::Found;
@@ -80,9 +81,15 @@ struct Done {
 /// that there is to say was said, be it an error, so that the shim knows that it need not say it itself: `l` if blocks
 /// are definitely or possibly lost, else `k`.
 pub fn command(recording_fd: i32, report_fd: i32, answer_fd: i32, wish: Wish) -> ExitCode {
+    // Of a limit that the target has: an error is told, a death would not be.
+    sys::ignore(libc::SIGXFSZ);
     let (Some(recording), report) = (duplicate(recording_fd), duplicate(report_fd)) else {
         return ExitCode::from(FAILED);
     };
+    if report.is_none() && report_fd >= 0 {
+        // Without an answer the library says in short what cannot be said here.
+        return ExitCode::from(FAILED);
+    }
     let (tell, hear) = mpsc::channel();
     let work = move || {
         let mut done = Done { code: CLEAN, is_leaky: false };

@@ -104,8 +104,10 @@ pub fn check(outs: &[Out]) -> Result<(), Error> {
     Ok(())
 }
 
-/// Who may read and write a report: whom the umask lets.
+/// Who may read and write a file that is kept with sources: whom the umask lets.
 pub const FOR_ALL: u32 = 0o666;
+/// Who may read and write a report: programs' arguments are in it.
+const FOR_OWNER: u32 = 0o600;
 
 /// Writes a file, whole or not at all.
 pub fn file(path: &Path, mode: u32, report: &mut dyn FnMut(&mut dyn Write) -> io::Result<()>) -> Result<(), Error> {
@@ -149,7 +151,7 @@ pub fn to_stdout(report: &mut dyn FnMut(&mut dyn Write) -> io::Result<()>) -> Re
 fn files(outs: &[Out], report: &mut dyn FnMut(Format, &mut dyn Write) -> io::Result<()>) -> Result<(), Error> {
     check(outs)?;
     let mut files = outs.iter().filter(|out| !out.is_stdout());
-    files.try_for_each(|out| file(&out.path, FOR_ALL, &mut |to| report(out.format, to)))
+    files.try_for_each(|out| file(&out.path, FOR_OWNER, &mut |to| report(out.format, to)))
 }
 
 fn stream(name: &str, to: impl Write, report: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<(), Error> {

@@ -19,6 +19,8 @@
 //! ```
 
 #![cfg_attr(not(test), no_main)]
+// libFuzzer has a main of its own, and calls nothing but the readers.
+#![cfg_attr(feature = "fuzzing", allow(dead_code))]
 
 mod bundle;
 mod check;
@@ -30,6 +32,8 @@ mod end;
 mod error;
 mod export;
 mod formats;
+#[cfg(any(test, feature = "fuzzing"))]
+mod fuzz;
 mod html;
 mod import;
 mod input;
@@ -61,6 +65,9 @@ use std::process::ExitCode;
 
 use cli::{Task, Typed};
 use error::{CLEAN, Error, FAILED};
+
+#[cfg(feature = "fuzzing")]
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| (fuzz::chosen().run)(bytes));
 
 /// What the exported `main` calls.
 pub fn start() -> u8 {

@@ -12,6 +12,7 @@
 //! - a file whose build-id is not the one that ran names nothing;
 //! - the answer does not depend on which thread gave it, nor when.
 
+mod allocator;
 mod content;
 mod debug_files;
 mod demangle;
@@ -34,6 +35,7 @@ use std::thread;
 use dashmap::DashMap;
 use parking_lot::Mutex;
 
+pub use allocator::linked_in;
 pub use debug_files::{Places, find as debug_file};
 pub use demangle::{cut, demangle};
 pub use elf::ElfFile;
@@ -263,6 +265,12 @@ fn is_same(recorded: &[u8], found: &[u8]) -> bool {
         32.. => found.starts_with(recorded),
         _ => found == recorded,
     }
+}
+
+/// The build-id of a file; `None`: it is no module.
+#[cfg(any(test, feature = "fuzzing"))]
+pub fn build_id(path: &Path) -> Option<Vec<u8>> {
+    ElfFile::open(path).map(|file| file.build_id())
 }
 
 /// Where a file has a function, or data, of this name, as the file counts.

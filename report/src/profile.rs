@@ -4,6 +4,7 @@
 //! every reference leads somewhere.
 
 mod build;
+pub mod bundled;
 pub mod carry;
 mod check;
 mod checks;

@@ -79,7 +79,7 @@ pub fn command(arguments: &RunArgs) -> Result<ExitCode, Error> {
                 return Ok(ExitCode::from(exit_code));
             }
         }
-        Err(error @ Error::NothingRecorded { .. }) => return Err(error),
+        Err(error @ Error::NothingRecorded { .. }) if ended == Ended::Exited(CLEAN) => return Err(error),
         // The target's own failure is the greater news.
         Err(error) => {
             let code = error.print();
@@ -122,6 +122,12 @@ fn collect(run: &Run, keeper: Keeper, shown: Kinds) -> Result<(String, bool), Er
         let mut numbers = text::three_numbers(&profile);
         numbers.extend(text::lost(&profile, shown).map(|lost| format!("\nmemtrace: {lost}")));
         numbers.extend(text::heap_errors(&profile).map(|line| format!("\nmemtrace: {line}")));
+        numbers.extend(text::not_recorded(&profile.processes).iter().map(|line| format!("\nmemtrace: {line}")));
+        if profile.processes_lost > 0 {
+            let lost = text::count(profile.processes_lost, "process");
+            numbers
+                .push_str(&format!("\nmemtrace: {lost} not recorded: no room in the recording, or no memory for it"));
+        }
         let is_bad = |process| leaks::leaked(process).blocks > 0 || heap::has_errors(process);
         let is_leaky = profile.processes.iter().any(is_bad);
         let written = profiles::write(read, pid, naming, options, &[])?;

@@ -23,7 +23,7 @@ use std::time::{Duration, Instant};
 pub type Pid = i32;
 
 /// The C entry point; arguments come through `std::env`, which glibc fills before main.
-#[cfg(not(test))]
+#[cfg(not(any(test, feature = "fuzzing")))]
 #[unsafe(no_mangle)]
 extern "C" fn main(_count: c_int, _arguments: *const *const c_char) -> c_int {
     c_int::from(crate::start())
@@ -75,6 +75,29 @@ pub fn environment() -> Vec<CString> {
         }
     }
     variables
+}
+
+/// Whose files are ours.
+pub fn user() -> u32 {
+    // SAFETY: no arguments.
+    unsafe { libc::geteuid() }
+}
+
+/// Does what may make a file larger than the user's limit: that is an error then, and no SIGXFSZ. The signal is as it was
+/// afterwards: a target inherits it.
+pub fn without_file_size_signal<T>(work: impl FnOnce() -> T) -> T {
+    let set = signal_set(&[libc::SIGXFSZ]);
+    let mut before = signal_set(&[]);
+    // SAFETY: two sets of signals.
+    unsafe { libc::pthread_sigmask(libc::SIG_BLOCK, &raw const set, &raw mut before) };
+    let done = work();
+    let at_once = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: a set and a time; a mask that was just read.
+    unsafe {
+        libc::sigtimedwait(&raw const set, ptr::null_mut(), &raw const at_once);
+        libc::pthread_sigmask(libc::SIG_SETMASK, &raw const before, ptr::null_mut());
+    }
+    done
 }
 
 /// A memfd; close-on-exec.
@@ -314,8 +337,17 @@ pub fn has_capabilities(path: &Path) -> bool {
 
 /// Writes to stderr, whatever it is now.
 pub fn say(text: &str) {
-    let _ = io::stderr().write_all(text.as_bytes());
+    // A pipe that is full, and that nobody reads, must not hold up the end of the target.
+    let mut stderr = libc::pollfd { fd: 2, events: libc::POLLOUT, revents: 0 };
+    // SAFETY: one descriptor.
+    let ready = unsafe { libc::poll(&raw mut stderr, 1, PATIENCE_MS) };
+    if ready != 0 {
+        let _ = io::stderr().write_all(text.as_bytes());
+    }
 }
+
+/// How long a full stderr is waited for. What fits in a pipe's last page is written without waiting (pipe(7)).
+const PATIENCE_MS: c_int = 2_000;
 
 fn checked(result: c_int) -> io::Result<c_int> {
     if result < 0 { Err(io::Error::last_os_error()) } else { Ok(result) }

@@ -44,7 +44,7 @@ pub use leaks::{head, how, lost, meaning, reason as hindrance, words};
 pub use number::{asked, bytes_in, count, duration, parse_bytes, percent, scaled, short, thousands};
 pub use signal::signal;
 pub use style::Style;
-pub use summary::{estimates, loss, made_to_fail, passive, unnamed, warnings as setting_warnings};
+pub use summary::{estimates, loss, made_to_fail, not_recorded, passive, unnamed, warnings as setting_warnings};
 pub use why::{held_before, holder, way, why};
 
 /// What to print of a profile.

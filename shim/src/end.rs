@@ -9,7 +9,7 @@ use memtrace_wire::settings;
 use memtrace_wire::sys;
 
 use crate::inside::{self, HOT};
-use crate::{announce, real, start, tls};
+use crate::{announce, real, refused, start, tls};
 
 /// A copy of stderr, made when the end began; programs close theirs before the last handler. `NO_FD`: none.
 static STDERR: U32 = U32::new(NO_FD);
@@ -55,7 +55,12 @@ extern "C" fn at_exit(_: *mut c_void) {
 
 /// The target begins to end. The first call of a process counts.
 pub fn begins(end: End, status: c_int) {
-    let Some(process) = own_process() else { return };
+    let Some(process) = own_process() else {
+        if refused::is_here() {
+            keep_stderr();
+        }
+        return;
+    };
     let before = process.end.get();
     // An exec that came back has failed; an abort that was not the end was caught by a handler.
     let first = [End::None as u32, End::Exec as u32, End::Abort as u32].contains(&before);
@@ -128,7 +133,7 @@ fn end_is(end: End) -> bool {
 
 /// Everything has run: the recording is complete.
 pub fn finish() {
-    let Some(process) = own_process() else { return };
+    let Some(process) = own_process() else { return finish_refused() };
     if !FINISHED.replace(0, 1) {
         return;
     }
@@ -157,6 +162,22 @@ pub fn finish() {
     let is_success = ends.contains(&process.end.get()) && process.end_status.get() & 0xff == 0;
     if has_leaks && is_success && settings.exit_code != 0 {
         leave(settings.exit_code.into());
+    }
+}
+
+/// The end of a process in which nothing could be recorded.
+fn finish_refused() {
+    if !refused::is_here() {
+        return;
+    }
+    let copy = STDERR.swap(NO_FD);
+    match copy {
+        NO_FD if is_first_stderr() => refused::say(2),
+        NO_FD => {}
+        copy => {
+            refused::say(copy as i32);
+            sys::close(copy as i32);
+        }
     }
 }
 

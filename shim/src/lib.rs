@@ -29,6 +29,7 @@ mod pools;
 mod process;
 mod queries;
 mod real;
+mod refused;
 mod regions;
 mod screen;
 mod sources;

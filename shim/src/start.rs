@@ -21,7 +21,7 @@ use memtrace_wire::sys;
 
 use crate::given::{argument_list, auxiliary, environment, stack_end, strings};
 use crate::inside::HOT;
-use crate::{end, real, screen, tls};
+use crate::{end, real, refused, screen, tls};
 
 /// Everything that a fork child needs to begin anew.
 struct Origin {
@@ -84,7 +84,14 @@ fn start() -> bool {
     let reason = passive_reason();
     read_origin();
     // A passive process opens a recording too, to say why it is passive; a set-id one touches nothing.
-    if reason == Passive::Secure || !open(false) {
+    if reason == Passive::Secure {
+        return false;
+    }
+    if !open(false) {
+        if reason == Passive::No {
+            refused();
+            end::register();
+        }
         return false;
     }
     opened();
@@ -131,12 +138,12 @@ fn open(forked: bool) -> bool {
     };
     let opened = HOT.store.open(source) && HOT.start();
     HOT.store.opened();
-    if !opened {
+    let page = if opened { memtrace_hot::map::map(4096) } else { None };
+    let Some((page, alive)) = page.and_then(|page| Some((page, page.at::<U64>(0)?))) else {
         HOT.store.lost();
         return false;
-    }
-    let (Some(process), Some(page)) = (HOT.store.process(), memtrace_hot::map::map(4096)) else { return false };
-    let Some(alive) = page.at::<U64>(0) else { return false };
+    };
+    let Some(process) = HOT.store.process() else { return false };
     // `opened` says when everything is in place.
     alive.set(BEGINNING);
     ORIGIN.alive.store(page.base() as u64, Ordering::Release);
@@ -151,6 +158,20 @@ fn open(forked: bool) -> bool {
         HOT.keep_text(map.path().to_bytes(), &process.allocator);
     }
     true
+}
+
+/// Nothing can be recorded: a launcher finds that in the header, if there is one; without a launcher the end says it.
+fn refused() {
+    if let Some(process) = HOT.store.process() {
+        process.passive.set(Passive::NoMemory as u32);
+        process.pid.set(sys::pid());
+        process.ppid.set(sys::parent_pid());
+        process.start_ns.set(sys::now_ns());
+        HOT.keep_text(executable(), &process.exe);
+    }
+    if ORIGIN.launcher_pid.get() == 0 {
+        refused::begin(strings(environment()));
+    }
 }
 
 /// In the first word of the page that fork wipes: the recording is this process's own.
@@ -207,6 +228,7 @@ fn register() -> Option<&'static Thread> {
         }
         HOT.forget();
         if !open(true) {
+            refused();
             HOT.mode.publish(PASSIVE);
             return None;
         }

@@ -1,5 +1,7 @@
 // case: a function far from main calls exit
 // planted: yes
+// held: frames of the recursion have room that is not written to
+// possible: as above
 // status: 4
 
 #include "parts/host.h"

@@ -1,5 +1,5 @@
 # case: it may have four descriptors from its start on, one more than are open
-# planted: yes
+# planted: run
 # program: parts/plant.c
 ( ulimit -n 4; exec "$1" ) || exit 9
 echo ok

@@ -1,5 +1,7 @@
 // case: 120 modules are open at once, and each allocates; they go in another order than they came
 // planted: yes
+// held: the loader has words left that lead to what it has freed
+// possible: as above
 // library: leaky.so parts/leaky.c -DNAME=planted
 
 #include "parts/host.h"
@@ -9,5 +11,6 @@ int main(void) {
     for (int i = 0; i < 120; i++) { sprintf(name, "./copy-%d.so", i); CHECK(!copy(name)); m[i] = dlopen(name, RTLD_NOW); CHECK(m[i] && !unlink(name)); void (*leak)(int) = (void (*)(int))dlsym(m[i], "leak"); CHECK(leak); leak(0); }
     for (int i = 0; i < 120; i++) CHECK(!dlclose(m[i * 7 % 120]));
     // The handles would point into what stands there now.
-    memset(m, 0, sizeof m); planted(); return ok();
+    for (int i = 0; i < 120; i++) ((void *volatile *)m)[i] = 0;
+    planted(); return ok();
 }

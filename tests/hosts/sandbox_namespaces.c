@@ -1,5 +1,6 @@
 // case: namespaces of its own: the child that plants is the first process of one, and has no network
 // planted: yes
+// possible: the list of threads in proc is of other pids, so registers are not seen
 
 #include "parts/host.h"
 #include <sched.h>

@@ -8,6 +8,7 @@
 //!   // case: what the program does          // planted: yes | run (not where no code of ours runs at the end) | no
 //!   // status: 3   // status: SIGKILL       // env: NAME=VALUE       // flags: -pthread
 //!   // held: WHY       some of the planted blocks are still reachable
+//!   // possible: WHY   some of them are possibly lost
 //!   // says: TEXT      on stderr, of ours   // library: a.so parts/a.c -DX      // program: parts/a.c   ($1 of a script)
 //! ```
 //!
@@ -233,7 +234,8 @@ fn is_planted(place: &Place, head: &Head, ended: &Ended, how: How) -> bool {
 
 /// Whether the blocks are in a process's profile: definitely lost, or live where nothing was classified.
 fn leaks_the_planted(process: &Process, head: &Head) -> bool {
-    let kinds: &[&str] = if head.is_held { &["definite", "reachable"] } else { &["definite"] };
+    let kinds = [("definite", true), ("reachable", head.is_held), ("possible", head.is_possible)];
+    let kinds: Vec<&str> = kinds.iter().filter(|(_, is_meant)| *is_meant).map(|(kind, _)| *kind).collect();
     let found = match process.last_word() {
         Some(_) => kinds.iter().fold((0, 0), |(bytes, blocks), kind| {
             let of_kind = process.of_kind("planted", kind);

@@ -162,7 +162,8 @@ fn is_language_type(name: &str) -> bool {
 
 /// Whether a module is the project's, as far as can be told.
 pub fn is_own_module(module: &Module) -> bool {
-    let is_named = module.path.starts_with('/') && module.flags.iter().all(|flag| flag == "executable");
+    let is_named = module.path.starts_with('/')
+        && module.flags.iter().all(|flag| flag == "executable" || flag.starts_with("allocator:"));
     is_named && whose(None, Some(&module.path)) == Whose::Own
 }
 

@@ -38,7 +38,8 @@ pub fn write(outcome: &Outcome, profile: &Profile, outs: &[Out]) -> Result<(), E
     }
 }
 
-fn render(outcome: &Outcome, profile: &Profile, format: Format, to: &mut dyn Write) -> io::Result<()> {
+/// Writes one report.
+pub fn render(outcome: &Outcome, profile: &Profile, format: Format, to: &mut dyn Write) -> io::Result<()> {
     match format {
         Format::Text => text::report(outcome, Style::default(), to),
         Format::Json => json::write(outcome, to),

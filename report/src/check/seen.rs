@@ -9,7 +9,7 @@ use super::frames::{is_own_module, is_own_program};
 use super::model::{NotJudged, Processes, Unseen};
 use super::policy::Scope;
 use crate::profile::leaks::Check;
-use crate::profile::{Process, Profile};
+use crate::profile::{Process, Profile, bundled};
 use crate::text;
 use crate::views::base_name;
 use crate::views::leaks::last_word;
@@ -30,6 +30,10 @@ pub struct Seen {
     pub has_own_code: bool,
     /// Why the command's own program was not judged.
     pub target_unknown: Option<String>,
+    /// Programs that were judged, and have an allocator linked in whose blocks nobody saw.
+    bundled: BTreeSet<String>,
+    /// The same of libraries.
+    bundled_beside: BTreeSet<String>,
 }
 
 impl Seen {
@@ -51,6 +55,7 @@ impl Seen {
             }
             match why_not_judged(process) {
                 None => {
+                    seen.look_for_allocators(process);
                     seen.processes.judged += 1;
                     seen.counted.push(place);
                     seen.has_own_code |= is_own_program(&process.exe) || process.modules.iter().any(is_own_module);
@@ -66,6 +71,19 @@ impl Seen {
         seen
     }
 
+    fn look_for_allocators(&mut self, process: &Process) {
+        let said = |name: &str, path: &str| {
+            format!("{}: {name} is linked into it, and what that gives is not recorded", base_name(path))
+        };
+        for (module, name) in bundled::all(process) {
+            let text = said(name, &module.path);
+            _ = match bundled::of_program(process) == Some(name) && module.path == process.exe {
+                true => self.bundled.insert(text),
+                false => self.bundled_beside.insert(text),
+            };
+        }
+    }
+
     /// Why nobody can tell, in sentences; none: there is something to be told. `is_strict`: all must have been judged.
     pub fn no_data(&self, scope: &Scope, is_strict: bool) -> Vec<String> {
         let Processes { judged, not_judged, unseen, outside, lost, living, .. } = &self.processes;
@@ -79,6 +97,10 @@ impl Seen {
             });
         } else if *judged == 0 || is_strict {
             reasons.extend(not_judged.iter().map(|one| format!("{}: {}", name(&one.exe, one.pid), one.why)));
+        }
+        reasons.extend(self.bundled.iter().cloned());
+        if is_strict {
+            reasons.extend(self.bundled_beside.iter().cloned());
         }
         reasons.extend(self.target_unknown.clone().filter(|why| !reasons.contains(why)));
         // Nothing but shells and the like was seen, and they started something else.
@@ -112,6 +134,7 @@ impl Seen {
             })
             .collect();
         notes.extend(unseen.iter().map(|one| format!("not seen: {}", unseen_in_words(one))));
+        notes.extend(self.bundled.iter().chain(&self.bundled_beside).map(|one| format!("not seen: {one}")));
         if *of_memtrace > 0 {
             let runs = text::count(*of_memtrace, "process");
             notes.push(format!(
@@ -150,6 +173,9 @@ fn unseen_in_words(unseen: &Unseen) -> String {
 fn why_not_judged(process: &Process) -> Option<String> {
     if let Some(reason) = &process.passive {
         return Some(format!("nothing was recorded: {}", text::passive(reason)));
+    }
+    if last_word(process).is_some_and(|check| check.leaks.is_empty() && check.flags.iter().any(|flag| flag == "cut")) {
+        return Some("not classified: there was no memory for the list of what is lost".to_owned());
     }
     // Nothing is live: nothing is lost.
     if last_word(process).is_some() || process.summary.live_blocks == 0 && !process.losses.contains_key("block_dropped")

@@ -37,7 +37,12 @@ impl Found {
             || is_passive;
         let heap = header.heap_errors.get() > 0 || header.heap_notes.get() > 0;
         match process.checks.whole().0.last().filter(|check| check.is_last_word()) {
-            Some(check) => Found { lost: check.lost.len(), held: check.row.reachable_blocks.get(), heap, others },
+            Some(check) => {
+                let held = check.row.reachable_blocks.get();
+                // Lost blocks for whose list there was no memory.
+                let is_cut = check.row.blocks.get().saturating_sub(held) > check.lost.len() as u64;
+                Found { lost: check.lost.len(), held, heap, others: others || is_cut }
+            }
             None => {
                 let mut sites = process.sites.iter().skip(1);
                 let is_live = sites.any(|site| site.live_count() > site.foreign_count.get());

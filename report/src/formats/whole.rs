@@ -3,27 +3,34 @@
 //! Invariants:
 //! - a regular file is written beside its place and renamed into it, so nobody reads half of one, and what was there
 //!   stays if anything fails;
-//! - devices and pipes are written to.
+//! - devices and pipes are written to;
+//! - links, pipes and devices that are neither ours nor root's are refused: where many may write, anybody can have put
+//!   one in the place of a report.
 //!
 //! What is there is replaced, whatever it is: CI jobs run again.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufWriter, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+
+use crate::sys;
 
 /// Names tried for the file beside.
 const ATTEMPTS_MAX: u32 = 100;
 
 /// Writes a file. `mode`: who may read and write it, as far as the umask lets them.
 pub fn write(path: &Path, mode: u32, report: &mut dyn FnMut(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
+    check_owner(path)?;
     // What a link leads to is replaced, not the link.
     let place = fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf());
     match fs::metadata(&place) {
         Ok(about) if about.is_dir() => return Err(io::ErrorKind::IsADirectory.into()),
         Ok(about) if !about.is_file() => {
             let file = OpenOptions::new().write(true).custom_flags(libc::O_NOCTTY).open(path)?;
-            return fill(file, report);
+            // Somebody may have put another file there in between.
+            let is_other = file.metadata()?.is_file();
+            return if is_other { Err(io::ErrorKind::AlreadyExists.into()) } else { fill(file, report) };
         }
         _ => {}
     }
@@ -33,6 +40,17 @@ pub fn write(path: &Path, mode: u32, report: &mut dyn FnMut(&mut dyn Write) -> i
         let _ = fs::remove_file(&beside);
     }
     written
+}
+
+fn check_owner(path: &Path) -> io::Result<()> {
+    let Ok(about) = fs::symlink_metadata(path) else { return Ok(()) };
+    let is_plain = about.is_file() || about.is_dir();
+    if is_plain || [0, sys::user()].contains(&about.uid()) {
+        return Ok(());
+    }
+    let what = if about.is_symlink() { "a link" } else { "a pipe or device" };
+    let found = format!("it is {what} of user {}, expected one of ours or root's", about.uid());
+    Err(io::Error::new(io::ErrorKind::PermissionDenied, found))
 }
 
 fn fill(file: File, report: &mut dyn FnMut(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {

@@ -8,7 +8,7 @@ use super::process;
 use super::shown;
 use super::stacks::Stacks;
 use super::verdicts::Verdicts;
-use super::{DAMAGED, EndStatus, Options, checks, heap, paths, sizes};
+use super::{DAMAGED, EndStatus, Options, bundled, checks, heap, paths, sizes};
 use crate::names::{self, ModuleKey, Places, Wanted};
 use crate::recording::{Process, Recording};
 
@@ -51,6 +51,7 @@ pub fn profile(recording: &Recording, options: &Options, places: &Places) -> Pro
         }
         processes.push(built);
     }
+    bundled::note(&mut processes);
     Profile { processes_lost: recording.process_lost, suppressions: book.into_suppressions(), processes, ..empty() }
 }
 

@@ -123,6 +123,7 @@ fn passive(number: u32) -> Option<&'static str> {
         Some(Passive::Valgrind) => Some("valgrind"),
         Some(Passive::Excluded) => Some("excluded"),
         Some(Passive::OwnAllocator) => Some("own-allocator"),
+        Some(Passive::NoMemory) => Some("no-memory"),
         None => Some("unknown"),
     }
 }

@@ -55,8 +55,12 @@ fn maps(pid: Pid, inode: u64) -> bool {
     };
     tasks.flatten().any(|task| match fs::read(task.path().join("maps")) {
         Ok(text) => text.split(|&byte| byte == b'\n').any(|line| inode_of(line) == Some(inode)),
-        // It gave up its rights, so it lives; whether it is the same cannot be seen.
-        Err(cause) => cause.kind() == io::ErrorKind::PermissionDenied && !is_over(pid),
+        // It gave up its rights, so it lives; whether it is the same cannot be seen, but for one that was there before the
+        // run: the pid is that of another process then, as that of a process with a namespace of pids of its own is.
+        Err(cause) => {
+            let is_new = start_ticks(pid) >= start_ticks(std::process::id() as Pid);
+            cause.kind() == io::ErrorKind::PermissionDenied && !is_over(pid) && is_new
+        }
     })
 }
 
@@ -76,6 +80,13 @@ pub fn recording_of(pid: u32) -> Option<PathBuf> {
             && fs::metadata(path).is_ok_and(|about| about.ino() == inode)
     };
     all_pids().flat_map(descriptors).map(|entry| entry.path()).find(is_it)
+}
+
+/// When the process was started, in ticks since the system was (proc(5), field 22 of stat).
+fn start_ticks(pid: Pid) -> Option<u64> {
+    let text = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // The third field follows the name, which may hold anything.
+    text.rsplit(')').next()?.split_ascii_whitespace().nth(19)?.parse().ok()
 }
 
 /// Whether the process has ended and only waits to be waited for.
@@ -116,6 +127,12 @@ mod tests {
         assert_eq!(inode_of(line(77, MAPPED_NAME).as_bytes()), Some(77));
         assert_eq!(inode_of(line(78, MAPPED_NAME).as_bytes()), Some(78));
         assert_eq!(inode_of(line(77, "/memfd:other (deleted)").as_bytes()), None);
+    }
+
+    #[test]
+    fn the_first_process_was_started_before_this_one() {
+        let own = start_ticks(std::process::id() as Pid);
+        assert!(own.is_some() && start_ticks(1) <= own && start_ticks(Pid::MAX).is_none());
     }
 
     #[test]

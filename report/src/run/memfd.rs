@@ -29,6 +29,10 @@ pub struct Recording {
 impl Recording {
     /// An empty recording that brings settings, each `NAME=VALUE`, to all processes that write into it.
     pub fn with_settings(settings: &[Vec<u8>]) -> Result<Recording, Error> {
+        sys::without_file_size_signal(|| Recording::create(settings))
+    }
+
+    fn create(settings: &[Vec<u8>]) -> Result<Recording, Error> {
         let failed = |cause| Error::System { what: "cannot make a recording", cause };
         let file = sys::memfd(c"memtrace").map_err(failed)?;
         let capacity_bytes = grow(&file).map_err(failed)?;

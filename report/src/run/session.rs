@@ -91,6 +91,8 @@ pub fn run(target: &Target, variables: Vec<CString>, way: Way) -> Result<Ran, Er
     };
     // From here on the launcher's words to a closed stderr must not kill it.
     sys::ignore(libc::SIGPIPE);
+    // Nor must a profile that the user's limit has no room for.
+    sys::ignore(libc::SIGXFSZ);
 
     let mut sampler = recording.file().ok().filter(|_| way.has_history).and_then(Sampler::of);
     let rounds = way.rounds.map(|(every, show, rules)| Rounds::start(pid as u32, every, show, rules));

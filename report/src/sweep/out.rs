@@ -1,5 +1,7 @@
 //! A sweep as it leaves a command: in every format that is asked for, and as text on stdout.
 
+use std::io::{self, Write};
+
 use super::live::Live;
 use super::model::Sweep;
 use super::outcome::Outcome;
@@ -25,17 +27,22 @@ fn write_but(sweep: &Sweep, outs: &[Out], is_quiet: bool, fails: impl Fn(Outcome
     check(outs)?;
     formats::write(
         outs,
-        |format, to| match format {
-            Format::Text => text::report(sweep, Style::default(), to),
-            Format::Json => file::write(sweep, to),
-            Format::JsonLines => lines::write(sweep, to),
-            Format::Html => html::write(&html::Subject::Sweep(sweep), &html::Request::default(), to),
-            // Refused before.
-            Format::ValgrindXml => Ok(()),
-            other => formats::render(other, &items::report(sweep, &fails, model::root()), to),
-        },
+        |format, to| render(sweep, format, &fails, to),
         |to| if is_quiet { Ok(()) } else { text::report(sweep, Style::of_stdout(), to) },
     )
+}
+
+/// Writes one report.
+pub fn render(sweep: &Sweep, format: Format, fails: impl Fn(Outcome) -> bool, to: &mut dyn Write) -> io::Result<()> {
+    match format {
+        Format::Text => text::report(sweep, Style::default(), to),
+        Format::Json => file::write(sweep, to),
+        Format::JsonLines => lines::write(sweep, to),
+        Format::Html => html::write(&html::Subject::Sweep(sweep), &html::Request::default(), to),
+        // Refused before.
+        Format::ValgrindXml => Ok(()),
+        other => formats::render(other, &items::report(sweep, &fails, model::root()), to),
+    }
 }
 
 /// Refuses what a sweep cannot be written as.

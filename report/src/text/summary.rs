@@ -1,5 +1,6 @@
 //! What frames the rows of a process: faults and warnings before them, the summary after them.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
 
 use memtrace_wire::loss::LOSSES;
@@ -9,7 +10,8 @@ use super::frame::Lines;
 use super::number::{asked, bytes, bytes_in, count, is_call, scaled, thousands};
 use super::{Request, title};
 use crate::profile::leaks::Suppression;
-use crate::profile::{DAMAGED, Fault, Module, POOL, Process, Warning};
+use crate::profile::{DAMAGED, Fault, Module, POOL, Process, Warning, bundled};
+use crate::views::base_name;
 use crate::views::leaks::last_word;
 
 /// Suppressions that are named: the files of others can have thousands of rules.
@@ -86,8 +88,32 @@ pub fn passive(reason: &str) -> &'static str {
         "valgrind" => "it runs under a valgrind tool that replaces malloc",
         "excluded" => "MEMTRACE_EXE names other programs",
         "own-allocator" => "it has a malloc of its own, which comes before memtrace's",
+        "no-memory" => "memory for its first tables was refused",
         _ => "the reason is not known to this memtrace",
     }
+}
+
+/// What was not recorded, in sentences: processes, the first of each reason by name, with the number of all, but for those
+/// that somebody left out; and the blocks of allocators that are linked into a module.
+pub fn not_recorded(processes: &[Process]) -> Vec<String> {
+    let mut by_reason: BTreeMap<&str, (String, u64)> = BTreeMap::new();
+    for process in processes {
+        if let Some(reason) = process.passive.as_deref().filter(|&reason| reason != "excluded") {
+            let (_, images) = by_reason.entry(reason).or_insert_with(|| (title(process), 0));
+            *images += 1;
+        }
+    }
+    let line = |(reason, (title, images)): (&str, (String, u64))| {
+        let more = if images > 1 { format!(" and {} more", thousands(images - 1)) } else { String::new() };
+        format!("nothing was recorded of {title}{more}: {}", passive(reason))
+    };
+    let mut lines: Vec<String> = by_reason.into_iter().map(line).collect();
+    let bundled = processes.iter().flat_map(bundled::all);
+    let bundled: BTreeSet<(&str, &str)> = bundled.map(|(module, name)| (base_name(&module.path), name)).collect();
+    lines.extend(bundled.into_iter().map(|(module, name)| {
+        format!("{name} is linked into {}: the blocks that it gives are not recorded", Safe(module))
+    }));
+    lines
 }
 
 /// Where not every allocation was recorded: what the numbers are then.
@@ -128,6 +154,10 @@ pub fn print(process: &Process, to: &mut dyn Write) -> io::Result<()> {
     if summary.pool_blocks > 0 {
         let live = bytes_in(summary.pool_bytes, summary.pool_blocks, "block");
         writeln!(to, "  live in pools, not counted above: {live}")?;
+    }
+    for (module, allocator) in bundled::all(process) {
+        let name = Safe(base_name(&module.path));
+        writeln!(to, "  {allocator} is linked into {name}: the blocks that it gives are not recorded")?;
     }
     if summary.failed > 0 {
         writeln!(to, "  failed allocations: {}", thousands(summary.failed))?;

@@ -10,26 +10,59 @@ pub fn zeroed<T: Record>() -> T {
     unsafe { core::mem::zeroed() }
 }
 
-/// All signals blocked; the mask before.
-pub fn block_signals() -> u64 {
-    let (all, mut before) = (u64::MAX, 0u64);
-    // SAFETY: both masks are eight bytes.
-    unsafe {
-        sys::call(
-            libc::SYS_rt_sigprocmask,
-            libc::SIG_SETMASK as usize,
-            &raw const all as usize,
-            &raw mut before as usize,
-            8,
-        );
+/// What a thread had of signals before they were all blocked.
+pub struct Signals {
+    mask: u64,
+    pending: u64,
+}
+
+/// Signals that a write of ours can raise: nobody reads the pipe, and the file would be larger than the user's limit.
+const OF_WRITES: [i32; 2] = [libc::SIGPIPE, libc::SIGXFSZ];
+
+/// Blocks all signals.
+pub fn block_signals() -> Signals {
+    let mask = set_signals(u64::MAX);
+    Signals { mask, pending: pending_signals() }
+}
+
+/// As before `block_signals`. What our own writes have raised meanwhile is not the target's, and must not end it.
+pub fn restore_signals(before: Signals) {
+    let ours = pending_signals() & !before.pending;
+    for signal in OF_WRITES {
+        let set = 1u64 << (signal - 1);
+        if ours & set != 0 {
+            take_signal(set);
+        }
     }
+    set_signals(before.mask);
+}
+
+/// No signal is blocked, in a process that becomes another program.
+pub fn unblock_signals() {
+    set_signals(0);
+}
+
+fn set_signals(mask: u64) -> u64 {
+    let mut before = 0u64;
+    let (new, old) = (&raw const mask as usize, &raw mut before as usize);
+    // SAFETY: both masks are eight bytes.
+    unsafe { sys::call(libc::SYS_rt_sigprocmask, libc::SIG_SETMASK as usize, new, old, 8) };
     before
 }
 
-/// The mask that `block_signals` gave.
-pub fn restore_signals(mask: u64) {
-    // SAFETY: the mask is eight bytes.
-    unsafe { sys::call(libc::SYS_rt_sigprocmask, libc::SIG_SETMASK as usize, &raw const mask as usize, 0, 8) };
+/// Takes a signal of a set away that waits to be delivered.
+pub fn take_signal(set: u64) {
+    let at_once = [0u64; 2];
+    // SAFETY: the set is eight bytes, the time two words; no information is asked for.
+    unsafe { sys::call(libc::SYS_rt_sigtimedwait, &raw const set as usize, 0, at_once.as_ptr() as usize, 8) };
+}
+
+/// Signals that are blocked, and wait to be delivered.
+pub fn pending_signals() -> u64 {
+    let mut pending = 0u64;
+    // SAFETY: the kernel writes eight bytes.
+    unsafe { sys::call(libc::SYS_rt_sigpending, &raw mut pending as usize, 8, 0, 0) };
+    pending
 }
 
 /// Writes all of it; false if the file does not take it within the deadline (a pipe that nobody reads, a full disk).

@@ -14,12 +14,11 @@ pub struct Given {
 }
 
 impl Given {
-    /// From here on.
-    pub fn to_copy(hot: &Hot) -> Given {
-        let kept = kept_back(hot);
-        fork_windows(true);
-        give(&kept, true);
-        Given { kept, has_tables: true }
+    /// From here on. `None`: a copy would not get all tables, and find no blocks where there are some.
+    pub fn to_copy(hot: &Hot) -> Option<Given> {
+        let given = Given { kept: kept_back(hot), has_tables: true };
+        give(&given.kept, true);
+        fork_windows(true).then_some(given)
     }
 
     /// The same without our tables: the copy goes on as the target, and records nothing.
@@ -39,8 +38,9 @@ impl Drop for Given {
     }
 }
 
-/// Whether a copy of the process gets the tables: a fork of the target's does not.
-fn fork_windows(given: bool) {
+/// Whether a copy of the process gets the tables: a fork of the target's does not. False: not all of it could be said.
+fn fork_windows(given: bool) -> bool {
+    let mut all = true;
     for piece in own::pieces(&[]) {
         let advice = match (piece.kind, given) {
             (Use::Table, _) => continue,
@@ -50,8 +50,9 @@ fn fork_windows(given: bool) {
             (Use::Shared, false) => libc::MADV_DONTFORK,
         };
         // SAFETY: memory of our own, which a fork child forgets before it looks.
-        unsafe { sys::advise(piece.start as *mut u8, (piece.end - piece.start) as usize, advice) };
+        all &= unsafe { sys::advise(piece.start as *mut u8, (piece.end - piece.start) as usize, advice) } == 0;
     }
+    all
 }
 
 /// Mappings of the target's that a copy would not get: first address, length, and the advice that gives them.

@@ -93,12 +93,16 @@ fn fork() -> isize {
 fn start(command: &core::ffi::CStr, recording: i32, (report, wish): (Option<i32>, Wish), answer: i32) -> ! {
     let raised = [Some(recording), report, Some(answer)].map(|fd| fd.map(|fd| duplicate(fd, ABOVE)));
     for (fd, place) in raised.into_iter().zip([RECORDING, REPORT, ANSWER]) {
-        match fd {
+        let placed = match fd {
             // SAFETY: dup3 without flags: the copy survives exec.
             Some(fd) => unsafe { sys::call(libc::SYS_dup3, fd as usize, place, 0, 0) },
             // SAFETY: closes whatever the target had there.
-            None => unsafe { sys::call(libc::SYS_close, place, 0, 0, 0) },
+            None => unsafe { sys::call(libc::SYS_close, place, 0, 0, 0).max(0) },
         };
+        if placed < 0 {
+            // The command would write to whatever the target has there; without an answer the report is a short one.
+            task::end();
+        }
     }
     close_others();
     // SAFETY: a number; survives exec.
@@ -108,7 +112,7 @@ fn start(command: &core::ffi::CStr, recording: i32, (report, wish): (Option<i32>
         // SAFETY: a kernel sigaction of zeroes is SIG_DFL; SIGKILL and SIGSTOP are refused, which is right.
         unsafe { sys::call(libc::SYS_rt_sigaction, signal, default.as_ptr() as usize, 0, 8) };
     }
-    file::restore_signals(0);
+    file::unblock_signals();
     let report = if report.is_some() { c"4" } else { c"-1" };
     let wish = match wish {
         Wish::End => core::ptr::null(),

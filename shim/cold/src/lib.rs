@@ -42,6 +42,7 @@ use memtrace_wire::settings::Settings;
 use memtrace_wire::sys;
 
 pub use checkpoints::{Checkpoints, live};
+pub use file::{block_signals, restore_signals, write};
 pub use findings::Findings;
 pub use parent::wait_for_copy;
 pub use screen::{Screen, begin_screening, screen};

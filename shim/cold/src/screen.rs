@@ -186,19 +186,12 @@ fn adopt_orphans(on: bool) {
 const CHILD_SIGNAL: u64 = 1 << (libc::SIGCHLD - 1);
 
 fn is_child_signal_pending() -> bool {
-    let mut pending = 0u64;
-    // SAFETY: the mask is eight bytes.
-    unsafe { sys::call(libc::SYS_rt_sigpending, &raw mut pending as usize, 8, 0, 0) };
-    pending & CHILD_SIGNAL != 0
+    file::pending_signals() & CHILD_SIGNAL != 0
 }
 
 /// A copy that became another program, or orphans of it, have told of their end: it is nothing to the target.
 fn forget_child_signal() {
-    let (mask, no_time) = (CHILD_SIGNAL, [0u64; 2]);
-    // SAFETY: the mask is eight bytes, the time two words; no information is asked for.
-    unsafe {
-        sys::call(libc::SYS_rt_sigtimedwait, &raw const mask as usize, 0, no_time.as_ptr() as usize, 8);
-    }
+    file::take_signal(CHILD_SIGNAL);
 }
 
 /// Copies the process, on the same stack: 0 in the copy; its id, or -errno, and a descriptor that tells of its end, or

@@ -107,6 +107,7 @@ fn reason(passive: u32) -> Option<&'static [u8]> {
         Passive::Valgrind => Some(b"a valgrind tool replaces malloc"),
         Passive::Excluded => Some(b"MEMTRACE_EXE names other programs"),
         Passive::OwnAllocator => Some(b"the program has a malloc of its own"),
+        Passive::NoMemory => Some(b"no memory for the first tables"),
     }
 }
 

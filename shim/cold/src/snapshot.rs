@@ -178,7 +178,7 @@ fn alone(request: &Request<'_>) -> Option<Guard<'static>> {
 /// Copies the process, with all that a check needs.
 fn copy_given(work: &Work<'_>) -> isize {
     let hot = work.request.hot;
-    let _given = Given::to_copy(hot);
+    let Some(_given) = Given::to_copy(hot) else { return -(libc::ENOMEM as isize) };
     let start = Start::new(work.stack, in_copy, core::ptr::from_ref(work).cast());
     if work.request.is_apart { start.apart(hot) } else { start.child() }
 }

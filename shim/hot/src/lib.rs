@@ -29,6 +29,8 @@ pub mod live;
 pub mod lock;
 pub mod map;
 pub mod maps;
+#[cfg(test)]
+mod model;
 pub mod modules;
 pub mod operator;
 pub mod own;

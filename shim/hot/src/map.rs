@@ -26,9 +26,14 @@ fn map_for(bytes: usize, kind: Use) -> Option<Region> {
     if base.is_null() {
         return None;
     }
+    // SAFETY: fresh memory, which nobody else knows.
+    if unsafe { sys::advise(base, bytes, libc::MADV_WIPEONFORK) } != 0 {
+        // A fork child that found its parent's tables would take itself for its parent.
+        // SAFETY: as above.
+        unsafe { sys::unmap(base, bytes) };
+        return None;
+    }
     own::add(base, bytes, kind);
-    // SAFETY: fresh memory; a kernel before 4.14 refuses the advice, and then the fork hook resets the child.
-    unsafe { sys::advise(base, bytes, libc::MADV_WIPEONFORK) };
     // SAFETY: fresh memory, which only tables look at.
     Some(unsafe { Region::new(base, bytes) })
 }
@@ -56,7 +61,10 @@ pub fn map_large(bytes: usize) -> Option<Region> {
         if HUGE != before {
             sys::unmap((base + bytes) as *mut u8, HUGE - before);
         }
-        sys::advise(base as *mut u8, bytes, libc::MADV_WIPEONFORK);
+        if sys::advise(base as *mut u8, bytes, libc::MADV_WIPEONFORK) != 0 {
+            sys::unmap(base as *mut u8, bytes);
+            return None;
+        }
         sys::advise(base as *mut u8, bytes, libc::MADV_HUGEPAGE);
         own::add(base as *mut u8, bytes, Use::Table);
         Some(Region::new(base as *mut u8, bytes))

@@ -167,9 +167,7 @@ impl Store {
 
     /// Says in the launcher's header that a process could not claim a root.
     pub fn lost(&self) {
-        if let Some(header) = self.header() {
-            header.process_lost.fetch_add(1);
-        }
+        self.header().map(|header| header.process_lost.fetch_add(1));
     }
 
     /// The file header.
@@ -248,12 +246,7 @@ impl Store {
         if base.is_null() {
             return None;
         }
-        // SAFETY: just mapped, and shared windows are never unmapped.
-        let region = unsafe { Region::new(base, bytes as usize) };
-        // SAFETY: only this process's tables look at the window, and a fork child forgets them first.
-        unsafe { sys::advise(base, bytes as usize, libc::MADV_DONTFORK) };
-        own::add(base, bytes as usize, Use::Shared);
-        Some((offset, region))
+        Some((offset, kept_from_children(base, bytes as usize)?))
     }
 
     fn map_file(&self, offset: u64, bytes: usize) -> *mut u8 {
@@ -296,11 +289,7 @@ impl Store {
         if base.is_null() {
             return None;
         }
-        // SAFETY: as in `carve`.
-        unsafe { sys::advise(base, bytes, libc::MADV_DONTFORK) };
-        own::add(base, bytes, Use::Shared);
-        // SAFETY: just mapped, and never unmapped.
-        Some(unsafe { Region::new(base, bytes) })
+        kept_from_children(base, bytes)
     }
 
     fn enlist(&self, kind: WindowKind, index: u64, offset: u64, bytes: u64) -> bool {
@@ -351,6 +340,19 @@ impl Store {
         // SAFETY: mapped by `enlist` with this length, never unmapped while it is here.
         (!base.is_null()).then(|| unsafe { Region::new(base, DIRECTORY_BYTES as usize) })
     }
+}
+
+/// A window of the launcher's file that was just mapped. `None`: the kernel would give it to fork children, too.
+fn kept_from_children(base: *mut u8, bytes: usize) -> Option<Region> {
+    // SAFETY: only this process's tables look at the window, and a fork child forgets them first.
+    if unsafe { sys::advise(base, bytes, libc::MADV_DONTFORK) } != 0 {
+        // SAFETY: nobody has its address.
+        unsafe { sys::unmap(base, bytes) };
+        return None;
+    }
+    own::add(base, bytes, Use::Shared);
+    // SAFETY: mapped with this length, and never unmapped from here on.
+    Some(unsafe { Region::new(base, bytes) })
 }
 
 /// Entries of a further directory.

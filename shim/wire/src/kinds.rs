@@ -96,6 +96,8 @@ numbers! {
         Excluded = 4,
         /// The program has a malloc of its own, which comes before ours.
         OwnAllocator = 5,
+        /// Memory for its first tables was refused.
+        NoMemory = 6,
     }
 
     /// What asked for a check.

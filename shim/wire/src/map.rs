@@ -7,6 +7,35 @@
 use core::mem::size_of;
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
+/// Before each access to a cell: where a test of threads comes in between. Without that feature it is nothing.
+#[inline(always)]
+fn step() {
+    #[cfg(feature = "model")]
+    model::step();
+}
+
+/// The seam for tests of threads: `hot/src/model.rs`.
+#[cfg(feature = "model")]
+pub mod model {
+    use core::sync::atomic::{AtomicPtr, Ordering};
+
+    static STEP: AtomicPtr<()> = AtomicPtr::new(core::ptr::null_mut());
+
+    /// From here on `next` is called before each access to a cell, by every thread.
+    pub fn install(next: fn()) {
+        STEP.store(next as *mut (), Ordering::Release);
+    }
+
+    #[inline]
+    pub(super) fn step() {
+        let next = STEP.load(Ordering::Acquire);
+        if !next.is_null() {
+            // SAFETY: `install` alone stores, and only such functions.
+            unsafe { core::mem::transmute::<*mut (), fn()>(next)() }
+        }
+    }
+}
+
 macro_rules! cell {
     ($(#[$doc:meta])* $name:ident, $atomic:ident, $int:ident) => {
         $(#[$doc])*
@@ -23,12 +52,14 @@ macro_rules! cell {
             /// The value now.
             #[inline(always)]
             pub fn get(&self) -> $int {
+                step();
                 self.0.load(Ordering::Relaxed)
             }
 
             /// Replaces the value; a plain move.
             #[inline(always)]
             pub fn set(&self, value: $int) {
+                step();
                 self.0.store(value, Ordering::Relaxed);
             }
 
@@ -47,42 +78,49 @@ macro_rules! cell {
             /// The value, with everything that was written before it was published.
             #[inline(always)]
             pub fn acquire(&self) -> $int {
+                step();
                 self.0.load(Ordering::Acquire)
             }
 
             /// Replaces the value and publishes everything that was written before.
             #[inline(always)]
             pub fn publish(&self, value: $int) {
+                step();
                 self.0.store(value, Ordering::Release);
             }
 
             /// Adds atomically, for cells with several writers; the value before.
             #[inline(always)]
             pub fn fetch_add(&self, value: $int) -> $int {
+                step();
                 self.0.fetch_add(value, Ordering::AcqRel)
             }
 
             /// Subtracts atomically, for cells with several writers; the value before.
             #[inline(always)]
             pub fn fetch_sub(&self, value: $int) -> $int {
+                step();
                 self.0.fetch_sub(value, Ordering::AcqRel)
             }
 
             /// Raises the value to `value` atomically.
             #[inline(always)]
             pub fn fetch_max(&self, value: $int) -> $int {
+                step();
                 self.0.fetch_max(value, Ordering::AcqRel)
             }
 
             /// Replaces the value atomically; the value before.
             #[inline(always)]
             pub fn swap(&self, value: $int) -> $int {
+                step();
                 self.0.swap(value, Ordering::AcqRel)
             }
 
             /// Replaces `old` by `new` atomically; false if the cell held something else.
             #[inline(always)]
             pub fn replace(&self, old: $int, new: $int) -> bool {
+                step();
                 self.0.compare_exchange(old, new, Ordering::AcqRel, Ordering::Acquire).is_ok()
             }
         }

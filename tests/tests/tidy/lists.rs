@@ -66,6 +66,7 @@ pub const OWNERS: &[(&str, &[&str])] = &[
             "tests/tests/running/command.rs",
         ],
     ),
+    ("libfuzzer_sys", &["report/src/main.rs"]),
     ("libm", &["shim/hot/src/sample.rs"]),
     ("object", &["report/src/names/elf.rs", "tests/tests/binary.rs"]),
     ("parking_lot", &["report/src/names.rs"]),
