@@ -242,13 +242,14 @@ fn a_command_that_carries_its_libraries_needs_nothing_beside_it() {
         let job = place.job(How::Native, &command).args(words.iter().copied()).env("XDG_CACHE_HOME", &cache);
         job.run()
     };
-    // A check, and calls that fail, so that the second library is loaded, too.
+    // A check; and calls that fail, so that the second library is loaded, too.
     let checked = run(&["check", "--", leak.to_str().expect("a plain path")]);
     assert_eq!(checked.code(), Some(1), "{}", checked.stderr);
     let files = files_below(&cache);
     assert_eq!(files.len(), 4, "{files:?}");
     let library = files.iter().find(|file| file.ends_with("libmemtrace.so")).expect("it is laid out");
-    let swept = run(&["sweep", "--calls", "all", "--calls-only", "--fail-on", "none", "--", "/bin/ls", "/"]);
+    let options = ["sweep", "--calls", "files", "--calls-only", "--order", "1", "--modes", "once", "--timeout", "60s"];
+    let swept = run(&[&options[..], &["--fail-on", "none", "--", "/bin/ls", "/"]].concat());
     assert_eq!(swept.code(), Some(0), "{}", swept.stderr);
     let bare = place.job(How::Bare, &leak).library(library).run();
     assert!(bare.stderr.contains(FOUND), "the library does not find the command: {}", bare.stderr);

@@ -28,6 +28,17 @@ fn panic(_: &core::panic::PanicInfo) -> ! {
     loop {}
 }
 
+// As in `shim/src/lib.rs`: a library of the dev profile names the function that std would bring.
+#[cfg(debug_assertions)]
+core::arch::global_asm!(
+    ".globl rust_eh_personality",
+    ".hidden rust_eh_personality",
+    ".type rust_eh_personality, @function",
+    "rust_eh_personality:",
+    "ud2",
+    ".size rust_eh_personality, 2"
+);
+
 /// Whether MEMTRACE_SOURCES has `curl`.
 static CURL: AtomicBool = AtomicBool::new(false);
 
