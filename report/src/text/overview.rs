@@ -275,7 +275,7 @@ time: 800.0 ms, 9 moments, a step of 100.0 ms
         let found = text(&watched());
         assert_eq!(found.lines().take(3).collect::<Vec<_>>(), expected.lines().collect::<Vec<_>>(), "{found}");
         for line in [
-            "  markers             a",
+            "  markers            a",
             "    a  half\\u{1b} after 400.0 ms",
             "RSS: 9,000 bytes (8.8 KiB) at most, after 400.0 ms; then it was",
             "  #                         400 B  the heap, as it was asked for",
