@@ -13,7 +13,7 @@ const HEAD: &str = "# Packages of others\n\nWhat memtrace is built and tested wi
     licences of those that are\nin the command and the libraries; releases and the Debian package carry them.\n\n\
     | package | version | licence |\n|---|---|---|\n";
 /// Licences that ask for no more than to be named. One of an `OR` is enough; all of an `AND` are needed.
-const ALLOWED: [&str; 11] = [
+const ALLOWED: [&str; 12] = [
     "0BSD",
     "Apache-2.0",
     "Apache-2.0 WITH LLVM-exception",
@@ -23,6 +23,7 @@ const ALLOWED: [&str; 11] = [
     "ISC",
     "MIT",
     "MIT-0",
+    "NCSA",
     "Unicode-3.0",
     "Zlib",
 ];
