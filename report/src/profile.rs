@@ -140,7 +140,7 @@ impl Profile {
     }
 
     /// Reads a profile from its JSON.
-    #[cfg(test)]
+    #[cfg(any(test, feature = "fuzzing"))]
     pub fn from_json(bytes: &[u8], what: &str) -> Result<Profile, Error> {
         Profile::read_behind(&Head::of(bytes, what, FORMAT.noun)?, bytes, what)
     }
