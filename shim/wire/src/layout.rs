@@ -26,7 +26,7 @@ pub const MAGIC: u64 = u64::from_le_bytes(*b"MEMTRACE");
 /// First eight bytes of every process root.
 pub const PROCESS_MAGIC: u64 = u64::from_le_bytes(*b"MTPROCES");
 /// Raised whenever a record below changes.
-pub const VERSION: u32 = 5;
+pub const VERSION: u32 = 6;
 
 /// Windows start and end on pages.
 pub const PAGE_BYTES: u64 = 4096;
