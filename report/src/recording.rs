@@ -152,7 +152,7 @@ impl Process {
             points: directory.table(source, Kind::Points, header.point_count.get(), &mut 0)?,
             checks: Checks::read(source, &directory, &header)?,
             text: directory.text(source, header.text_bytes.get())?,
-            settings: root.get(SETTINGS_AT as usize..(SETTINGS_AT + SETTINGS_BYTES) as usize).unwrap_or(&[]).to_vec(),
+            settings: settings_of(&root).to_vec(),
             missing,
             directory,
             source: Rc::clone(source),
@@ -187,6 +187,13 @@ impl Process {
     pub fn live_blocks(&self) -> Result<Vec<LiveBlock>, Error> {
         live::read(&self.source, &self.directory, self.header.side_count.get())
     }
+}
+
+/// The settings text without the zeroes behind it, which are most of it.
+fn settings_of(root: &[u8]) -> &[u8] {
+    let text = root.get(SETTINGS_AT as usize..(SETTINGS_AT + SETTINGS_BYTES) as usize).unwrap_or(&[]);
+    let used = text.iter().rposition(|&byte| byte != 0).map_or(0, |last| last + 1);
+    text.get(..used).unwrap_or(text)
 }
 
 #[cfg(test)]
