@@ -47,9 +47,10 @@ show() {
     local name=$1 image=$2 report=$3
     shift 3
     command -v "${1##*/}" >/dev/null || [[ -x $1 ]] || { echo "gallery: left out: $name" >&2; return 0; }
+    rm -f profile.json
     "$memtrace" run -o profile.json -- "$@" >out.txt 2>run.txt || { cat run.txt >&2; return 1; }
     local pid
-    pid=$(jq -r --arg image "$image" '[.processes[] | select(.exe | endswith($image))] | max_by(.summary.allocations).pid' profile.json)
+    pid=$(jq -r --arg image "$image" '[.processes[] | select([.exe, .arguments[0]] | any(endswith($image)))] | max_by(.summary.allocations).pid' profile.json)
     printf '\n## %s\n\n    memtrace run -o profile.json -- %s\n    memtrace report %s profile.json\n\n```\n' "$name" "${*##*/}" "$report"
     # shellcheck disable=SC2086
     "$memtrace" report $report --process "$pid" profile.json | tidy

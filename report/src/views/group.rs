@@ -72,9 +72,12 @@ pub fn function(process: &Process, frame: &Frame) -> String {
     frame.function.clone().unwrap_or_else(place)
 }
 
-/// The path of the frame's module.
-pub fn module<'p>(process: &'p Process, frame: &Frame) -> Option<&'p str> {
-    Some(process.modules.get(frame.module? as usize)?.path.as_str())
+/// The path of the frame's module; of a Python function its file, which is what Python calls a module.
+pub fn module<'p>(process: &'p Process, frame: &'p Frame) -> Option<&'p str> {
+    match frame.module {
+        Some(module) => Some(process.modules.get(module as usize)?.path.as_str()),
+        None => frame.file.as_deref().filter(|_| frame.kind == "python"),
+    }
 }
 
 fn thread(process: &Process, site: &Site) -> String {

@@ -73,9 +73,9 @@ mod tests {
     #[test]
     fn a_piece_is_known_until_it_is_unmapped() {
         let mapped: std::vec::Vec<*mut u8> = (0..600).map(|_| sys::map_private(4096)).collect();
-        // Nothing else in these tests is shared.
-        mapped.iter().for_each(|&base| add(base, 4096, Use::Shared));
-        let known = |base: *mut u8| pieces(&[]).any(|piece| piece.start == base as u64 && piece.kind == Use::Shared);
+        // Other tests play fork children, which forget what is shared.
+        mapped.iter().for_each(|&base| add(base, 4096, Use::Window));
+        let known = |base: *mut u8| pieces(&[]).any(|piece| piece.start == base as u64 && piece.kind == Use::Window);
         assert!(mapped.iter().all(|&base| known(base)));
         // SAFETY: mapped above.
         mapped.iter().for_each(|&base| unsafe { unmap(base, 4096) });

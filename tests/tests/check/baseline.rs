@@ -201,7 +201,7 @@ fn a_diff_is_a_signed_table() {
         (&["diff", "a.json", "none.json"][..], "cannot read `none.json`"),
         (
             &["diff", "a.json", "b.json", "--out", "sarif:x"],
-            "is written as `text`, `json` or `markdown`, not as `sarif`",
+            "is written as `text`, `json`, `markdown` or `html`, not as `sarif`",
         ),
         (&["diff", "a.json"], "were not provided"),
     ] {
