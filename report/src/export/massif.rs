@@ -65,11 +65,13 @@ fn snapshots(process: &Process) -> (&'static str, Vec<Snapshot>) {
     let samples = history.time_ns.iter().zip(&history.live_bytes);
     let samples = samples.filter_map(|(&time, &bytes)| Some((time / 1_000_000, u64::try_from(bytes).ok()?)));
     let mut all: Vec<Snapshot> = samples.map(|(time, bytes)| empty(time, bytes)).collect();
+    let last = all.last().map_or(0, |snapshot| snapshot.time);
+    // A history ends as the process did: that is the snapshot with all stacks.
+    all.pop_if(|snapshot| snapshot.bytes == process.summary.live_bytes);
     let highest = (0..all.len()).rev().max_by_key(|&place| all[place].bytes).unwrap_or(0);
     let time = all.get(highest).map_or(0, |snapshot| snapshot.time);
     // The peak itself lies between two samples: beside the higher one.
     all.insert((highest + 1).min(all.len()), peak(time));
-    let last = all.last().map_or(0, |snapshot| snapshot.time);
     all.push(end(last));
     ("ms", all)
 }
