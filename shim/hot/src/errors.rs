@@ -20,6 +20,7 @@ use crate::lock::Lock;
 use crate::map::Table;
 use crate::quarantine::Kept;
 use crate::release::Release;
+use crate::store::Store;
 use crate::thread::Body;
 use crate::unwind::stopped::Held;
 use crate::unwind::{Entry, readable_word};
@@ -63,6 +64,11 @@ impl Errors {
             off: U32::new(0),
             operators_are_replaced: U32::new(0),
         }
+    }
+
+    /// Room for the first rows. Without it the first error asks again.
+    pub fn reserve(&self, store: &Store) {
+        let _ = self.rows.make(store, 0);
     }
 
     /// Says what is wanted, before the first call.

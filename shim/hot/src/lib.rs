@@ -228,6 +228,8 @@ impl Hot {
             && self.node_index.start(12)
             && self.site_index.start(9)
             && self.slots.start();
+        // What is mapped at an error could come to lie where memory is gone that is being freed.
+        self.errors.reserve(&self.store);
         process.node_count.publish(1);
         process.site_count.publish(2);
         if let Some(unknown) = self.sites.get(1) {
