@@ -202,7 +202,7 @@ fn with_little_address_space_blocks_are_classified_or_the_reason_is_said() {
     let place = Place::new();
     let (confine, program) = (build(&place, "confine"), build(&place, "heap"));
     let mut rungs = Vec::new();
-    for mib in ["24", "32", "512"] {
+    for mib in ["26", "32", "512"] {
         let json = place.unused_name();
         let job = place.job(How::Native, &confine).arg(mib).arg(&pair().library).arg(&program);
         let ended = job.args(["300000", "28", "end"]).env("MEMTRACE_JSON", place.join(&json)).run();
