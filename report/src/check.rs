@@ -185,16 +185,7 @@ pub fn write_all(profile: Profile, each: &mut dyn FnMut(formats::Format, String)
     use formats::Format;
     let policy = Policy::of(Some("/dev/null".into()), Default::default()).expect("an empty policy is one");
     let profiles = [std::path::PathBuf::from("profile.json")];
-    let what = gather::What {
-        profiles: &profiles,
-        command: &[],
-        crash: false,
-        wait: Default::default(),
-        keep: None,
-        has_page: false,
-        no_python_env: true,
-        elsewhere: Default::default(),
-    };
+    let what = gather::What { profiles: &profiles, ..Default::default() };
     let gathered = Gathered { profile, target: None, living: Default::default(), refused: None, trouble: None };
     let Ok(outcome) = outcome(&gathered, &policy, &what, false) else { return };
     for format in Format::WORDS.iter().filter_map(|word| word.parse::<Format>().ok()) {

@@ -32,6 +32,7 @@ const GRACE: Duration = Duration::from_millis(50);
 const PROGRAM_BYTES_MAX: u64 = 64 << 20;
 
 /// What is to be examined.
+#[derive(Default)]
 pub struct What<'w> {
     /// Profiles.
     pub profiles: &'w [PathBuf],

@@ -82,17 +82,7 @@ fn status(policy: &Policy, exit_zero: bool, blocks: u64, bytes: u64) -> Result<(
     let own = own().map_err(|cause| Error::System { what: "cannot find the `memtrace` command's own file", cause })?;
     let words = [own.into_os_string(), PLANT.into(), blocks.to_string().into(), bytes.to_string().into()];
     let command: Vec<OsString> = words.into();
-    let none: [PathBuf; 0] = [];
-    let what = gather::What {
-        profiles: &none,
-        command: &command,
-        crash: false,
-        wait: Default::default(),
-        keep: None,
-        has_page: false,
-        no_python_env: true,
-        elsewhere: Default::default(),
-    };
+    let what = gather::What { command: &command, ..Default::default() };
     let gathered = gather::gather(&what, policy)?;
     let outcome = outcome(&gathered, policy, &what, exit_zero)?;
     Ok((outcome.verdict.reasons, outcome.verdict.exit_code.unwrap_or(FOUND)))

@@ -57,16 +57,7 @@ pub fn judged(processes: Vec<Process>, flags: Said) -> Outcome {
     let policy = Policy::of(Some("/dev/null".into()), flags).unwrap();
     let profile = Profile { processes, ..Profile::without_processes() };
     let profiles = [PathBuf::from("a b.json")];
-    let what = gather::What {
-        profiles: &profiles,
-        command: &[],
-        crash: false,
-        wait: Default::default(),
-        keep: None,
-        has_page: false,
-        no_python_env: true,
-        elsewhere: Default::default(),
-    };
+    let what = gather::What { profiles: &profiles, ..Default::default() };
     let gathered = Gathered { profile, target: None, living: Default::default(), refused: None, trouble: None };
     outcome(&gathered, &policy, &what, false).unwrap()
 }

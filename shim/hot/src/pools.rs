@@ -19,6 +19,7 @@ impl Hot {
         }
         let body = &mut *inside.body;
         let known = self.capture_with_source(body, entry, Op::Malloc);
+        let known = self.settled(body, known, Op::Malloc);
         // Given again without being taken back.
         if let Some(old) = self.sides.take_of(address, pool, true) {
             self.count_out_of_pool(body, old);

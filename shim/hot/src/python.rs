@@ -39,9 +39,13 @@ use read::Pages;
 /// Begins the hash of a child that stands for a native stack and a Python stack.
 const CHILD_SEED: u64 = 0x9712;
 
+/// Of `Python::on`.
+const THERE: u32 = 1;
+const GONE: u32 = 2;
+
 /// CPython in this process.
 pub struct Python {
-    /// 1: there is one, and Python functions are wanted.
+    /// `THERE`: there is one, and Python functions are wanted; `GONE`: there was.
     pub on: U32,
     /// MEMTRACE_PYTHON.
     pub wanted: U32,
@@ -89,7 +93,7 @@ impl Python {
     /// A module went: if CPython was in it, there is none.
     pub fn gone(&self, start: u64, end: u64) {
         if (start..end).contains(&self.runtime.get()) {
-            self.on.set(0);
+            self.on.set(GONE);
             self.layout.set(0);
             self.runtime.set(0);
         }
@@ -117,7 +121,7 @@ impl Python {
         self.tries.set(place::TRIES_MAX);
         // A module of the size of an object that is looked for is no module.
         if object.start < object.end {
-            self.on.publish(1);
+            self.on.publish(THERE);
         }
     }
 
@@ -181,17 +185,22 @@ impl Hot {
     /// The site of a native stack with the Python functions on it, if there are any.
     #[inline(never)]
     pub(crate) fn with_python(&self, body: &mut Body, entry: Entry, op: Op, known: Known) -> Known {
+        if self.python.on.get() == GONE {
+            return self.without_python(body, op, known);
+        }
         if self.python.is_told.get() == 0 {
             self.tell_of_python();
         }
         // Near the limit of memory stacks are short.
-        let Some(layout) = self.python.layout().filter(|_| self.budget.level.get() == 0) else { return known };
-        let Some(top) = self.python.top(&mut body.python, layout) else { return known };
+        let layout = self.python.layout().filter(|_| self.budget.level.get() == 0);
+        let frames = layout.and_then(|layout| Some((layout, self.python.top(&mut body.python, layout)?)));
+        let Some((layout, top)) = frames else { return self.settled(body, known, op) };
         let python = self.python_stack(&mut body.python, &mut body.known, layout, top);
         let native = known.node();
         if python == 0 || native == 0 {
-            return known;
+            return self.settled(body, known, op);
         }
+        body.sites.puts_off = true;
         let pair = body.python.pair(native, python);
         if pair.is(native, python, op) {
             return pair.site;
@@ -204,24 +213,38 @@ impl Hot {
     #[cold]
     #[inline(never)]
     fn site_of_pair(&self, body: &mut Body, entry: Entry, op: Op, known: Known, python: u32) -> Known {
-        // An operator new whose frame is on the stack is no frame of it: see `origin`.
-        let (mut node, mut own_op) = (known.node(), op);
-        if let Some(site) = known.site.filter(|site| site.node.get() != node) {
-            (node, own_op) = (site.node.get(), Op::from_number(site.op.get()).unwrap_or(op));
-        }
-        let Some(innermost) = self.nodes.get(u64::from(node)) else { return known };
-        // The loader's own blocks are known by the frame that stands innermost.
-        if self.objects.is_loader(innermost.frame.get()) {
-            return known;
-        }
-        if let Some(layout) = self.python.layout() {
-            self.look_for_interpreter(body, entry, layout, (node, python));
-        }
+        let (node, own_op) = self.made_at(known, op);
+        let Some(innermost) = self.nodes.get(u64::from(node)) else { return self.settled(body, known, op) };
         let word = frame::WITH_PYTHON << frame::KIND_SHIFT | u64::from(python);
-        match self.child(node, word, roll(roll(CHILD_SEED, node.into()), word), &[]) {
-            0 => known,
-            both => self.site_for(&mut body.sites, body.slot, both, own_op).answering(op),
+        let hash = roll(roll(CHILD_SEED, node.into()), word);
+        let both = match self.known_child(node, word, hash) {
+            Some(both) => both,
+            // The loader's own blocks are known by the frame that stands innermost.
+            None if self.objects.is_loader(innermost.frame.get()) => return self.settled(body, known, op),
+            None => {
+                if let Some(layout) = self.python.layout() {
+                    let runs = body.python.runs();
+                    self.look_for_interpreter(body, entry, layout, (node, runs));
+                }
+                self.child(node, word, hash, &[])
+            }
+        };
+        match both {
+            0 => self.settled(body, known, op),
+            both => self.site_now(&mut body.sites, body.slot, both, own_op).answering(op),
         }
+    }
+
+    /// CPython's module went: stacks have their own sites again.
+    #[cold]
+    #[inline(never)]
+    fn without_python(&self, body: &mut Body, op: Op, known: Known) -> Known {
+        let known = self.settled(body, known, op);
+        if body.sites.puts_off {
+            body.sites.puts_off = false;
+            body.forget_stacks();
+        }
+        known
     }
 
     /// Once, when the interpreter has begun: which it is, and where its objects are.

@@ -48,6 +48,12 @@ impl Known {
         Known { key: key(self.node(), op.family()), ..self }
     }
 
+    /// What differs for each stack and family; never 0.
+    #[inline(always)]
+    pub fn name(&self) -> u32 {
+        self.key
+    }
+
     /// Whether a site of a stack that is known to be the right one is this function's too.
     #[inline(always)]
     pub fn is_of(&self, op: Op) -> bool {
@@ -71,6 +77,8 @@ pub struct Sites {
     cached: [Known; CACHED],
     /// Blocks of this thread are ignored now: sites of their own.
     pub ignores: bool,
+    /// Stacks have no sites until `settled`: with the Python functions on them they will be others.
+    pub puts_off: bool,
 }
 
 /// Whose a site is.
@@ -109,6 +117,40 @@ impl Hot {
     #[cold]
     #[inline(never)]
     fn site_again(&self, sites: &mut Sites, slot: u32, node: u32, op: Op) -> Known {
+        if sites.puts_off {
+            return Known { key: key(node, op.family()), ..Known::NONE };
+        }
+        self.site_now(sites, slot, node, op)
+    }
+
+    /// The site of a stack that was captured, if sites were put off.
+    #[inline(always)]
+    pub(crate) fn settled(&self, body: &mut Body, known: Known, op: Op) -> Known {
+        if known.site.is_some() || !body.sites.puts_off {
+            return known;
+        }
+        self.site_now(&mut body.sites, body.slot, known.node(), op)
+    }
+
+    /// Where a block of a captured stack was made, and by which function: an operator new whose frame is on the stack is
+    /// no frame of it, see `origin`.
+    #[inline(always)]
+    pub(crate) fn made_at(&self, known: Known, op: Op) -> (u32, Op) {
+        let node = known.node();
+        match known.site {
+            Some(site) if site.node.get() != node => (site.node.get(), Op::from_number(site.op.get()).unwrap_or(op)),
+            Some(_) => (node, op),
+            None => self.origin(node, op),
+        }
+    }
+
+    /// As `site_for`, put off or not.
+    #[inline(never)]
+    pub(crate) fn site_now(&self, sites: &mut Sites, slot: u32, node: u32, op: Op) -> Known {
+        let known = *sites.place(node);
+        if known.is(node, op) {
+            return known;
+        }
         let (origin, made_by) = self.origin(node, op);
         let known = match self.site_slowly(Owner { slot, ignores: sites.ignores }, origin, made_by) {
             Some(number) => Known { key: key(node, op.family()), number, site: self.sites.get(u64::from(number)) },

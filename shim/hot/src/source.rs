@@ -146,7 +146,7 @@ impl Hot {
             let parent = if frame::kind(own.frame.get()) == frame::SOURCE { own.parent.get() } else { node };
             let child = self.child(parent, word, roll(roll(CHILD_SEED, parent.into()), word), &[]);
             let is_whole = word != 0 && parent != 0 && child != 0 && site.flags.get() == 0;
-            is_whole.then(|| self.site_for(&mut body.sites, body.slot, child, op))
+            is_whole.then(|| self.site_now(&mut body.sites, body.slot, child, op))
         });
         let Some(Known { number, site: Some(site), .. }) = new else {
             _ = self.insert(old, true);
@@ -169,11 +169,7 @@ impl Hot {
         if known.node() == 0 || !has_source && body.regions.is_empty() {
             return known;
         }
-        // An operator new whose frame is on the stack is no frame of it: see `origin`.
-        let (mut node, mut own_op) = (known.node(), op);
-        if let Some(site) = known.site.filter(|site| site.node.get() != node) {
-            (node, own_op) = (site.node.get(), Op::from_number(site.op.get()).unwrap_or(op));
-        }
+        let (mut node, own_op) = self.made_at(known, op);
         for word in has_source.then_some(word).into_iter().chain(body.regions.words()) {
             let below = self.child(node, word, roll(roll(CHILD_SEED, node.into()), word), &[]);
             node = if below == 0 { node } else { below };

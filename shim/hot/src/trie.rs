@@ -27,8 +27,9 @@ impl Hot {
         }
     }
 
+    /// The node for a frame below `parent`, if there is one.
     #[inline(always)]
-    fn known_child(&self, parent: u32, frame: u64, hash: u64) -> Option<u32> {
+    pub fn known_child(&self, parent: u32, frame: u64, hash: u64) -> Option<u32> {
         if self.is_next(parent, frame) {
             return Some(parent + 1);
         }

@@ -31,6 +31,7 @@ pub mod live;
 pub mod loss;
 pub mod map;
 pub mod op;
+mod panics;
 pub mod plan;
 pub mod point;
 mod records;

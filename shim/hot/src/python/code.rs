@@ -137,19 +137,19 @@ impl Reader<'_> {
     /// What tells a code object from another that has taken its place: its texts' addresses, and the beginning of its
     /// table of lines. `None`: it is no code.
     pub fn print(&mut self, code: u64) -> Option<u64> {
-        let pages = &mut *self.pages;
-        if code & 7 != 0 || pages.word(code.wrapping_add(TYPE))? != self.types.code {
+        let [kind, file, name, table, line] =
+            self.pages.words(code, [TYPE, FILE, NAME, LINES, self.layout.first_line & !7])?;
+        if code & 7 != 0 || kind != self.types.code {
             return None;
         }
-        let (file, name, table) = (pages.word(code + FILE)?, pages.word(code + NAME)?, pages.word(code + LINES)?);
-        let line = pages.half(code + self.layout.first_line)?;
-        if pages.word(table.wrapping_add(TYPE))? != self.types.bytes {
+        let [kind, length] = self.pages.words(table, [TYPE, LENGTH])?;
+        if kind != self.types.bytes {
             return None;
         }
-        let length = pages.word(table + LENGTH)?;
-        let seed = roll(roll(roll(roll(0, file), name), table), u64::from(line) << 32 ^ length);
+        let line = line >> (self.layout.first_line & 7) * 8 & 0xffff_ffff;
+        let seed = roll(roll(roll(roll(0, file), name), table), line << 32 ^ length);
         let words = (length / 8).min(PRINTED_WORDS);
-        (0..words).try_fold(seed, |hash, word| Some(roll(hash, pages.word(table + BYTES + word * 8)?)))
+        self.pages.fold(table.wrapping_add(BYTES), words, seed, roll)
     }
 
     /// Whether code was made by the interpreter for itself, as what comes behind an `__init__`.

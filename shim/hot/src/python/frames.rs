@@ -24,9 +24,11 @@ use memtrace_wire::loss::Loss;
 pub const FRAMES_MAX: usize = 1024;
 /// Kept frames below the innermost that a new stack is looked for at, after each step of it.
 const NEAR: usize = 4;
-/// Places of what was read of instructions: 32 KiB. And of pairs of stacks: the same.
-const LINES: usize = 1024;
-const PAIRS: usize = 1024;
+/// Places of what was read of instructions, and of pairs of stacks: 128 KiB each, touched as they come.
+const LINES: usize = 1 << LINE_BITS;
+const LINE_BITS: u32 = 12;
+const PAIRS: usize = 1 << PAIR_BITS;
+const PAIR_BITS: u32 = 12;
 
 /// A frame of the kept stack.
 #[derive(Clone, Copy)]
@@ -38,6 +40,8 @@ struct Kept {
     hash: u64,
     /// Stack from here outwards.
     node: u32,
+    /// Frames that C code has begun, of those from here outwards.
+    runs: u32,
 }
 
 /// A frame of the stack that is followed.
@@ -98,9 +102,15 @@ impl Own {
     /// Where the pair of two stacks is kept.
     #[inline(always)]
     pub fn pair(&mut self, native: u32, python: u32) -> &mut Pair {
-        let place = (u64::from(native) << 32 | u64::from(python)).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 54;
-        // SAFETY: the shift leaves ten bits.
+        let place = (u64::from(native) << 32 | u64::from(python)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        let place = place >> (64 - PAIR_BITS);
+        // SAFETY: the shift leaves PAIR_BITS bits.
         unsafe { self.pairs.get_unchecked_mut(place as usize) }
+    }
+
+    /// Frames of the last stack that C code has begun.
+    pub fn runs(&self) -> u32 {
+        self.kept.get(..self.count).and_then(<[Kept]>::last).map_or(0, |kept| kept.runs)
     }
 
     /// Addresses of the kept frames that are no function's, the innermost first: they lie on the C stack.
@@ -109,32 +119,23 @@ impl Own {
         kept.filter(|kept| kept.read.is_outside(layout)).map(|kept| kept.at)
     }
 
-    /// Compares a kept frame, which is the one at this address now, and all outside it.
+    /// Compares a kept frame, which is the one at this address now, and all outside it. Each kept frame's `previous` is the
+    /// one before it, so as long as they have not changed the interpreter's pointers lead from one to the next.
     #[inline(always)]
     fn compare(&self, layout: &Layout, place: usize) -> Compared {
-        let mut kept = match self.kept.get(place) {
-            Some(kept) => kept,
-            None => return Compared::Changed,
+        let Some((kept, outside)) = self.kept.get(..=place).and_then(<[Kept]>::split_last) else {
+            return Compared::Changed;
         };
         // SAFETY: it was read before, and the interpreter's pointers lead to it now; the lock is held.
         let now = unsafe { read::frame(layout, kept.at) };
         if (Frame { instruction: kept.read.instruction, ..now }) != kept.read {
             return Compared::Changed;
         }
-        let first = now;
-        let is_same = first.instruction == kept.read.instruction;
-        for outer in self.kept.iter().take(place).rev() {
-            // The inner one's pointer leads to it.
-            if kept.read.previous != outer.at {
-                return Compared::Changed;
-            }
-            // SAFETY: as above.
-            if unsafe { read::frame(layout, outer.at) } != outer.read {
-                return Compared::Changed;
-            }
-            kept = outer;
+        // SAFETY: as above, from the inner ones outwards.
+        if !outside.iter().rev().all(|outer| unsafe { read::is_frame(layout, outer.at, &outer.read) }) {
+            return Compared::Changed;
         }
-        if is_same { Compared::Same } else { Compared::Moved(first) }
+        if now.instruction == kept.read.instruction { Compared::Same } else { Compared::Moved(now) }
     }
 }
 
@@ -142,6 +143,15 @@ impl Hot {
     /// The node of the Python stack whose innermost frame this is. 0: none, or it cannot be told.
     #[inline(always)]
     pub(super) fn python_stack(&self, own: &mut Own, steps: &mut Steps, layout: &'static Layout, top: u64) -> u32 {
+        // Most often nothing has changed since the last allocation.
+        match own.kept.get(..own.count).and_then(<[Kept]>::last) {
+            Some(last) if last.at == top && matches!(own.compare(layout, own.count - 1), Compared::Same) => last.node,
+            _ => self.changed_python_stack(own, steps, layout, top),
+        }
+    }
+
+    #[inline(never)]
+    fn changed_python_stack(&self, own: &mut Own, steps: &mut Steps, layout: &'static Layout, top: u64) -> u32 {
         let (mut at, mut fresh, mut top_kept) = (top, 0, own.count);
         let (mut join, mut moved) = (None, None);
         while at != 0 {
@@ -200,9 +210,9 @@ impl Hot {
         (join, fresh): (usize, usize),
         mut moved: Option<u64>,
     ) -> u32 {
-        let (mut node, mut hash, mut is_edge) = (0, SEED, false);
+        let (mut node, mut hash, mut is_edge, mut runs) = (0, SEED, false, 0);
         if let Some(kept) = join.checked_sub(1).and_then(|last| own.kept.get(last)) {
-            (node, hash, is_edge) = (kept.node, kept.hash, kept.read.is_outside(layout));
+            (node, hash, is_edge, runs) = (kept.node, kept.hash, kept.read.is_outside(layout), kept.runs);
         }
         own.count = join;
         for place in (0..fresh).rev() {
@@ -216,6 +226,7 @@ impl Hot {
                 if word != 0 {
                     is_edge |= layout.edge == Edge::Marked && read.edge != 0;
                     let word = if is_edge { word | frame::EDGE } else { word };
+                    runs += u32::from(is_edge);
                     hash = roll(hash, word);
                     node = match steps.find(node, word, hash) {
                         Some(node) => node,
@@ -225,7 +236,7 @@ impl Hot {
                 }
             }
             let Some(to) = own.kept.get_mut(own.count) else { return self.cut_python_stack(own) };
-            *to = Kept { at, read, print, hash, node };
+            *to = Kept { at, read, print, hash, node, runs };
             own.count += 1;
         }
         node
@@ -244,8 +255,8 @@ impl Hot {
     fn python_word(&self, own: &mut Own, layout: &'static Layout, read: &Frame, known: Option<u64>) -> (u64, u64) {
         let types = self.python.types();
         let print = known.or_else(|| Reader { pages: &mut own.pages, layout, types }.print(read.code)).unwrap_or(0);
-        let place = (read.code ^ read.instruction << 20).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 54;
-        // SAFETY: the shift leaves ten bits.
+        let place = (read.code ^ read.instruction << 20).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (64 - LINE_BITS);
+        // SAFETY: the shift leaves LINE_BITS bits.
         let line = unsafe { own.lines.get_unchecked(place as usize) };
         if line.code == read.code && line.instruction == read.instruction && line.print == print {
             return (print, line.word);

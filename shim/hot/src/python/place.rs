@@ -17,17 +17,17 @@ pub const TRIES_MAX: u32 = 256;
 const MARKS_MAX: usize = 128;
 
 impl Hot {
-    /// Looks for code of the interpreter's function that is not known yet, if a native stack has fewer calls of it than a
-    /// Python stack has runs.
+    /// Looks for code of the interpreter's function that is not known yet, if a native stack has fewer calls of it than
+    /// there are runs of Python frames on it.
     pub(super) fn look_for_interpreter(
         &self,
         body: &mut Body,
         entry: Entry,
         layout: &'static Layout,
-        (native, python): (u32, u32),
+        (native, runs): (u32, u32),
     ) {
         let tries = self.python.tries.get();
-        if tries == 0 || self.count_frames(native, |word| self.is_interpreter(word)) >= self.runs(python) {
+        if tries == 0 || self.calls(native) >= runs {
             return;
         }
         self.python.tries.set(tries - 1);
@@ -78,7 +78,8 @@ impl Hot {
         let Some(process) = self.store.process() else { return };
         let inside = pc.wrapping_sub(1);
         let range = self.objects.find(inside).and_then(|object| entries::range(&object, inside));
-        let Some((start, end)) = range.filter(|_| !self.is_interpreter(pc)) else { return };
+        let is_known = |[start, end]: &[memtrace_wire::map::U64; 2]| (start.get()..end.get()).contains(&inside);
+        let Some((start, end)) = range.filter(|_| !process.interpreter.iter().any(is_known)) else { return };
         let _guard = self.node_index.lock();
         if let Some([first, last]) =
             process.interpreter.iter().find(|[first, _]| first.get() == 0 || first.get() == start)
@@ -88,26 +89,24 @@ impl Hot {
         }
     }
 
-    /// Whether a native frame is a call of the function.
-    fn is_interpreter(&self, word: u64) -> bool {
-        let inside = frame::address(word).wrapping_sub(1);
-        let holds = |[start, end]: &[memtrace_wire::map::U64; 2]| (start.get()..end.get()).contains(&inside);
-        frame::kind(word) == frame::NATIVE
-            && self.store.process().is_some_and(|process| process.interpreter.iter().any(holds))
-    }
-
-    /// Runs of a Python stack: frames that C code has begun.
-    fn runs(&self, python: u32) -> usize {
-        self.count_frames(python, |word| word & frame::EDGE != 0)
-    }
-
-    fn count_frames(&self, node: u32, is_one: impl Fn(u64) -> bool) -> usize {
+    /// Calls of the function on a native stack.
+    fn calls(&self, node: u32) -> u32 {
+        let Some(process) = self.store.process() else { return 0 };
+        let pieces = process.interpreter.each_ref().map(|[start, end]| (start.get(), end.get()));
+        let known = pieces.iter().position(|&(start, _)| start == 0).unwrap_or(pieces.len());
+        let known = pieces.get(..known).unwrap_or(&pieces);
         let (mut next, mut count) = (node, 0);
         for _ in 0..=FRAMES_MAX {
             let Some(node) = self.nodes.get(next.into()).filter(|_| next != 0) else { break };
-            count += usize::from(is_one(node.frame.get()));
+            count += u32::from(is_in(known, node.frame.get()));
             next = node.parent.get();
         }
         count
     }
+}
+
+/// Whether a native frame's call is in one of these pieces of code.
+fn is_in(pieces: &[(u64, u64)], word: u64) -> bool {
+    let inside = frame::address(word).wrapping_sub(1);
+    pieces.iter().any(|&(start, end)| (start..end).contains(&inside)) && frame::kind(word) == frame::NATIVE
 }

@@ -72,6 +72,28 @@ impl Pages {
         Some(unsafe { (address as *const u64).read_unaligned() })
     }
 
+    /// The words at these distances from an address; all within a page's length.
+    #[inline(always)]
+    pub fn words<const N: usize>(&mut self, address: u64, at: [u64; N]) -> Option<[u64; N]> {
+        let end = at.iter().fold(0, |end, &at| end.max(at)) + 8;
+        if !self.show(address, end) {
+            return None;
+        }
+        // SAFETY: all of them lie on pages that were shown to be readable.
+        Some(at.map(|at| unsafe { ((address + at) as *const u64).read_unaligned() }))
+    }
+
+    /// Folds so many words from an address on, all within a page's length.
+    #[inline(always)]
+    pub fn fold(&mut self, address: u64, count: u64, seed: u64, step: impl Fn(u64, u64) -> u64) -> Option<u64> {
+        if count != 0 && !self.show(address, count * 8) {
+            return None;
+        }
+        // SAFETY: as above.
+        let word = |place: u64| unsafe { ((address + place * 8) as *const u64).read_unaligned() };
+        Some((0..count).fold(seed, |value, place| step(value, word(place))))
+    }
+
     /// The low half of the word.
     pub fn half(&mut self, address: u64) -> Option<u32> {
         if !self.show(address, 4) {
@@ -120,6 +142,22 @@ pub unsafe fn frame(layout: &Layout, address: u64) -> Frame {
             previous: word(layout.previous),
             edge: ((address + layout.edge_at) as *const u8).read(),
         }
+    }
+}
+
+/// Whether a frame is still what was read.
+///
+/// # Safety
+/// As for `frame`.
+#[inline(always)]
+pub unsafe fn is_frame(layout: &Layout, address: u64, read: &Frame) -> bool {
+    // SAFETY: by this function's contract. One after the other: what differs most often is read first.
+    unsafe {
+        let word = |at: u64| ((address + at) as *const u64).read();
+        word(layout.instruction) == read.instruction
+            && word(layout.previous) == read.previous
+            && word(layout.code) == read.code
+            && ((address + layout.edge_at) as *const u8).read() == read.edge
     }
 }
 

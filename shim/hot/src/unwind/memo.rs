@@ -21,10 +21,17 @@ const SETS: usize = 1 << SET_BITS;
 const SET_BITS: u32 = 9;
 /// Ways from one caller with one stack pointer: a loop calls an allocator's wrapper from more than one place.
 const ASIDE: usize = 2;
-/// Others that want the place of a way before it makes room.
-const CLAIMS: u8 = 8;
+/// What a way counts for each other that wants its place; the bit below it says that it was not used since it was kept.
+const CLAIM: u8 = 2;
+const UNUSED: u8 = 1;
+/// Others that want the place of a way before it makes room: twice as many for each way in a row that was never used
+/// there, since to keep one costs more than a walk over a few frames.
+const CLAIMS: u8 = 8 * CLAIM;
+const PATIENCE_MAX: u8 = 3;
 /// So many have passed by since a way was last used: it is not looked at any more until another one has its place.
-const CLAIMS_TIRED: u8 = 2;
+const CLAIMS_TIRED: u8 = 2 * CLAIM;
+
+const _: () = assert!((CLAIMS as u32) << PATIENCE_MAX <= (u8::MAX - CLAIM) as u32);
 
 /// One way. All zeroes: none.
 #[derive(Clone, Copy)]
@@ -40,7 +47,7 @@ struct Way {
     join_at: u32,
     /// Words in use, times two; plus one if the way depends on the entry's bp.
     words: u8,
-    /// Others that wanted the place since the way was last used.
+    /// Others that wanted the place since the way was last used; see `CLAIM`.
     claims: u8,
     /// Distances of the words from `sp`, in units of 8 bytes.
     places: [u16; WORDS_MAX],
@@ -53,6 +60,8 @@ const _: () = assert!(size_of::<Way>() == 128);
 #[repr(C)]
 pub struct Memo {
     sets: [[Way; ASIDE]; SETS],
+    /// For each place, how many ways in a row left it unused, up to PATIENCE_MAX.
+    patience: [[u8; ASIDE]; SETS],
 }
 
 impl Memo {
@@ -62,17 +71,17 @@ impl Memo {
     }
 
     #[inline(always)]
-    fn set(&mut self, pc: u64, sp: u64) -> &mut [Way; ASIDE] {
-        let place = (pc ^ sp << 17).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (64 - SET_BITS);
+    fn set(&mut self, pc: u64, sp: u64) -> (&mut [Way; ASIDE], &mut [u8; ASIDE]) {
+        let place = ((pc ^ sp << 17).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (64 - SET_BITS)) as usize;
         // SAFETY: the shift leaves SET_BITS bits.
-        unsafe { self.sets.get_unchecked_mut(place as usize) }
+        unsafe { (self.sets.get_unchecked_mut(place), self.patience.get_unchecked_mut(place)) }
     }
 
     /// The site of the stack at `entry`, if its way is remembered and still holds. The chain is cut to the join. The
     /// stack in use can be read up to `high`.
     #[inline(always)]
     pub fn find(&mut self, chain: &mut Chain, high: u64, (pc, entry): (u64, Entry), op: Op) -> Option<Known> {
-        for way in self.set(pc, entry.sp) {
+        for way in self.set(pc, entry.sp).0 {
             if way.claims < CLAIMS_TIRED
                 && way.holds(high, pc, entry)
                 && let Some(site) = way.site(chain, entry, op)
@@ -91,11 +100,13 @@ impl Memo {
             return;
         }
         // Where many stacks share a caller, keeping each of them would cost more than a hit saves.
-        for way in self.set(first.pc, entry.sp) {
-            if way.sp == 0 || way.claims >= CLAIMS {
+        let (ways, patience) = self.set(first.pc, entry.sp);
+        for (way, patience) in ways.iter_mut().zip(patience) {
+            if way.sp == 0 || way.claims >= CLAIMS << *patience {
+                *patience = if way.claims & UNUSED == 0 { 0 } else { PATIENCE_MAX.min(*patience + 1) };
                 return way.keep(entry, walked, join, site, rules);
             }
-            way.claims += 1;
+            way.claims += CLAIM;
         }
     }
 }
@@ -191,7 +202,7 @@ impl Way {
         self.join_at = join_at;
         self.site = site;
         self.words = (count as u8) << 1 | u8::from(needs_bp);
-        self.claims = 0;
+        self.claims = UNUSED;
         self.sp = entry.sp;
     }
 }

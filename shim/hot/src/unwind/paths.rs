@@ -80,7 +80,7 @@ impl Paths {
         way.path.iter_mut().zip(frames).for_each(|(to, from)| *to = from.pc);
     }
 
-    /// Whether a path was met so often in a row that its frames should be pushed.
+    /// Whether a path, by its site's name, was met so often in a row that its frames should be pushed.
     #[inline(always)]
     pub fn is_streak(&mut self, site: u32) -> bool {
         if self.last != site {

@@ -188,7 +188,7 @@ impl Hot {
                 // SAFETY: a frame of the chain, which what is pushed on it leaves as it is, and the frames of this walk.
                 let (join, walked) = unsafe { (&*at, core::slice::from_raw_parts(first, count)) };
                 let known_path = paths.find(join.node, walked, hash, op);
-                let site = match known_path.filter(|site| !paths.is_streak(site.number)) {
+                let site = match known_path.filter(|site| !paths.is_streak(site.name())) {
                     Some(site) => {
                         chain.top = at;
                         site
