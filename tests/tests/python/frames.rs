@@ -159,3 +159,50 @@ fn without_the_setting_no_python_function_is_looked_for() {
     assert!(process.json.get("python").is_none());
     assert!(process.sites.iter().all(|site| python_frames(site).is_empty()));
 }
+
+/// Runs an interpreter that it loads, and allocates after that has ended and its library is gone. A module that is a
+/// library of its own would keep it. Bytes have 33 more than their contents.
+const EMBEDS: &str = r#"
+#include <dlfcn.h>
+#include <stdio.h>
+#include <stdlib.h>
+static void *volatile kept;
+__attribute__((noinline)) static void behind(void) { for (volatile int i = 0; i < 3; i++) kept = malloc(70009); }
+int main(int argc, char **argv) {
+    void *python = dlopen(argv[1], RTLD_NOW | RTLD_GLOBAL);
+    if (argc < 2 || !python) return 77;
+    void (*begin)(int) = (void (*)(int))dlsym(python, "Py_InitializeEx");
+    int (*run)(const char *) = (int (*)(const char *))dlsym(python, "PyRun_SimpleString");
+    int (*end)(void) = (int (*)(void))dlsym(python, "Py_FinalizeEx");
+    begin(0);
+    int is_wrong = run("def inner():\n    return bytes(69968)\nfor _ in range(3): inner()\n");
+    if (is_wrong || end() || dlclose(python)) return 78;
+    behind();
+    printf("%s\n", dlopen(argv[1], RTLD_NOW | RTLD_NOLOAD) ? "stays" : "gone");
+    return 0;
+}
+"#;
+
+#[test]
+fn where_the_interpreters_library_is_gone_stacks_have_sites_of_their_own_again() {
+    let place = Place::new();
+    let libraries = ["3.11", "3.12", "3.13"].map(|version| format!("libpython{version}.so.1.0"));
+    let program = place.compile(&place.write("embeds.c", EMBEDS), "embeds", &["-O1", "-ldl"]);
+    for library in libraries {
+        let ended = place.job(How::Run, &program).arg(&library).record();
+        if ended.code() == Some(77) {
+            println!("{library} is skipped: it is not installed");
+            continue;
+        }
+        assert_eq!(ended.code(), Some(0), "{library}: {}", ended.stderr);
+        let process = ended.process();
+        let of = |bytes: u64| {
+            let sites = process.sites.iter().filter(|site| site.number("largest_bytes") == bytes);
+            let told = |site: &Site| (site.number("total_blocks"), python_frames(site).first().cloned());
+            sites.map(told).collect::<Vec<_>>()
+        };
+        assert_eq!(of(70_001), [(3, Some("inner:2:<string>".to_owned()))], "{library}");
+        assert_eq!(ended.stdout, "gone\n", "{library}");
+        assert_eq!(of(70_009), [(3, None)], "{library}");
+    }
+}
