@@ -106,6 +106,28 @@ fn target() -> ValueParser {
     PossibleValuesParser::new(Target::WORDS).try_map(|word| Target::from_str(&word)).into()
 }
 
+/// A format that a whole profile fits into.
+pub fn whole_target() -> ValueParser {
+    let words = Target::WORDS.iter().copied();
+    let whole = words.filter(|word| Target::from_str(word).is_ok_and(Target::holds_several_processes));
+    PossibleValuesParser::new(whole).try_map(|word| Target::from_str(&word)).into()
+}
+
+/// A profile, or a recording, in such a format.
+pub fn whole(file: &Path, to: Target, elsewhere: &ElsewhereArgs) -> Result<Vec<u8>, Error> {
+    let profile = read(file, elsewhere)?;
+    let mut text = Vec::new();
+    write(to, &chosen(&profile), None, &mut text).expect("memory takes it");
+    Ok(text)
+}
+
+fn read(file: &Path, elsewhere: &ElsewhereArgs) -> Result<Profile, Error> {
+    match Input::read_from(file, None, elsewhere)? {
+        Input::Profile(profile) => Ok(*profile),
+        Input::Sweep(_) => Err(Error::read(format!("`{}`", file.display()), "it is a sweep, expected a profile")),
+    }
+}
+
 fn metric() -> ValueParser {
     PossibleValuesParser::new(Metric::WORDS).try_map(|word| Metric::from_str(&word)).into()
 }
@@ -119,12 +141,7 @@ pub fn command(args: &ExportArgs) -> Result<ExitCode, Error> {
         );
         return Err(Error::Usage { found });
     }
-    let mut profile = match Input::read_from(&args.file, None, &args.elsewhere)? {
-        Input::Profile(profile) => *profile,
-        Input::Sweep(_) => {
-            return Err(Error::read(format!("`{}`", args.file.display()), "it is a sweep, expected a profile"));
-        }
-    };
+    let mut profile = read(&args.file, &args.elsewhere)?;
     if let Some(pid) = args.process {
         profile.keep_process(pid, &args.file)?;
     }

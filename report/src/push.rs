@@ -16,7 +16,9 @@ use std::process::ExitCode;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::elsewhere::ElsewhereArgs;
 use crate::error::{CLEAN, Error, FAILED};
+use crate::export::{self, Target};
 use crate::leaks::parse_time;
 use crate::sys;
 use crate::text::{Safe, count};
@@ -31,12 +33,16 @@ const TURN: Duration = Duration::from_millis(50);
 /// What `memtrace push` takes.
 #[derive(clap::Args, Debug)]
 pub struct PushArgs {
-    /// Where each file is posted to, as it is; what the store wants to know of them stands in its query
+    /// Where each file is posted to; what the store wants to know of them stands in its query
     #[arg(value_name = "URL", value_parser = http::parse_url)]
     pub url: String,
     /// Files, profiles say; without any, what earlier pushes could not deliver to URL is sent
     #[arg(value_name = "FILE")]
     pub files: Vec<PathBuf>,
+    /// Profiles and recordings are posted in this format of another profiler, as `memtrace export` writes it; without it each
+    /// file goes as it is
+    #[arg(long, value_name = "FORMAT", value_parser = export::whole_target())]
+    pub to: Option<Target>,
     /// A header of each request, for the store: `Authorization: Bearer …`; may be given several times. It is not kept
     #[arg(long, value_name = "NAME: VALUE", value_parser = http::parse_header)]
     pub header: Vec<Header>,
@@ -46,6 +52,8 @@ pub struct PushArgs {
     /// How long a store that does not answer is tried again: `30s`, `5m`, `1h`
     #[arg(long = "for", value_name = "TIME", value_parser = parse_time, default_value = "1m")]
     pub patience: Duration,
+    #[command(flatten)]
+    pub elsewhere: ElsewhereArgs,
 }
 
 /// Takes the files into the spool, and sends what it has. Status 3: not all is delivered, and the spool keeps the rest.
@@ -53,7 +61,10 @@ pub fn command(args: &PushArgs) -> Result<ExitCode, Error> {
     let spool = Spool::open(args.spool.as_deref())?;
     // All of them first: whatever happens from here on, they are kept.
     for file in &args.files {
-        spool.take(file, &args.url)?;
+        match args.to {
+            Some(to) => spool.take_made(&export::whole(file, to, &args.elsewhere)?, &args.url)?,
+            None => spool.take(file, &args.url)?,
+        }
     }
     let until = Instant::now() + args.patience;
     let Some(_turn) = turn(&spool, until)? else {

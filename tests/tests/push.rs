@@ -140,6 +140,29 @@ fn files_come_as_they_are_with_the_users_headers() {
 }
 
 #[test]
+fn profiles_are_pushed_in_another_profilers_format() {
+    let work = Work::new();
+    let program = work.place.compile(&memtrace_tests::workspace().join("examples/leak.c"), "leak", &["-g"]);
+    let ran = work.place.job(How::Run, &program).record();
+    let [profile] = &ran.profiles[..] else { panic!("{}", ran.stderr) };
+    let profile = profile.to_str().expect("names here are texts");
+    let exported = work.place.join("leak.pb.gz").display().to_string();
+    let export =
+        work.place.job(How::Native, &pair().command).args(["export", profile, "--to", "pprof", "-o", &exported]);
+    assert_eq!(export.run().code(), Some(0));
+    let _store = work.store(&[]);
+    let ended = work.push(&["--to", "pprof"], &[profile]);
+    assert_eq!(ended.code(), Some(0), "{}", ended.stderr);
+    let kept: Vec<Vec<u8>> = work.kept().into_values().collect();
+    assert!(kept == [std::fs::read(exported).expect("it was written")], "what was pushed is what export writes");
+    // Nothing of two files is kept if one of them is no profile, and a format of one process is none for a push.
+    for words in [["--to", "pprof"], ["--to", "dhat"]] {
+        let ended = work.push(&words, &["profile.0"]);
+        assert_eq!((ended.code(), work.waiting()), (Some(2), 0), "{}", ended.stderr);
+    }
+}
+
+#[test]
 fn what_a_store_that_is_not_there_does_not_take_is_kept_and_sent_by_the_next_push() {
     let work = Work::new();
     let began = Instant::now();

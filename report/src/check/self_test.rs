@@ -5,7 +5,6 @@
 //! project's code, which the program has none of. Everything else is as in the job: kinds, budgets, statuses.
 
 use std::ffi::OsString;
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 use super::policy::{Policy, Said, Scope};

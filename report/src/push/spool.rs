@@ -73,9 +73,12 @@ impl Spool {
 
     /// Takes a copy of a file, for this URL.
     pub fn take(&self, file: &Path, url: &str) -> Result<(), Error> {
-        let body = read(file, BODY_BYTES_MAX).map_err(|cause| cannot_open(file, cause))?;
-        let failed = |cause| Error::CannotWrite { path: self.0.clone(), cause };
-        self.add(&body, url).map_err(failed)
+        self.take_made(&read(file, BODY_BYTES_MAX).map_err(|cause| cannot_open(file, cause))?, url)
+    }
+
+    /// Takes what was made of a file, for this URL.
+    pub fn take_made(&self, body: &[u8], url: &str) -> Result<(), Error> {
+        self.add(body, url).map_err(|cause| Error::CannotWrite { path: self.0.clone(), cause })
     }
 
     fn add(&self, body: &[u8], url: &str) -> io::Result<()> {
