@@ -15,6 +15,7 @@ pub mod history;
 pub mod leaks;
 mod mixed;
 mod model;
+pub mod parts;
 pub mod past;
 mod paths;
 mod process;

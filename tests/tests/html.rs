@@ -7,6 +7,8 @@ mod browser;
 mod command;
 #[path = "html/made_up.rs"]
 mod made_up;
+#[path = "html/memory.rs"]
+mod memory;
 #[path = "html/pages.rs"]
 mod pages;
 #[path = "html/safety.rs"]

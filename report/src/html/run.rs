@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use serde::Serialize;
 
 use super::history::{self, Whole};
+use super::memory::{self, Memory};
 use super::notes;
 use super::rows::{self, Found, Numbers, Rows, Weight, number};
 use super::source::Source;
@@ -64,6 +65,7 @@ struct One {
     rows: Rows,
     #[serde(skip_serializing_if = "Option::is_none")]
     history: Option<Whole>,
+    memory: Memory,
     errors: Vec<Trouble>,
     errors_left_out: u64,
     faults: Vec<Trouble>,
@@ -190,6 +192,7 @@ fn one(process: &Process, found: &Found, rows: Rows, texts: &mut Texts, source: 
         rest_count: 0,
         rows,
         history: process.history.as_ref().filter(|history| history.time_ns.len() > 1).map(history::whole),
+        memory: memory::build(process, texts),
         errors: errors(process, texts, source),
         errors_left_out: process.heap_errors.len().saturating_sub(ERRORS_MAX) as u64,
         faults: faults(process, texts, source),

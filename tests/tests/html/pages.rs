@@ -270,7 +270,13 @@ fn a_sweep_is_a_matrix_of_outcomes_with_what_repeats_them() {
 fn a_check_writes_a_page_with_its_verdict_above() {
     let place = Place::new();
     let Some(browser) = Browser::start(&place, 1400) else { return };
-    place.c("leaky", LEAKY, &[]);
+    place.c(
+        "leaky",
+        &LEAKY
+            .replace("work(); return", "work(); usleep(300000); return")
+            .replace("#include <string.h>", "#include <unistd.h>"),
+        &[],
+    );
     let words = ["check", "--out", "html:check.html", "--", "./leaky"];
     let ended = place.job(How::Native, &memtrace_tests::pair().command).args(words).run();
     assert_eq!(ended.code(), Some(1), "{}", ended.stderr);
@@ -279,6 +285,10 @@ fn a_check_writes_a_page_with_its_verdict_above() {
     assert!(verdict.contains("8,000 bytes") && verdict.contains("lose"), "{verdict}");
     browser.click("[data-key=live].option");
     assert!(browser.text("#sites").contains("keep"), "what is held has its names, too");
+    assert!(
+        browser.count(".chart .rss") == 1 && browser.text("#memory").contains("Where the RSS was"),
+        "it was looked at"
+    );
 }
 
 #[test]
