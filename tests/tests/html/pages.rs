@@ -187,13 +187,14 @@ fn two_thousand_sites_are_below_300_kb_and_open_in_a_second() {
     let page = page_of(&place, &made_up::profile(made_up::process(2_500, true)), "large");
     let bytes = fs::metadata(&page).expect("it is there").len();
     assert!(bytes < 300_000, "{bytes}");
-    // Other tests are at work meanwhile: one of several times is enough.
-    let times: Vec<u64> = (0..20)
-        .map(|_| browser.open(&page))
-        .scan(false, |is_done, time| (!std::mem::replace(is_done, time < 1_000)).then_some(time))
-        .collect();
-    println!("2,000 sites with curves: {bytes} bytes, drawn after {times:?} ms");
-    assert!(times.last() < Some(&1_000), "{times:?}");
+    // On a busy machine clocks say more of others than of the page; what it takes of a processor is its own.
+    let [drawn, again] = [browser.open(&page), browser.open(&page)];
+    let [all, script, layout] = browser.cost_of(&page);
+    println!(
+        "2,000 sites with curves: {bytes} bytes, drawn after {drawn} ms and {again} ms; of a processor {all:.3} s, \
+         {script:.3} of it the script, {layout:.3} layout and style"
+    );
+    assert!(all > script && script > 0.0 && all < 1.0, "{all} s, {script} of it the script");
     assert!(browser.text("#rows").contains("500 lighter stacks not on this page"), "{}", browser.text("#rows"));
     assert!(browser.text("#rows .table-foot").contains("50 of 2,000 rows"));
     browser.click(".more");
