@@ -11,6 +11,8 @@ mod made_up;
 mod memory;
 #[path = "html/pages.rs"]
 mod pages;
+#[path = "html/paper.rs"]
+mod paper;
 #[path = "html/safety.rs"]
 mod safety;
 

@@ -160,6 +160,19 @@ impl Browser {
         );
     }
 
+    /// As a medium has it: `print`, or nothing for what there is.
+    pub fn set_media(&self, medium: &str) {
+        self.post(
+            "/goog/cdp/execute",
+            &format!(r#"{{"cmd":"Emulation.setEmulatedMedia","params":{{"media":"{medium}"}}}}"#),
+        );
+    }
+
+    /// The page as a PDF, in Base64.
+    pub fn print(&self) -> String {
+        self.post("/print", "{}").as_str().expect("a text").to_owned()
+    }
+
     /// What opening a page takes of the processor, in seconds of Chromium's own count: all tasks of the page's thread, its script,
     /// its layout with its styles.
     pub fn cost_of(&self, path: &Path) -> [f64; 3] {
