@@ -16,7 +16,7 @@ use crate::profile::history::History;
 use crate::profile::parts::Mapping;
 use crate::profile::{POOL, Process, SizeClass, sizes};
 use crate::views::memory::{self, Resident};
-use crate::views::over_time::{StackCurve, highest, rates};
+use crate::views::over_time::{self, StackCurve, highest, rates};
 use crate::views::{self, By, Choice, Sort};
 
 /// What stands before a curve.
@@ -82,6 +82,7 @@ fn time(process: &Process, history: &History, style: Style, to: &mut dyn Write) 
             writeln!(to, "    {letter}  {} after {}", Safe(&marker.name), duration(marker.time_ns))?;
         }
     }
+    regions(process, (first, end), width, to)?;
     let peak = scaled(process.summary.peak_bytes);
     match highest(&history.live_bytes) {
         Some((place, value)) if value > 0 => {
@@ -97,6 +98,23 @@ fn time(process: &Process, history: &History, style: Style, to: &mut dyn Write) 
     let seconds = end as f64 / 1e9;
     let rate = if seconds > 0.0 { process.summary.allocations as f64 / seconds } else { 0.0 };
     writeln!(to, "  {} a second on average", count(rate as u64, "allocation"))
+}
+
+/// When the program was in each of its regions, in any thread.
+fn regions(process: &Process, (first, end): (u64, u64), width: usize, to: &mut dyn Write) -> io::Result<()> {
+    let regions = over_time::regions(process, 0, end);
+    for (name, spans) in regions.iter().take(ROWS_MAX) {
+        let mut axis = vec![' '; width];
+        for &(from, to) in spans {
+            let [from, to] = [from, to].map(|time| place(time.min(end), first, end, width));
+            axis.iter_mut().take(to + 1).skip(from).for_each(|letter| *letter = '-');
+        }
+        writeln!(to, "  {:<10}{}  {}", "in region", axis.into_iter().collect::<String>(), Safe(name))?;
+    }
+    match regions.len().saturating_sub(ROWS_MAX) {
+        0 => Ok(()),
+        more => writeln!(to, "  and {}", count(more as u64, "more region")),
+    }
 }
 
 /// Where the resident memory is, at the moment when there was most of it, and at the last look.
@@ -230,7 +248,7 @@ mod tests {
     use super::*;
     use crate::profile::history::Curve;
     use crate::profile::parts::Parts;
-    use crate::profile::{Marker, sample};
+    use crate::profile::{Marker, Region, sample};
 
     const MS: u64 = 1_000_000;
 
@@ -258,6 +276,12 @@ mod tests {
         });
         process.live_sizes = Some(vec![SizeClass { up_to_bytes: 128, blocks: 8, bytes: 800, chunk_bytes: 896 }]);
         process.allocator = "/lib/libc.so.6".into();
+        process.regions.push(Region {
+            name: "warm\x1b".into(),
+            begin_ns: 200 * MS,
+            end_ns: Some(390 * MS),
+            thread: None,
+        });
         process.markers.push(Marker { name: "half\x1b".into(), time_ns: 400 * MS, thread: None });
         process
     }
@@ -279,6 +303,7 @@ time: 800.0 ms, 9 moments, a step of 100.0 ms
         assert_eq!(found.lines().take(3).collect::<Vec<_>>(), expected.lines().collect::<Vec<_>>(), "{found}");
         for line in [
             "  markers            a",
+            "  in region     ------            warm\\u{1b}",
             "    a  half\\u{1b} after 400.0 ms",
             "RSS: 9,000 bytes (8.8 KiB) at most, after 400.0 ms; then it was",
             "  #                         400 B  the heap, as it was asked for",

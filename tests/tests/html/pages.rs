@@ -160,8 +160,25 @@ fn light_and_dark_follow_the_system_and_the_switch_and_everything_has_a_name() {
 fn a_range_of_the_time_chart_filters_the_rows() {
     let place = Place::new();
     let Some(browser) = Browser::start(&place, 1400) else { return };
-    let page = page_of(&place, &made_up::profile(made_up::process(40, true)), "up");
+    let mut process = made_up::process(40, true);
+    process["regions"] = made_up::json(
+        r#"[{"name":"<b>load</b>","begin_ns":1000000000,"end_ns":2000000000,"thread":0},
+        {"name":"<b>load</b>","begin_ns":4000000000,"end_ns":null,"thread":null},
+        {"name":"warm","begin_ns":0,"end_ns":500000000,"thread":0},{"name":"warm","begin_ns":500000001,"end_ns":900000000,"thread":0}]"#,
+    );
+    let page = page_of(&place, &made_up::profile(process), "up");
     browser.open(&page);
+    // A lane for each name of a region, and times that meet are one.
+    let lanes = browser.run(
+        "return [...document.querySelectorAll('.chart .region')].map(one => [one.querySelector('title').textContent, Math.round(one.getBoundingClientRect().width)])",
+    );
+    assert_eq!(lanes[0][0], "in region <b>load</b> from 1.00 s to 2.00 s", "{lanes}");
+    assert_eq!(lanes[1][0], "in region <b>load</b> from 4.00 s to 9.95 s", "{lanes}");
+    assert_eq!(
+        (lanes[2][0].as_str(), lanes.as_array().map(Vec::len)),
+        (Some("in region warm from 0 µs to 900 ms"), Some(3))
+    );
+    assert!(lanes[1][1].as_u64() > lanes[0][1].as_u64().map(|width| width * 5), "{lanes}");
     assert!(browser.text("#growing .answer").contains("1 stack"), "{}", browser.text("#growing"));
     assert!(
         browser.count(".chart .heap") == 1 && browser.count(".chart .rss") == 1 && browser.count("#sites .spark") == 40
