@@ -84,6 +84,8 @@ done
 measured "report --overview, by function" limits "$build/memtrace" report --overview always --by function profile.json || status=1
 measured "report --top-down" limits "$build/memtrace" report --top-down profile.json || status=1
 measured "html" limits "$build/memtrace" html profile.json -o page.html || status=1
-measured "export --to pprof" limits "$build/memtrace" export --to pprof profile.json -o out.pb.gz || status=1
+for format in pprof speedscope folded dhat massif heaptrack callgrind firefox csv; do
+    measured "export --to $format" limits "$build/memtrace" export --to "$format" profile.json -o "out.$format" || status=1
+done
 measured "diff with itself" limits "$build/memtrace" diff profile.json profile.json || status=1
 exit $status
