@@ -38,6 +38,7 @@ use crate::error::Error;
 use crate::formats;
 use crate::input::Input;
 use crate::profile::{Process, Profile};
+use crate::progress;
 use crate::sys;
 use crate::text::{Safe, count};
 use crate::views::words;
@@ -203,7 +204,10 @@ fn write_file(
 ) -> Result<(), Error> {
     match is_stdout {
         true => formats::to_stdout(report),
-        false => formats::file(path, formats::FOR_ALL, report),
+        false => {
+            let what = format!("writing `{}`", Safe(&path.display().to_string()));
+            progress::during(&what, || formats::file(path, formats::FOR_ALL, report))
+        }
     }
 }
 

@@ -17,6 +17,7 @@ mod digest;
 mod excerpts;
 mod history;
 mod matrix;
+mod memory;
 mod notes;
 mod pack;
 mod page;

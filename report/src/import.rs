@@ -20,7 +20,8 @@ use crate::error::{Error, cannot_open};
 use crate::formats;
 use crate::packed::unpacked;
 use crate::profile::{Process, Profile};
-use crate::text::bytes_in;
+use crate::progress;
+use crate::text::{Safe, bytes_in};
 use crate::{json, sys};
 
 /// Enough to see how a file is packed.
@@ -38,7 +39,8 @@ pub struct ImportArgs {
 
 /// The body of the command.
 pub fn command(args: &ImportArgs) -> Result<ExitCode, Error> {
-    let process = read(&args.file)?;
+    let what = format!("reading `{}`", Safe(&args.file.display().to_string()));
+    let process = progress::during(&what, || read(&args.file))?;
     let summary = &process.summary;
     let live = bytes_in(summary.live_bytes, summary.live_blocks, "block");
     let said = format!(

@@ -15,6 +15,7 @@ pub mod history;
 pub mod leaks;
 mod mixed;
 mod model;
+pub mod parts;
 pub mod past;
 mod paths;
 mod process;
@@ -50,9 +51,9 @@ use crate::recording::{self, Recording};
 use crate::views::Choice;
 pub use build::modules;
 pub use hidden::{Suppress, is_own_bad, rule_kind};
-#[cfg(test)]
-pub use model::Marker;
 pub use model::{Fault, Frame, Module, Process, Profile, Site, SizeClass, Warning};
+#[cfg(test)]
+pub use model::{Marker, Region};
 pub use past::{Past, Pasts};
 pub use sites::POOL;
 pub use time::{date, nanoseconds, rfc3339};

@@ -14,6 +14,7 @@ mod dying;
 mod elf;
 pub mod environment;
 mod keeper;
+mod mappings;
 pub mod memfd;
 mod note;
 mod profiles;
@@ -21,6 +22,8 @@ pub mod python;
 mod sampler;
 mod script;
 pub mod session;
+mod smaps;
+mod split;
 pub mod statm;
 pub mod target;
 mod wait;
@@ -36,6 +39,7 @@ use memtrace_wire::settings;
 use crate::cli::RunArgs;
 use crate::error::{CLEAN, Error};
 use crate::profile::{Options, Profile, Suppress, heap};
+use crate::progress;
 use crate::recording::Recording;
 use crate::sys::{self, Pid};
 use crate::text;
@@ -72,7 +76,7 @@ pub fn command(arguments: &RunArgs) -> Result<ExitCode, Error> {
     let options = Options { pasts: Rc::new(pasts), ..profiles::options(pid, Some(end), &suppress) };
     let run =
         Run { recording: &recording, address: &address, pid, naming: &naming, options, command: &target.arguments };
-    match collect(&run, keeper, shown) {
+    match progress::during("naming what was recorded", || collect(&run, keeper, shown)) {
         Ok((summary, is_leaky)) => {
             sys::say(&summary);
             if ended == Ended::Exited(CLEAN) && is_leaky && exit_code != CLEAN {

@@ -11,6 +11,7 @@
 mod filter;
 mod group;
 pub mod leaks;
+pub mod memory;
 pub mod over_time;
 pub mod tree;
 

@@ -476,7 +476,8 @@ MEMTRACE_INLINE_(int, memtrace_profile, (int fd)) {
 
 /* What this thread allocates until memtrace_region_end stands in a region of this name in reports: above the stack, and as
  * a group of `memtrace report --by region`. Regions nest; of 16 at once the names are kept, and of a name 255 bytes. A new
- * thread, and a fork child, begins in none. While any thread is in a region, allocations of all take longer. */
+ * thread, and a fork child, begins in none. While any thread is in a region, allocations of all take longer. The first 4,096
+ * times in a region have their place on the axis of time, too. */
 MEMTRACE_INLINE_(void, memtrace_region_begin, (const char *name)) {
     void (*real)(const char *);
     MEMTRACE_FIND_(real, memtrace_region_begin);

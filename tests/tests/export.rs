@@ -2,6 +2,8 @@
 
 #[path = "export/elsewhere.rs"]
 mod elsewhere;
+#[path = "export/firefox.rs"]
+mod firefox;
 #[path = "export/imported.rs"]
 mod imported;
 #[path = "export/readers.rs"]

@@ -93,6 +93,43 @@ fn each_shape_is_told_of_the_function_that_has_it_and_memory_adds_up() {
 }
 
 #[test]
+fn the_rest_of_the_memory_is_told_from_the_heap() {
+    let place = Place::new();
+    let program = place.compile(&workspace().join("tests/tests/history/maps.c"), "maps", &["-pthread"]);
+    let data = place.write("da\u{1b}ta", "");
+    let ended = place.job(How::Run, &program).arg(&data).record();
+    assert_eq!(ended.code(), Some(0), "{}", ended.stderr);
+    let process = ended.process();
+    let looks = process.json["history"]["parts"].as_array().expect("somebody looked");
+    assert!((1..=2).contains(&looks.len()), "{looks:?}");
+    const MIB: u64 = 1 << 20;
+    for look in looks {
+        let number = |key: &str| look[key].as_u64().unwrap_or_else(|| panic!("no {key}"));
+        let keys = ["heap", "mapped", "shared", "file", "module", "stack", "own"];
+        let parts = keys.map(|key| number(&format!("{key}_bytes")));
+        assert_eq!(parts.iter().sum::<u64>(), number("rss_bytes"), "{look}");
+        // What the C library and the loader map for themselves is small.
+        for (part, expected) in parts.iter().zip([32, 64, 16, 4]) {
+            assert!((expected * MIB..(expected + 1) * MIB).contains(part), "{expected} MiB: {look}");
+        }
+        assert!((3 * MIB..4 * MIB).contains(&parts[5]) && parts[4] > MIB / 2 && parts[6] > MIB / 2, "{look}");
+        assert!(number("live_bytes") >= 31 * MIB, "{look}");
+        let largest = |place: usize| look["largest"][place]["resident_bytes"].as_u64();
+        assert_eq!((largest(1), largest(2)), (Some(16 * MIB), Some(4 * MIB)), "{look}");
+    }
+    let text = report(&place, &ended.profiles[0], &["--overview", "always"]);
+    for piece in [
+        "64.0 MiB  mappings without a file",
+        "16.0 MiB  shared memory",
+        "4.0 MiB  files that are mapped",
+        "3.0 MiB  stacks of threads",
+        "/da\\u{1b}ta\n",
+    ] {
+        assert!(text.contains(piece), "{piece:?} is not in {text}");
+    }
+}
+
+#[test]
 fn without_a_launcher_nobody_looked_and_the_report_says_so() {
     let place = Place::new();
     let program = place.c("app", "#include <stdlib.h>\nint main(void) { return malloc(9) == 0; }", &[]);
@@ -173,4 +210,22 @@ fn a_traced_run_and_one_with_rounds_are_looked_at_too() {
             process.json["history"]
         );
     }
+}
+
+#[test]
+fn a_check_that_keeps_its_profile_looks_too() {
+    let place = Place::new();
+    let source = "#include <stdlib.h>\n#include <unistd.h>\n\
+        void *volatile kept;\n\
+        int main(void) { kept = malloc(1000); usleep(600000); return 0; }";
+    let program = place.c("app", source, &[]);
+    let check = |words: &[&str]| {
+        let job = place.job(How::Native, &pair().command).arg("check").args(words.iter().copied());
+        let ended = job.arg("--").arg(&program).run();
+        assert_eq!(ended.code(), Some(0), "{}", ended.stderr);
+    };
+    check(&["--profile", "kept.json"]);
+    let process = memtrace_tests::read_profile(&place.join("kept.json")).remove(0);
+    let live = series(&process, "live_bytes");
+    assert!(live.iter().filter(|&&bytes| bytes == 1000).count() >= 3, "{live:?}");
 }

@@ -7,8 +7,12 @@ mod browser;
 mod command;
 #[path = "html/made_up.rs"]
 mod made_up;
+#[path = "html/memory.rs"]
+mod memory;
 #[path = "html/pages.rs"]
 mod pages;
+#[path = "html/paper.rs"]
+mod paper;
 #[path = "html/safety.rs"]
 mod safety;
 

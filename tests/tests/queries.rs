@@ -64,6 +64,15 @@ fn queries_scopes_and_markers_work_in_every_language_and_do_nothing_without_the_
             assert_eq!(names, [Some("begin"), Some("end")]);
             let times: Vec<_> = markers.iter().filter_map(|marker| marker["time_ns"].as_u64()).collect();
             assert!(times[0] < times[1] && times[1] < 60_000_000_000, "{times:?}");
+            // Each has a time of its own, and what is inside another is so in time.
+            let spans = process.json["regions"].as_array().expect("a list");
+            let span = |name: &str| {
+                let region = spans.iter().find(|region| region["name"] == name).unwrap_or_else(|| panic!("{spans:?}"));
+                (region["begin_ns"].as_u64().expect("a time"), region["end_ns"].as_u64().expect("it ended"))
+            };
+            let (outer, inner) = (span("outer"), span("inner region"));
+            assert!(outer.0 < inner.0 && inner.0 < inner.1 && inner.1 < outer.1, "{spans:?}");
+            assert!(times[0] < outer.0 || outer.1 < times[1], "they are of one clock: {times:?} {spans:?}");
         }
     }
     assert!(built >= 4, "no compiler was found");
@@ -164,6 +173,11 @@ fn each_thread_has_its_own_regions_and_a_child_begins_without() {
     let own = child.sites.iter().find(|site| site.number("largest_bytes") == 800).expect("it is there");
     assert!(own.frames[0].kind == "native", "{:?}", own.frames);
     assert_eq!(parent.json["markers"].as_array().map(Vec::len), Some(64));
+    // Of 32,000 times in a region the first are kept, and there is room for markers.
+    let spans = parent.json["regions"].as_array().expect("a list");
+    assert!((2_000..=4_096).contains(&spans.len()), "{}", spans.len());
+    assert!(spans.iter().all(|span| span["end_ns"].is_null() || span["end_ns"].as_u64() >= span["begin_ns"].as_u64()));
+    assert!(child.json.get("regions").is_none());
 }
 
 #[test]

@@ -5,14 +5,14 @@
 
 mod write;
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::str::FromStr;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser, ValueParser};
 
-use super::fingerprint::{Trail, site};
+use super::fingerprint::{Told, Trail};
 use crate::elsewhere::ElsewhereArgs;
 use crate::error::Error;
 use crate::formats::{self, Format, Out};
@@ -20,6 +20,7 @@ use crate::html;
 use crate::input::Input;
 use crate::profile::leaks::Sum;
 use crate::profile::{Process, Profile};
+use crate::progress;
 use crate::text::Style;
 use crate::views::leaks::{last_word, leaked_by_stack};
 use crate::views::words;
@@ -123,7 +124,7 @@ pub fn command(args: &DiffArgs) -> Result<ExitCode, Error> {
     let known = if is_judged(&before) && is_judged(&after) { Measure::Leaked } else { Measure::Live };
     let by = args.by.unwrap_or(known);
     let files = [&args.before, &args.after].map(|path| path.display().to_string());
-    let table = table(by, [&before, &after], files.clone());
+    let table = progress::during("comparing", || table(by, [&before, &after], files.clone()));
     let page = html::Subject::Change([&before, &after], files, Some(by));
     let top = if args.top == 0 { usize::MAX } else { args.top };
     let render = |format: Format, top: usize, style: Style, to: &mut dyn std::io::Write| match format {
@@ -149,7 +150,7 @@ fn read(path: &Path, elsewhere: &ElsewhereArgs) -> Result<Profile, Error> {
 
 /// Compares two profiles.
 pub fn table(by: Measure, profiles: [&Profile; 2], files: [String; 2]) -> Table {
-    let mut places: BTreeMap<Trail, (String, [Sum; 2])> = BTreeMap::new();
+    let mut places: HashMap<Trail, (String, [Sum; 2])> = HashMap::new();
     let mut sums = [Sum::default(); 2];
     let mut notes = Vec::new();
     for (side, profile) in profiles.into_iter().enumerate() {
@@ -162,9 +163,10 @@ pub fn table(by: Measure, profiles: [&Profile; 2], files: [String; 2]) -> Table 
                     process.pid
                 ));
             }
+            let told = Told::of(process);
             for (stack, sum) in measured(by, process) {
-                let place = places.entry(Trail::of(process, stack));
-                let (_, both) = place.or_insert_with(|| (site(process, stack), Default::default()));
+                let place = places.entry(told.trail(stack));
+                let (_, both) = place.or_insert_with(|| (told.site(stack), Default::default()));
                 both[side].add(sum.blocks, sum.bytes);
                 sums[side].add(sum.blocks, sum.bytes);
             }
@@ -178,7 +180,8 @@ pub fn table(by: Measure, profiles: [&Profile; 2], files: [String; 2]) -> Table 
         before,
         after,
     };
-    let mut rows: Vec<Row> = places.into_iter().map(row).filter(|row| row.before != row.after).collect();
+    let changed = places.into_iter().filter(|(_, (_, [before, after]))| before != after);
+    let mut rows: Vec<Row> = changed.map(row).collect();
     rows.sort_by(|one, other| {
         let key = |row: &Row| (row.bytes(), row.blocks());
         key(other).cmp(&key(one)).then_with(|| one.trail.cmp(&other.trail))

@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use memtrace_wire::leaks::Kinds;
 
-use super::fingerprint::{Trail, site};
+use super::fingerprint::{Told, Trail, site};
 use super::frames::{Whose, module_of, told_frames};
 use super::growth;
 use super::model::{Finding, Had, Rule, State, Step};
@@ -120,16 +120,17 @@ pub fn find(processes: &[&Process], policy: &Policy, reach: Reach) -> Found {
 struct Trails<'p> {
     process: &'p Process,
     reach: Reach<'p>,
+    told: Told<'p>,
     known: HashMap<u32, (Trail, bool)>,
 }
 
 impl<'p> Trails<'p> {
     fn new(process: &'p Process, reach: Reach<'p>) -> Trails<'p> {
-        Trails { process, reach, known: HashMap::new() }
+        Trails { process, reach, told: Told::of(process), known: HashMap::new() }
     }
 
     fn of(&mut self, stack: u32) -> (Trail, bool) {
-        let make = || (Trail::of(self.process, stack), self.reach.takes(self.process, stack));
+        let make = || (self.told.trail(stack), self.reach.takes(self.process, stack));
         self.known.entry(stack).or_insert_with(make).clone()
     }
 }

@@ -7,9 +7,11 @@
 //! The trail has the frames that tell most: the project's own; where there is none, those of libraries; else what there
 //! is. A function that calls itself stands in it once, however deep it went.
 
+use std::cell::OnceCell;
+
 use memtrace_wire::point::{frame_key, module_key};
 
-use super::frames::{Whose, module_of, told_frames};
+use super::frames::{Whose, module_of, told_frames, told_frames_by, whose_frame};
 use super::name;
 use crate::profile::{Frame, Process};
 
@@ -25,12 +27,22 @@ pub struct Trail(pub Vec<String>);
 impl Trail {
     /// The trail of a stack.
     pub fn of(process: &Process, stack: u32) -> Trail {
-        let frames = || told_frames(process, stack);
+        Trail::made_of(
+            || told_frames(process, stack).map(|(whose, frame)| (whose, frame, frame)),
+            |frame| step(process, frame),
+        )
+    }
+
+    /// Of frames, each with what its step is made of.
+    fn made_of<'p, I: Iterator<Item = (Whose, &'p Frame, P)>, P>(
+        frames: impl Fn() -> I,
+        step: impl Fn(P) -> String,
+    ) -> Trail {
         // The best that the stack has: a wrapper alone tells nothing that its library's caller does not.
-        let best = frames().map(|(whose, _)| whose).min().unwrap_or(Whose::Runtime);
+        let best = frames().map(|(whose, ..)| whose).min().unwrap_or(Whose::Runtime);
         let mut trail: Vec<String> = Vec::new();
-        for (_, frame) in frames().filter(|(whose, frame)| *whose == best && is_call(frame)) {
-            let step = step(process, frame);
+        for (_, _, place) in frames().filter(|(whose, frame, _)| *whose == best && is_call(frame)) {
+            let step = step(place);
             if !trail.contains(&step) {
                 trail.push(step);
             }
@@ -77,12 +89,48 @@ fn is_call(frame: &Frame) -> bool {
     !matches!(frame.kind.as_str(), "cut" | "tag")
 }
 
+/// What is told of a process's stacks, where many are asked for: each frame is looked at once.
+pub struct Told<'p> {
+    process: &'p Process,
+    frames: Vec<OnceCell<(Whose, String)>>,
+}
+
+impl<'p> Told<'p> {
+    /// Of a process.
+    pub fn of(process: &'p Process) -> Told<'p> {
+        Told { process, frames: process.frames.iter().map(|_| OnceCell::new()).collect() }
+    }
+
+    /// The same as `Trail::of`.
+    pub fn trail(&self, stack: u32) -> Trail {
+        let frames = || self.frames(stack).map(|(whose, place, frame)| (whose, frame, place));
+        Trail::made_of(frames, |place| self.known(place).map_or_else(String::new, |known| known.1.clone()))
+    }
+
+    /// The same as `site`.
+    pub fn site(&self, stack: u32) -> String {
+        site_of(self.process, || self.frames(stack).map(|(whose, _, frame)| (whose, frame)))
+    }
+
+    fn frames(&self, stack: u32) -> impl Iterator<Item = (Whose, usize, &'p Frame)> {
+        told_frames_by(self.process, stack, |place, _| self.known(place).map_or(Whose::Runtime, |known| known.0))
+    }
+
+    fn known(&self, place: usize) -> Option<&(Whose, String)> {
+        let frame = self.process.frames.get(place)?;
+        Some(self.frames.get(place)?.get_or_init(|| (whose_frame(self.process, frame), step(self.process, frame))))
+    }
+}
+
 /// The function that a leak is told by: the first of the project's own, else of a library, else any.
 pub fn site(process: &Process, stack: u32) -> String {
-    let frames = || told_frames(process, stack).filter(|(_, frame)| is_call(frame));
+    site_of(process, || told_frames(process, stack))
+}
+
+fn site_of<'p, I: Iterator<Item = (Whose, &'p Frame)>>(process: &Process, frames: impl Fn() -> I) -> String {
     let first = [Whose::Own, Whose::Library, Whose::Wrapper, Whose::Runtime]
         .into_iter()
-        .find_map(|wanted| frames().find(|(whose, _)| *whose == wanted));
+        .find_map(|wanted| frames().find(|(whose, frame)| *whose == wanted && is_call(frame)));
     first.map_or_else(|| "an unknown place".to_owned(), |(_, frame)| label(process, frame))
 }
 
@@ -108,7 +156,9 @@ mod tests {
     fn trail(functions: &[&str]) -> Trail {
         let mut stack = 0;
         let process = own(sample::process(|maker| stack = maker.stack(functions)));
-        Trail::of(&process, stack)
+        let one = Trail::of(&process, stack);
+        assert_eq!(one, Told::of(&process).trail(stack));
+        one
     }
 
     #[test]
@@ -166,7 +216,7 @@ mod tests {
     fn a_leak_is_told_by_the_first_function_of_the_project() {
         let mut stack = 0;
         let process = own(sample::process(|maker| stack = maker.stack(&["xmalloc", "std::x", "plant(int)", "main"])));
-        assert_eq!(site(&process, stack), "plant(int)");
+        assert_eq!((site(&process, stack), Told::of(&process).site(stack)), ("plant(int)".into(), "plant(int)".into()));
         assert_eq!(site(&process, 99), "an unknown place");
     }
 }

@@ -175,10 +175,21 @@ pub fn is_own_program(exe: &str) -> bool {
 /// The frames of a stack, leaf first, each with whose it is. What is outside a harness of tests is the same for all of
 /// them.
 pub fn told_frames(process: &Process, stack: u32) -> impl Iterator<Item = (Whose, &Frame)> {
+    told_frames_by(process, stack, |_, frame| whose_frame(process, frame)).map(|(whose, _, frame)| (whose, frame))
+}
+
+/// The same with the place of each frame, by somebody who knows whose a frame is.
+pub fn told_frames_by<'p>(
+    process: &'p Process,
+    stack: u32,
+    whose: impl Fn(usize, &'p Frame) -> Whose,
+) -> impl Iterator<Item = (Whose, usize, &'p Frame)> {
     let mut is_outside = false;
-    frames_of(process, stack).map(move |frame| {
+    let places = process.stacks.get(stack as usize).into_iter().flatten();
+    let frames = places.filter_map(|&place| Some((place as usize, process.frames.get(place as usize)?)));
+    frames.map(move |(place, frame)| {
         is_outside |= frame.function.as_deref().is_some_and(|name| name.starts_with(HARNESS));
-        (if is_outside { Whose::Runtime } else { whose_frame(process, frame) }, frame)
+        (if is_outside { Whose::Runtime } else { whose(place, frame) }, place, frame)
     })
 }
 
@@ -205,12 +216,6 @@ fn is_taken(file: &str) -> bool {
 pub fn module_of<'p>(process: &'p Process, frame: &Frame) -> Option<&'p str> {
     let module = process.modules.get(frame.module? as usize)?;
     (!module.flags.iter().any(|flag| flag == "vdso")).then_some(module.path.as_str())
-}
-
-/// The frames of a stack, leaf first.
-pub fn frames_of(process: &Process, stack: u32) -> impl Iterator<Item = &Frame> + Clone {
-    let places = process.stacks.get(stack as usize).into_iter().flatten();
-    places.filter_map(|&place| process.frames.get(place as usize))
 }
 
 #[cfg(test)]

@@ -114,9 +114,11 @@ fn run(command: &[OsString], what: &What, policy: &Policy) -> Result<Gathered, E
     if !what.no_python_env {
         python::tell(&target, &mut variables);
     }
-    let way =
-        Way { naming: None, suppress: &suppress, crash: what.crash, fatal: false, rounds: None, has_history: false };
-    let ran = session::run(&target, variables, way)?;
+    // Who wants no more than the verdict pays for no looks.
+    let has_history = what.keep.is_some() || what.has_page;
+    let way = Way { naming: None, suppress: &suppress, crash: what.crash, fatal: false, rounds: None, has_history };
+    let mut ran = session::run(&target, variables, way)?;
+    let pasts = Rc::new(std::mem::take(&mut ran.pasts));
     let failed = |cause| Error::System { what: "cannot read the recording", cause };
     let collected = (|| {
         let began = Instant::now();
@@ -135,6 +137,7 @@ fn run(command: &[OsString], what: &What, policy: &Policy) -> Result<Gathered, E
             largest: (!wants_all).then_some(usize::MAX),
             kinds: Some(if wants_all { Kinds::ALL } else { policy.kinds }),
             suppress: suppress.clone(),
+            pasts,
             ..Options::default()
         };
         Ok((Profile::build(&read, &options)?, living))

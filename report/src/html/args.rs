@@ -8,6 +8,7 @@ use crate::error::Error;
 use crate::formats::{self, Format, Out};
 use crate::input::Input;
 use crate::profile::{Profile, Suppress};
+use crate::progress;
 use crate::sweep::model::Sweep;
 use crate::sweep::policy::{Day, Policy};
 use crate::text::thousands;
@@ -95,7 +96,7 @@ fn accept(sweep: &mut Sweep, policy: Option<&Path>) -> Result<(), Error> {
 fn write(subject: &Subject, request: &Request, args: &HtmlArgs) -> Result<ExitCode, Error> {
     let mut page = Vec::new();
     let failed = |cause| Error::System { what: "cannot make the page", cause };
-    super::write(subject, request, &mut page).map_err(failed)?;
+    progress::during("making the page", || super::write(subject, request, &mut page)).map_err(failed)?;
     let out = Out { format: Format::Html, path: args.output.clone() };
     let is_file = !out.is_stdout();
     formats::write(&[out], |_, to| to.write_all(&page), |_| Ok(()))?;

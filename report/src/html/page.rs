@@ -9,7 +9,7 @@ const FRAME: &str = include_str!("page/frame.html");
 const STYLE: &str = include_str!("page/style.css");
 /// The parts of the script, each after those that it needs. Together they are one function, so that nothing of theirs is
 /// to be seen from outside.
-const SCRIPT: [&str; 12] = [
+const SCRIPT: [&str; 13] = [
     include_str!("page/words.js"),
     include_str!("page/elements.js"),
     include_str!("page/data.js"),
@@ -18,6 +18,7 @@ const SCRIPT: [&str; 12] = [
     include_str!("page/table.js"),
     include_str!("page/chart.js"),
     include_str!("page/stack.js"),
+    include_str!("page/memory.js"),
     include_str!("page/run.js"),
     include_str!("page/change.js"),
     include_str!("page/sweep.js"),

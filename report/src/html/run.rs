@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use serde::Serialize;
 
 use super::history::{self, Whole};
+use super::memory::{self, Memory};
 use super::notes;
 use super::rows::{self, Found, Numbers, Rows, Weight, number};
 use super::source::Source;
@@ -15,12 +16,16 @@ use crate::run::word;
 use crate::text::{heap_error_or_note, made_to_fail, signal, title};
 use crate::views::base_name;
 use crate::views::leaks::last_word;
+use crate::views::over_time;
 
 /// Processes, heap errors of one, failed allocations of one, and markers that are shown.
 const PROCESSES_MAX: usize = 2_000;
 const ERRORS_MAX: usize = 200;
 const FAULTS_MAX: usize = 200;
 const MARKERS_MAX: usize = 200;
+/// Names of regions on the axis, and how many parts of a run are told apart for them.
+const REGIONS_MAX: usize = 6;
+const REGION_PARTS: u64 = 300;
 
 /// A run, or several.
 #[derive(Serialize)]
@@ -53,6 +58,9 @@ struct One {
     settings: Vec<(u32, u32)>,
     threads: Vec<u32>,
     markers: Vec<(u32, u64)>,
+    /// By name, when a thread was in a region: from and to in microseconds.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    regions: Vec<(u32, Vec<(u64, u64)>)>,
     sums: Sums,
     /// By kind: definite, indirect, possible, reachable, suppressed; nothing: not classified.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -64,6 +72,7 @@ struct One {
     rows: Rows,
     #[serde(skip_serializing_if = "Option::is_none")]
     history: Option<Whole>,
+    memory: Memory,
     errors: Vec<Trouble>,
     errors_left_out: u64,
     faults: Vec<Trouble>,
@@ -171,6 +180,7 @@ fn one(process: &Process, found: &Found, rows: Rows, texts: &mut Texts, source: 
             .take(MARKERS_MAX)
             .map(|marker| (texts.place(&marker.name), number(marker.time_ns / 1000)))
             .collect(),
+        regions: regions(process, texts),
         sums: Sums {
             allocations: number(summary.allocations),
             allocated_bytes: number(summary.allocated_bytes),
@@ -190,11 +200,20 @@ fn one(process: &Process, found: &Found, rows: Rows, texts: &mut Texts, source: 
         rest_count: 0,
         rows,
         history: process.history.as_ref().filter(|history| history.time_ns.len() > 1).map(history::whole),
+        memory: memory::build(process, texts),
         errors: errors(process, texts, source),
         errors_left_out: process.heap_errors.len().saturating_sub(ERRORS_MAX) as u64,
         faults: faults(process, texts, source),
         faults_left_out: (process.faults.len() as u64).max(summary.fault_fired).saturating_sub(FAULTS_MAX as u64),
     }
+}
+
+fn regions(process: &Process, texts: &mut Texts) -> Vec<(u32, Vec<(u64, u64)>)> {
+    let history = process.history.as_ref();
+    let end_ns = history.and_then(|history| history.time_ns.last()).copied().unwrap_or(0);
+    let regions = over_time::regions(process, end_ns / REGION_PARTS, end_ns).into_iter().take(REGIONS_MAX);
+    let microseconds = |(from, to): (u64, u64)| (number(from / 1000), number(to / 1000));
+    regions.map(|(name, spans)| (texts.place(name), spans.into_iter().map(microseconds).collect())).collect()
 }
 
 /// How a process ended, in words.

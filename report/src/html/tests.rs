@@ -5,6 +5,7 @@ use crate::check::tests::leaky;
 use crate::json;
 use crate::profile::Process;
 use crate::profile::history::{Curve, History};
+use crate::profile::parts::{Mapping, Parts};
 use crate::sweep::sample;
 
 /// A process with something of everything that a page shows.
@@ -19,6 +20,13 @@ fn full() -> Process {
         allocated_bytes: vec![1, 2, 3],
         rss_bytes: vec![4, 5, 6],
         curves: Vec::new(),
+        parts: vec![Parts {
+            rss_bytes: 9,
+            live_bytes: 5,
+            heap_bytes: 7,
+            largest: vec![Mapping::default()],
+            ..Parts::default()
+        }],
         ..History::default()
     });
     let site = crate::profile::Site { op: "malloc".into(), total_blocks: 2, live_bytes: 1632, ..Default::default() };

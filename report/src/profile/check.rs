@@ -20,6 +20,7 @@ fn fault_of(process: &Process, suppression_count: usize) -> Option<String> {
     let threads = threads.chain(process.faults.iter().filter_map(|fault| fault.thread));
     let threads = threads.chain(process.heap_errors.iter().filter_map(|error| error.thread));
     let threads = threads.chain(process.markers.iter().filter_map(|marker| marker.thread));
+    let threads = threads.chain(process.regions.iter().filter_map(|region| region.thread));
     past("module", modules, process.modules.len())
         .or_else(|| past("frame", frames, process.frames.len()))
         .or_else(|| past("stack", stacks, process.stacks.len()))

@@ -8,6 +8,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::parts::Parts;
+
 /// Samples of one process are at most so many.
 pub const SAMPLES_MAX: usize = 512;
 /// Curves of single sites are at most so many: those that stood highest.
@@ -44,6 +46,9 @@ pub struct History {
     /// Sites whose live bytes were followed; those without a curve never stood high.
     #[serde(default)]
     pub curves: Vec<Curve>,
+    /// What the resident memory consisted of: when most of it was there, and at the last look; one, where these are one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub parts: Vec<Parts>,
 }
 
 /// One site over time.

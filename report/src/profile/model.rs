@@ -103,6 +103,9 @@ pub struct Process {
     /// Places that the program came by; the first of them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub markers: Vec<Marker>,
+    /// When threads were in regions that the program named, as they began; the first of them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub regions: Vec<Region>,
     /// What it looked like while it ran, where somebody watched.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub history: Option<History>,
@@ -333,6 +336,19 @@ pub struct Marker {
     pub name: String,
     /// Nanoseconds since the recording began.
     pub time_ns: u64,
+    /// Place in `threads`.
+    pub thread: Option<u32>,
+}
+
+/// A time in which a thread was in a region.
+#[derive(Serialize, Deserialize, Clone, PartialEq, Debug)]
+pub struct Region {
+    /// Its name.
+    pub name: String,
+    /// When it began: nanoseconds since the recording did.
+    pub begin_ns: u64,
+    /// When it ended; `None`: it did not.
+    pub end_ns: Option<u64>,
     /// Place in `threads`.
     pub thread: Option<u32>,
 }

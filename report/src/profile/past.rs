@@ -15,6 +15,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use super::history::{CURVES_MAX, Curve, History, SAMPLES_MAX, UNKNOWN};
 use super::model::{Site, Summary};
+use super::parts::Parts;
 use super::shape::shape;
 use crate::recording::pulse::{Beat, SiteBeat};
 
@@ -52,6 +53,8 @@ pub struct Past {
     dropped_bytes: i64,
     /// When the process was seen to be gone.
     pub gone_ns: Option<u64>,
+    /// Looks at its mappings.
+    pub parts: Vec<Parts>,
 }
 
 /// One site.
@@ -80,6 +83,7 @@ impl Past {
             places: Vec::new(),
             dropped_bytes: 0,
             gone_ns: None,
+            parts: Vec::new(),
         }
     }
 
@@ -206,6 +210,7 @@ impl Past {
             file_bytes: memory(|memory| memory.file),
             own_bytes: memory(|memory| memory.own),
             curves: self.curves(end_ns, sites, place),
+            parts: self.parts.clone(),
             time_ns,
         }
     }

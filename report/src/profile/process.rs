@@ -6,7 +6,7 @@ use memtrace_wire::layout::{self, End as Ended, Passive, ProcessHeader, TextAt, 
 use memtrace_wire::loss::LOSSES;
 
 use super::heap::heap_errors;
-use super::model::{Calls, End, Fault, Marker, Module, Process, Site, Summary, Thread};
+use super::model::{Calls, End, Fault, Marker, Module, Process, Region, Site, Summary, Thread};
 use super::sites::{POOL, is_in_pools, key, op, sites};
 use super::stacks::{Stacks, build_id};
 use super::time::rfc3339;
@@ -68,6 +68,7 @@ pub fn build(
         faults: faults(process, stacks),
         heap_errors: heap_errors(process, stacks),
         markers: markers(process),
+        regions: regions(process),
         history,
         live_sizes: None,
         imported: None,
@@ -243,6 +244,18 @@ fn markers(process: &recording::Process) -> Vec<Marker> {
         thread: Some(marker.thread.get()).filter(|&thread| (thread as usize) < process.threads.len()),
     };
     whole.map(marker).collect()
+}
+
+fn regions(process: &recording::Process) -> Vec<Region> {
+    let start = process.header.start_ns.get();
+    let whole = process.markers.iter().filter(|marker| marker.ready.get() == layout::REGION);
+    let region = |region: &layout::Marker| Region {
+        name: super::sources::name(process.text(&region.name).unwrap_or_default()),
+        begin_ns: region.time_ns.get().saturating_sub(start),
+        end_ns: Some(region.end_ns.get()).filter(|&end| end != 0).map(|end| end.saturating_sub(start)),
+        thread: Some(region.thread.get()).filter(|&thread| (thread as usize) < process.threads.len()),
+    };
+    whole.map(region).collect()
 }
 
 fn faults(process: &recording::Process, stacks: &Stacks) -> Vec<Fault> {

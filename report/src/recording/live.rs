@@ -2,8 +2,9 @@
 
 use std::cell::OnceCell;
 use std::collections::HashMap;
+use std::ops::Range;
 
-use memtrace_wire::layout::{LEAF_SHIFT, Side, WindowKind};
+use memtrace_wire::layout::{LEAF_SHIFT, PAGE_BYTES, Side, WindowKind};
 use memtrace_wire::live::{self, Spacing};
 use memtrace_wire::map::U32;
 
@@ -129,6 +130,24 @@ pub fn each(
     }
     sides(source, directory, side_count)?.into_iter().for_each(look);
     Ok(())
+}
+
+/// Looks at the pieces of memory that blocks were ever recorded in: one for each page of cells that was written.
+pub fn each_touched(source: &Source, directory: &Directory, look: &mut dyn FnMut(Spacing, Range<u64>)) {
+    for spacing in [Spacing::Close, Spacing::Apart] {
+        for part in directory.windows(spacing.kind()) {
+            let Some(base) = part.index.checked_mul(1 << LEAF_SHIFT) else { continue };
+            let end = part.offset.saturating_add(part.bytes.min(spacing.leaf_granules() * size_of::<U32>() as u64));
+            let address = |at: u64| {
+                let cells = (at - part.offset) / size_of::<U32>() as u64;
+                base.saturating_add(cells << spacing.granule_shift())
+            };
+            for (start, end) in source.stored(part.offset, end) {
+                let pages = (start..end).step_by(PAGE_BYTES as usize);
+                pages.for_each(|at| look(spacing, address(at)..address((at + PAGE_BYTES).min(end))));
+            }
+        }
+    }
 }
 
 /// All live blocks, sorted by address.

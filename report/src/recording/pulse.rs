@@ -8,15 +8,17 @@
 //! different moments: what another thread gave back may be counted before the block itself, and sums stop at 0.
 
 use std::collections::HashSet;
+use std::ops::Range;
 
 use memtrace_wire::layout::{
-    DIRECTORY_AT, FileHeader, IN_POOLS, MAGIC, PAGE_BYTES, PROCESS_MAGIC, ProcessHeader, ROOT_BYTES, Site, VERSION,
-    WindowKind,
+    DIRECTORY_AT, FileHeader, IN_POOLS, MAGIC, Module, PAGE_BYTES, PROCESS_MAGIC, ProcessHeader, ROOT_BYTES, Site,
+    VERSION, WindowKind,
 };
-use memtrace_wire::live::SITE_MAX;
+use memtrace_wire::live::{SITE_MAX, Spacing};
 use memtrace_wire::map::Record;
 
 use super::directory::Directory;
+use super::live;
 use super::source::Source;
 use crate::error::Error;
 
@@ -42,6 +44,15 @@ pub struct SiteBeat {
     pub live_bytes: u64,
     /// Live blocks.
     pub live_blocks: u64,
+}
+
+/// What is known of a piece of memory.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Trace {
+    /// It is a block.
+    Block,
+    /// Blocks began in it, and may be gone.
+    Once(Spacing),
 }
 
 /// One image of one process.
@@ -139,6 +150,28 @@ impl Pulse {
         let root = source.stored_bytes(self.root, self.root.saturating_add(ROOT_BYTES));
         let elsewhere = header.own_bytes.get().saturating_sub(bytes.saturating_add(ROOT_BYTES));
         Ok(Own { shared: stored.saturating_add(root), private: elsewhere })
+    }
+
+    /// Looks at the memory that blocks are in, which come by address but for a few, and at that which they once were in.
+    pub fn heap(
+        &mut self,
+        source: &Source,
+        header: &ProcessHeader,
+        look: &mut dyn FnMut(Range<u64>, Trace),
+    ) -> Result<(), Error> {
+        let directory = self.directory(source, header)?;
+        live::each_touched(source, directory, &mut |spacing, piece| look(piece, Trace::Once(spacing)));
+        live::each(source, directory, header.side_count.get(), &mut |block| {
+            look(block.address..block.address.saturating_add(block.bytes), Trace::Block);
+        })
+    }
+
+    /// The modules that were seen.
+    pub fn modules(&mut self, source: &Source, header: &ProcessHeader) -> Result<Vec<Module>, Error> {
+        let modules =
+            self.directory(source, header)?.table(source, WindowKind::Modules, header.module_count.get(), &mut 0)?;
+        source.give_back((modules.len() * size_of::<Module>()) as u64);
+        Ok(modules)
     }
 
     fn directory(&mut self, source: &Source, header: &ProcessHeader) -> Result<&Directory, Error> {

@@ -2,11 +2,12 @@
 //!
 //! ```text
 //!   recording ──roots──▶ images ─┬─ pulse: counters of all sites ─┐
-//!                                └─ /proc/PID/statm: memory ──────┴──▶ Past, one for each image
+//!                                ├─ /proc/PID/statm: memory ──────┼──▶ Past, one for each image
+//!                                └─ now and then: mappings ───────┘
 //! ```
 //!
 //! Nothing of it is noticed by the target: the recording is read from its file, and statm(5) takes no lock of the
-//! process's. The price is kept: after a look that took so long the next comes ninety-nine times as long after it at the soonest.
+//! process's; `mappings` says what its looks take. The price is kept: after a look that took so long the next comes ninety-nine times as long after it at the soonest.
 
 use std::fs::File;
 use std::io;
@@ -14,7 +15,9 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use memtrace_wire::layout::ProcessHeader;
 
+use super::mappings::{Budget, Last};
 use super::statm::{Resident, Statm};
+use crate::profile::parts::Parts;
 use crate::profile::past::Memory;
 use crate::profile::{Past, Pasts};
 use crate::recording::Source;
@@ -42,6 +45,8 @@ pub struct Sampler {
     search: (Instant, Duration),
     /// Nothing is done before that.
     rest: Instant,
+    /// What looks at mappings may take.
+    mappings: Budget,
     sites: Vec<SiteBeat>,
 }
 
@@ -54,6 +59,8 @@ struct Image {
     next: Instant,
     pulse: Pulse,
     statm: Option<Statm>,
+    /// The last look at its mappings.
+    last: Last,
     past: Past,
 }
 
@@ -68,6 +75,7 @@ impl Sampler {
             pasts: Pasts::new(),
             search: (now + first, first),
             rest: now,
+            mappings: Budget::new(now),
             sites: Vec::new(),
         })
     }
@@ -91,11 +99,12 @@ impl Sampler {
         let mut room = LINES_MAX.saturating_sub(self.line_count());
         for image in self.living.iter_mut().filter(|image| image.next <= now) {
             let count = image.past.line_count();
-            image.sample(&self.source, now, &mut self.sites, room);
+            image.sample(&self.source, now, &mut self.sites, &mut self.mappings, room);
             room = room.saturating_sub(image.past.line_count().saturating_sub(count));
         }
         self.bury();
-        self.rest = Instant::now() + sys::thread_time().saturating_sub(before) * (SHARE - 1);
+        let taken = sys::thread_time().saturating_sub(before + self.mappings.taken());
+        self.rest = Instant::now() + taken * (SHARE - 1);
     }
 
     /// What was seen; what still lives is as it is now.
@@ -148,6 +157,7 @@ impl Image {
             next: now,
             pulse: Pulse::of(root),
             statm: may_open.then(|| Statm::open(pid).ok()).flatten(),
+            last: Last::default(),
             past: Past::new(STEP.as_nanos() as u64),
         }
     }
@@ -160,7 +170,7 @@ impl Image {
         now.saturating_duration_since(self.zero).as_nanos().min(u64::MAX.into()) as u64
     }
 
-    fn sample(&mut self, source: &Source, now: Instant, sites: &mut Vec<SiteBeat>, room: usize) {
+    fn sample(&mut self, source: &Source, now: Instant, sites: &mut Vec<SiteBeat>, mappings: &mut Budget, room: usize) {
         self.next = now + Duration::from_nanos(self.past.step_ns());
         let resident = match self.resident() {
             Ok(Resident { all: 0, .. }) => return self.end(now),
@@ -173,7 +183,13 @@ impl Image {
         sites.clear();
         let Ok(beat) = self.pulse.beat(source, &header, &mut |site| sites.push(site)) else { return };
         let memory = resident.map(|resident| self.memory(source, &header, resident));
-        self.past.add(self.time_ns(now), beat, memory, sites, room);
+        let time_ns = self.time_ns(now);
+        self.past.add(time_ns, beat, memory, sites, room);
+        if let Some(Memory { rss, .. }) = memory {
+            let now = Parts { time_ns, rss_bytes: rss, live_bytes: beat.live_bytes, ..Parts::default() };
+            let parts = mappings.look(&mut self.last, source, (&header, &mut self.pulse), now);
+            parts.into_iter().for_each(|parts| Parts::keep(&mut self.past.parts, parts));
+        }
     }
 
     fn resident(&self) -> io::Result<Resident> {
@@ -233,6 +249,8 @@ mod tests {
         let history = |past: &Past| past.history(None, &summary, &[], |_| None);
         let (here, gone) = (history(&of(own)), history(&of(4_194_304)));
         assert_eq!((here.live_bytes[1], here.live_blocks[1], here.allocations[1]), (48, 2, 3));
+        let parts = &here.parts[0];
+        assert!(parts.rss_bytes > 0 && parts.module_bytes > 0 && parts.live_bytes == 48, "{parts:?}");
         assert!(here.rss_bytes[1] > 0 && here.rss_bytes[2] == crate::profile::history::UNKNOWN);
         assert_eq!(gone.live_bytes, [0, 0], "its beginning and its end");
     }

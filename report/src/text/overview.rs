@@ -5,7 +5,6 @@
 //!   sites ──▶ sizes, temporary allocations · by thread · by module
 //! ```
 
-use std::collections::BTreeMap;
 use std::io::{self, Write};
 
 use super::Request;
@@ -14,8 +13,10 @@ use super::escape::Safe;
 use super::number::{bytes, bytes_in, count, duration, percent, scaled, short, thousands};
 use super::style::Style;
 use crate::profile::history::History;
+use crate::profile::parts::Mapping;
 use crate::profile::{POOL, Process, SizeClass, sizes};
-use crate::views::over_time::{StackCurve, highest, rates};
+use crate::views::memory::{self, Resident};
+use crate::views::over_time::{self, StackCurve, highest, rates};
 use crate::views::{self, By, Choice, Sort};
 
 /// What stands before a curve.
@@ -26,6 +27,8 @@ const TAIL_COLUMNS: usize = 26;
 const MARKERS_MAX: usize = 26;
 /// Threads and modules that are shown.
 const ROWS_MAX: usize = 5;
+/// A mapping is named that has so large a part of the resident memory.
+const MAPPING_PART: u64 = 50;
 /// Columns of a bar.
 const BAR_COLUMNS: usize = 20;
 /// Columns of a row's curve.
@@ -38,7 +41,7 @@ pub fn print(process: &Process, request: &Request, to: &mut dyn Write) -> io::Re
         Some(history) => {
             time(process, history, style, to)?;
             memory(process, history, style, to)?;
-            lives(process, history, style, to)?;
+            lives(process, style, to)?;
         }
         None => writeln!(to, "\ntime: nobody looked at this process while it ran (`memtrace run` does)")?,
     }
@@ -79,6 +82,7 @@ fn time(process: &Process, history: &History, style: Style, to: &mut dyn Write) 
             writeln!(to, "    {letter}  {} after {}", Safe(&marker.name), duration(marker.time_ns))?;
         }
     }
+    regions(process, (first, end), width, to)?;
     let peak = scaled(process.summary.peak_bytes);
     match highest(&history.live_bytes) {
         Some((place, value)) if value > 0 => {
@@ -96,64 +100,79 @@ fn time(process: &Process, history: &History, style: Style, to: &mut dyn Write) 
     writeln!(to, "  {} a second on average", count(rate as u64, "allocation"))
 }
 
-/// Where the resident memory is, at the moment when there was most of it.
+/// When the program was in each of its regions, in any thread.
+fn regions(process: &Process, (first, end): (u64, u64), width: usize, to: &mut dyn Write) -> io::Result<()> {
+    let regions = over_time::regions(process, 0, end);
+    for (name, spans) in regions.iter().take(ROWS_MAX) {
+        let mut axis = vec![' '; width];
+        for &(from, to) in spans {
+            let [from, to] = [from, to].map(|time| place(time.min(end), first, end, width));
+            axis.iter_mut().take(to + 1).skip(from).for_each(|letter| *letter = '-');
+        }
+        writeln!(to, "  {:<10}{}  {}", "in region", axis.into_iter().collect::<String>(), Safe(name))?;
+    }
+    match regions.len().saturating_sub(ROWS_MAX) {
+        0 => Ok(()),
+        more => writeln!(to, "  and {}", count(more as u64, "more region")),
+    }
+}
+
+/// Where the resident memory is, at the moment when there was most of it, and at the last look.
 fn memory(process: &Process, history: &History, style: Style, to: &mut dyn Write) -> io::Result<()> {
-    let Some((moment, rss)) = highest(&history.rss_bytes) else {
+    let Some((rss, time_ns)) = memory::highest_moment(history) else {
         return writeln!(to, "RSS: the process was over before anybody looked");
     };
-    let at = |values: &[i64]| values.get(moment).and_then(|&value| u64::try_from(value).ok());
-    let (Some(anonymous), Some(file), Some(own)) =
-        (at(&history.anonymous_bytes), at(&history.file_bytes), at(&history.own_bytes))
-    else {
-        return Ok(());
-    };
-    let live = at(&history.live_bytes).unwrap_or(0);
-    let after = duration(history.time_ns.get(moment).copied().unwrap_or(0));
-    writeln!(to, "RSS: {} at most, after {after}; then it was", scaled(rss))?;
-    let asked = live.min(anonymous);
-    let mut line =
-        |part: u64, what: &str| writeln!(to, "  {} {:>10}  {what}", bar(part, rss, BAR_COLUMNS, style), short(part));
-    line(asked, "the heap, as it was asked for")?;
-    line(anonymous - asked, "more without a file: rounding, what the allocator keeps, stacks, data, mappings")?;
-    line(file, "of files: code, libraries, shared memory")?;
-    line(own, "of memtrace")?;
-    if live > anonymous {
-        let idle = short(live - anonymous);
-        writeln!(to, "  {idle} of what was asked for were never touched, swapped out, or lie elsewhere")?;
+    let residents = memory::residents(history);
+    let [highest, rest @ ..] = residents.as_slice() else { return Ok(()) };
+    let after = duration(time_ns);
+    if (highest.rss_bytes, highest.time_ns) == (rss, time_ns) {
+        writeln!(to, "RSS: {} at most, after {after}; then it was", scaled(rss))?;
+    } else {
+        let (looked, when) = (short(highest.rss_bytes), duration(highest.time_ns));
+        writeln!(to, "RSS: {} at most, after {after}; mappings were looked at after {when}, {looked}:", scaled(rss))?;
     }
-    match rounding(process) {
-        Some((chunks, live)) if live > 0 => {
+    resident(highest, style, to)?;
+    for last in rest {
+        let parts: Vec<String> = last.parts.iter().map(|part| format!("{} {}", short(part.bytes), part.what)).collect();
+        let (looked, when) = (short(last.rss_bytes), duration(last.time_ns));
+        writeln!(to, "  at the last look, after {when}, {looked}: {}", parts.join("; "))?;
+    }
+    match memory::rounding(process) {
+        Some((chunks, live)) => {
             let more = percent(chunks.saturating_sub(live), live);
             writeln!(to, "  the C library rounds what lives at the end up to {} (+{more})", short(chunks))
         }
-        _ => Ok(()),
+        None => Ok(()),
     }
 }
 
-/// What glibc's chunks for the blocks that live at the end take, by the size classes of the blocks, and what was asked for.
-fn rounding(process: &Process) -> Option<(u64, u64)> {
-    let is_glibc = views::base_name(&process.allocator).starts_with("libc.so");
-    let sizes = process.live_sizes.as_ref().filter(|_| is_glibc)?;
-    let sum = |of: fn(&SizeClass) -> u64| sizes.iter().map(of).fold(0, u64::saturating_add);
-    Some((sum(|class| class.chunk_bytes), sum(|class| class.bytes)))
+fn resident(found: &Resident, style: Style, to: &mut dyn Write) -> io::Result<()> {
+    for part in &found.parts {
+        let bar = bar(part.bytes, found.rss_bytes, BAR_COLUMNS, style);
+        writeln!(to, "  {bar} {:>10}  {}", short(part.bytes), part.what)?;
+    }
+    let is_large = |mapping: &&Mapping| mapping.resident_bytes >= found.rss_bytes / MAPPING_PART;
+    for mapping in found.largest.iter().filter(is_large).take(ROWS_MAX) {
+        let (bytes, all) = (short(mapping.resident_bytes), short(mapping.bytes));
+        writeln!(to, "    mapped: {bytes} of {all}, {}", Safe(&memory::name(mapping)))?;
+    }
+    if found.absent_bytes > 0 {
+        let absent = short(found.absent_bytes);
+        writeln!(to, "  {absent} of what was asked for were never touched, swapped out, or lie elsewhere")?;
+    }
+    Ok(())
 }
 
 /// How long blocks live: allocations by the mean life of their site, in decades.
-fn lives(process: &Process, history: &History, style: Style, to: &mut dyn Write) -> io::Result<()> {
-    let mut classes: BTreeMap<u32, u64> = BTreeMap::new();
-    for curve in &history.curves {
-        if let (Some(life), Some(site)) = (curve.mean_life_ns, process.sites.get(curve.site as usize)) {
-            let class = classes.entry(life.max(1).ilog10() + 1).or_default();
-            *class = class.saturating_add(site.total_blocks);
-        }
-    }
+fn lives(process: &Process, style: Style, to: &mut dyn Write) -> io::Result<()> {
+    let classes = memory::lives(process);
     if classes.is_empty() {
         return Ok(());
     }
     writeln!(to, "lives of blocks, each counted with the mean of its site, where moments found enough alive, up to:")?;
-    let most = classes.values().copied().max().unwrap_or(0);
-    for (decade, blocks) in classes {
-        let up_to = 10u64.checked_pow(decade).map_or("more".into(), duration);
+    let most = classes.iter().map(|class| class.1).max().unwrap_or(0);
+    for (up_to, blocks) in classes {
+        let up_to = up_to.map_or("more".into(), duration);
         writeln!(to, "  {up_to:>10} {} {}", bar(blocks, most, BAR_COLUMNS, style), count(blocks, "block"))?;
     }
     Ok(())
@@ -228,7 +247,8 @@ pub fn row(process: &Process, curve: &StackCurve, style: Style) -> String {
 mod tests {
     use super::*;
     use crate::profile::history::Curve;
-    use crate::profile::{Marker, sample};
+    use crate::profile::parts::Parts;
+    use crate::profile::{Marker, Region, sample};
 
     const MS: u64 = 1_000_000;
 
@@ -251,10 +271,17 @@ mod tests {
             file_bytes: vec![-1, 6000, 6000, 6000, 6500, 6000, 6000, 6000, -1],
             own_bytes: vec![-1, 192, 192, 192, 100, 192, 192, 192, -1],
             curves: vec![Curve { site: 0, live_bytes: live, shape: "grows".into(), mean_life_ns: Some(5 * MS) }],
+            parts: Vec::new(),
             time_ns,
         });
         process.live_sizes = Some(vec![SizeClass { up_to_bytes: 128, blocks: 8, bytes: 800, chunk_bytes: 896 }]);
         process.allocator = "/lib/libc.so.6".into();
+        process.regions.push(Region {
+            name: "warm\x1b".into(),
+            begin_ns: 200 * MS,
+            end_ns: Some(390 * MS),
+            thread: None,
+        });
         process.markers.push(Marker { name: "half\x1b".into(), time_ns: 400 * MS, thread: None });
         process
     }
@@ -276,6 +303,7 @@ time: 800.0 ms, 9 moments, a step of 100.0 ms
         assert_eq!(found.lines().take(3).collect::<Vec<_>>(), expected.lines().collect::<Vec<_>>(), "{found}");
         for line in [
             "  markers            a",
+            "  in region     ------            warm\\u{1b}",
             "    a  half\\u{1b} after 400.0 ms",
             "RSS: 9,000 bytes (8.8 KiB) at most, after 400.0 ms; then it was",
             "  #                         400 B  the heap, as it was asked for",
@@ -290,6 +318,42 @@ time: 800.0 ms, 9 moments, a step of 100.0 ms
             assert!(found.lines().any(|found| found == line), "{line:?} is not in\n{found}");
         }
         assert!(found.is_ascii());
+    }
+
+    #[test]
+    fn looks_at_mappings_tell_where_the_rest_of_the_memory_is() {
+        let mut process = watched();
+        let mapping = |resident_bytes, path: Option<&str>| Mapping {
+            start: 0x7000,
+            bytes: 8192,
+            resident_bytes,
+            path: path.map(str::to_owned),
+        };
+        let look = Parts {
+            time_ns: 300 * MS,
+            rss_bytes: 8192,
+            live_bytes: 300,
+            heap_bytes: 1024,
+            mapped_bytes: 4096,
+            file_bytes: 3072,
+            largest: vec![mapping(4096, None), mapping(3000, Some("/b/\x1b")), mapping(72, Some("/small"))],
+            ..Parts::default()
+        };
+        let last = Parts { time_ns: 700 * MS, rss_bytes: 5120, mapped_bytes: 4096, file_bytes: 0, ..look.clone() };
+        process.history.as_mut().unwrap().parts = vec![look, last];
+        let found = text(&process);
+        for line in [
+            "RSS: 9,000 bytes (8.8 KiB) at most, after 400.0 ms; mappings were looked at after 300.0 ms, 8.0 KiB:",
+            "  ##                        724 B  more of the allocator: rounding, and what it keeps",
+            "  ##########              4.0 KiB  mappings without a file, made beside the allocator",
+            "    mapped: 4.0 KiB of 8.0 KiB, no file, at 0x7000",
+            "    mapped: 2.9 KiB of 8.0 KiB, /b/\\u{1b}",
+            "  at the last look, after 700.0 ms, 5.0 KiB: 300 B the heap, as it was asked for; 724 B more of the allocator: \
+             rounding, and what it keeps; 4.0 KiB mappings without a file, made beside the allocator",
+        ] {
+            assert!(found.lines().any(|found| found == line), "{line:?} is not in\n{found}");
+        }
+        assert!(!found.contains("/small") && found.is_ascii());
     }
 
     #[test]

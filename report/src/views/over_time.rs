@@ -1,6 +1,6 @@
 //! What the history of a process says of its stacks, and of its highest moments.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use crate::profile::history::{Curve, History};
 use crate::profile::shape::{Shape, shape};
@@ -68,6 +68,33 @@ pub fn highest(values: &[i64]) -> Option<(usize, u64)> {
     values.max_by_key(|&(place, value)| (value, std::cmp::Reverse(place)))
 }
 
+/// Spans of time, from and to, in nanoseconds.
+pub type Spans = Vec<(u64, u64)>;
+
+/// When any thread was in a region of a name: by name, those first that the program was in for the longest. What is nearer
+/// together than `near_ns` is one; `end_ns` ends what did not end.
+pub fn regions(process: &Process, near_ns: u64, end_ns: u64) -> Vec<(&str, Spans)> {
+    let mut by_name: BTreeMap<&str, Spans> = BTreeMap::new();
+    for region in &process.regions {
+        let to = region.end_ns.unwrap_or(end_ns).max(region.begin_ns);
+        by_name.entry(&region.name).or_default().push((region.begin_ns, to));
+    }
+    for spans in by_name.values_mut() {
+        spans.sort_unstable();
+        spans.dedup_by(|next, last| {
+            let is_near = next.0 <= last.1.saturating_add(near_ns);
+            if is_near {
+                last.1 = last.1.max(next.1);
+            }
+            is_near
+        });
+    }
+    let long = |spans: &Spans| spans.iter().map(|(from, to)| to - from).fold(0, u64::saturating_add);
+    let mut regions: Vec<(&str, Spans)> = by_name.into_iter().collect();
+    regions.sort_by_key(|(name, spans)| (std::cmp::Reverse(long(spans)), *name));
+    regions
+}
+
 /// What was added to a sum between each moment and the one before, for each second.
 pub fn rates(history: &History, sums: &[i64]) -> Vec<i64> {
     let pairs = history.time_ns.windows(2).zip(sums.windows(2));
@@ -87,7 +114,7 @@ pub fn rates(history: &History, sums: &[i64]) -> Vec<i64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::profile::sample;
+    use crate::profile::{Region, sample};
 
     fn watched() -> Process {
         let mut process = sample::process(|maker| {
@@ -119,6 +146,22 @@ mod tests {
     fn the_highest_moment_is_the_first_of_several() {
         assert_eq!(highest(&[1, 9, -1, 9]), Some((1, 9)));
         assert_eq!(highest(&[-1]), None);
+    }
+
+    #[test]
+    fn regions_of_a_name_are_one_where_they_meet() {
+        let mut process = Process::default();
+        let mut add = |name: &str, begin_ns, end_ns| {
+            process.regions.push(Region { name: name.into(), begin_ns, end_ns, thread: None });
+        };
+        add("a", 50, None);
+        add("b", 0, Some(10));
+        add("a", 20, Some(30));
+        add("b", 11, Some(15));
+        add("b", 40, Some(3));
+        let of = |near_ns| regions(&process, near_ns, 60);
+        assert_eq!(of(0), [("a", vec![(20, 30), (50, 60)]), ("b", vec![(0, 10), (11, 15), (40, 40)])]);
+        assert_eq!(of(1)[1], ("b", vec![(0, 15), (40, 40)]));
     }
 
     #[test]

@@ -4,8 +4,7 @@
 //! The names of the regions that are open stand on the stacks of a thread's allocations as frames of their own kind, the
 //! innermost first. While any thread is in one, every allocation takes the careful way (`mode`); else none asks.
 
-use memtrace_wire::layout::{MARKERS_MAX, TextAt, frame};
-use memtrace_wire::map::U32;
+use memtrace_wire::layout::{MARKERS_MAX, REGION, REGIONS_MAX, frame};
 use memtrace_wire::sys;
 
 use crate::Hot;
@@ -22,12 +21,14 @@ const NAME_BYTES_MAX: usize = 255;
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Regions {
     words: [u64; OPEN_MAX],
+    /// Rows that say when they began, counted from 1; 0: none.
+    rows: [u32; OPEN_MAX],
     depth: u32,
 }
 
 impl Regions {
     /// None.
-    pub const NONE: Regions = Regions { words: [0; OPEN_MAX], depth: 0 };
+    pub const NONE: Regions = Regions { words: [0; OPEN_MAX], rows: [0; OPEN_MAX], depth: 0 };
 
     /// Whether none is open.
     pub fn is_empty(&self) -> bool {
@@ -48,9 +49,11 @@ impl Hot {
     /// This thread is in a region of this name until `region_end`; regions nest.
     pub fn region_begin(&self, inside: Inside<'_>, name: &[u8]) {
         let word = self.text_word(frame::TAG, &[cut(name)], None);
+        let slot = inside.body.slot;
         let regions = &mut inside.body.regions;
-        if let Some(place) = regions.words.get_mut(regions.depth as usize) {
-            *place = word;
+        let depth = regions.depth as usize;
+        if let (Some(place), Some(row)) = (regions.words.get_mut(depth), regions.rows.get_mut(depth)) {
+            (*place, *row) = (word, self.row(slot, word, REGION, REGIONS_MAX).unwrap_or(0));
         }
         regions.depth = regions.depth.saturating_add(1);
         if regions.depth == 1 {
@@ -66,6 +69,13 @@ impl Hot {
             self.leave_regions();
         }
         regions.depth = regions.depth.saturating_sub(1);
+        let row = regions.rows.get(regions.depth as usize).copied().unwrap_or(0);
+        if let Some(region) = row.checked_sub(1).and_then(|row| self.markers.get(row.into())) {
+            region.end_ns.set(sys::now_ns());
+        }
+        if let Some(row) = regions.rows.get_mut(regions.depth as usize) {
+            *row = 0;
+        }
     }
 
     /// A thread is in no region any more.
@@ -76,15 +86,20 @@ impl Hot {
 
     /// A thread came by a place of this name.
     pub fn mark_time(&self, body: &Body, name: &[u8]) {
-        let Some(process) = self.store.process() else { return };
+        self.row(body.slot, self.text_word(frame::TAG, &[cut(name)], None), 1, u64::MAX);
+    }
+
+    /// A row that says when something began, of which there may be so many with all others; its number, counted from 1.
+    fn row(&self, slot: u32, word: u64, ready: u32, rows_max: u64) -> Option<u32> {
+        let process = self.store.process().filter(|process| process.marker_count.get() < rows_max)?;
         let number = process.marker_count.fetch_add(1);
-        let Some(marker) = self.markers.make(&self.store, number).filter(|_| number < MARKERS_MAX) else { return };
-        let [at, bytes] = text_word_parts(self.text_word(frame::TAG, &[cut(name)], None));
-        let text = TextAt { at: U32::new(at), bytes: U32::new(bytes) };
-        marker.name.at.set(text.at.get());
-        marker.name.bytes.set(text.bytes.get());
+        let marker = self.markers.make(&self.store, number).filter(|_| number < MARKERS_MAX)?;
+        let [at, bytes] = text_word_parts(word);
+        marker.name.at.set(at);
+        marker.name.bytes.set(bytes);
         marker.time_ns.set(sys::now_ns());
-        marker.thread.set(body.slot);
-        marker.ready.publish(1);
+        marker.thread.set(slot);
+        marker.ready.publish(ready);
+        Some(number as u32 + 1)
     }
 }

@@ -13,6 +13,8 @@ pub const POINTS_PER_WINDOW: u64 = 1 << 10;
 pub const MARKERS_PER_WINDOW: u64 = 1 << 11;
 /// Markers that are kept; more are counted.
 pub const MARKERS_MAX: u64 = 4 * MARKERS_PER_WINDOW;
+/// Regions are kept among them while there are fewer than so many of both: a program may be in a region for each of its requests.
+pub const REGIONS_MAX: u64 = MARKERS_MAX / 2;
 
 records! {
     /// An allocation that was made to fail.
@@ -61,20 +63,23 @@ records! {
         pub spare: U64,
     }
 
-    /// A place that the program came by.
+    /// A place that the program came by, or a region that it was in.
     pub struct Marker = 32 {
-        /// CLOCK_REALTIME, in nanoseconds.
+        /// CLOCK_REALTIME, in nanoseconds; of a region when it began.
         pub time_ns: U64,
         /// Text: its name, with a NUL behind it.
         pub name: TextAt,
         /// The thread's number.
         pub thread: U32,
-        /// 1 when the record is whole.
+        /// When the record is whole 1 for a place, `REGION` for a region.
         pub ready: U32,
-        /// Not used yet.
-        pub spare: U64,
+        /// When the region ended, in the same clock; 0: it has not.
+        pub end_ns: U64,
     }
 }
+
+/// `Marker::ready`: a region.
+pub const REGION: u32 = 2;
 
 /// `Fault::flags`: the program said that failures there are no finding.
 pub const BENIGN: u64 = 1;

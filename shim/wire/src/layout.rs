@@ -13,7 +13,8 @@ pub use crate::checks::{
     LOST_PER_WINDOW, Lost, STEPS_PER_WINDOW, Step, TRACER_STACK_BYTES, check_flags, lost_flags,
 };
 pub use crate::happened::{
-    BENIGN, FAULTS_PER_WINDOW, Fault, MARKERS_MAX, MARKERS_PER_WINDOW, Marker, POINTS_PER_WINDOW, Point,
+    BENIGN, FAULTS_PER_WINDOW, Fault, MARKERS_MAX, MARKERS_PER_WINDOW, Marker, POINTS_PER_WINDOW, Point, REGION,
+    REGIONS_MAX,
 };
 pub use crate::heap::{FREES, Freed, HEAP_ERRORS_PER_WINDOW, HeapError};
 pub use crate::kinds::{

@@ -160,6 +160,42 @@ impl Browser {
         );
     }
 
+    /// As a medium has it: `print`, or nothing for what there is.
+    pub fn set_media(&self, medium: &str) {
+        self.post(
+            "/goog/cdp/execute",
+            &format!(r#"{{"cmd":"Emulation.setEmulatedMedia","params":{{"media":"{medium}"}}}}"#),
+        );
+    }
+
+    /// The page as a PDF, in Base64.
+    pub fn print(&self) -> String {
+        self.post("/print", "{}").as_str().expect("a text").to_owned()
+    }
+
+    /// What opening a page takes of the processor, in seconds of Chromium's own count: all tasks of the page's thread, its script,
+    /// its layout with its styles.
+    pub fn cost_of(&self, path: &Path) -> [f64; 3] {
+        let ask = |command: &str, words: &str| {
+            self.post("/goog/cdp/execute", &format!(r#"{{"cmd":"Performance.{command}","params":{words}}}"#))
+        };
+        ask("disable", "{}");
+        // Seconds in which the thread ran, not those in which others did.
+        ask("enable", r#"{"timeDomain":"threadTicks"}"#);
+        let now = || {
+            let metrics = ask("getMetrics", "{}")["metrics"].clone();
+            let one = |name: &str| {
+                let metric = metrics.as_array().into_iter().flatten().find(|metric| metric["name"] == name);
+                metric.and_then(|metric| metric["value"].as_f64()).unwrap_or_else(|| panic!("no {name}: {metrics}"))
+            };
+            [one("TaskDuration"), one("ScriptDuration"), one("LayoutDuration") + one("RecalcStyleDuration")]
+        };
+        let before = now();
+        self.open(path);
+        let after = now();
+        [0, 1, 2].map(|place| after[place] - before[place])
+    }
+
     /// What stands on the console: complaints of the page and of the browser about it.
     pub fn complaints(&self) -> Vec<String> {
         self.log("browser").iter().map(|line| line["message"].to_string()).collect()

@@ -160,8 +160,25 @@ fn light_and_dark_follow_the_system_and_the_switch_and_everything_has_a_name() {
 fn a_range_of_the_time_chart_filters_the_rows() {
     let place = Place::new();
     let Some(browser) = Browser::start(&place, 1400) else { return };
-    let page = page_of(&place, &made_up::profile(made_up::process(40, true)), "up");
+    let mut process = made_up::process(40, true);
+    process["regions"] = made_up::json(
+        r#"[{"name":"<b>load</b>","begin_ns":1000000000,"end_ns":2000000000,"thread":0},
+        {"name":"<b>load</b>","begin_ns":4000000000,"end_ns":null,"thread":null},
+        {"name":"warm","begin_ns":0,"end_ns":500000000,"thread":0},{"name":"warm","begin_ns":500000001,"end_ns":900000000,"thread":0}]"#,
+    );
+    let page = page_of(&place, &made_up::profile(process), "up");
     browser.open(&page);
+    // A lane for each name of a region, and times that meet are one.
+    let lanes = browser.run(
+        "return [...document.querySelectorAll('.chart .region')].map(one => [one.querySelector('title').textContent, Math.round(one.getBoundingClientRect().width)])",
+    );
+    assert_eq!(lanes[0][0], "in region <b>load</b> from 1.00 s to 2.00 s", "{lanes}");
+    assert_eq!(lanes[1][0], "in region <b>load</b> from 4.00 s to 9.95 s", "{lanes}");
+    assert_eq!(
+        (lanes[2][0].as_str(), lanes.as_array().map(Vec::len)),
+        (Some("in region warm from 0 µs to 900 ms"), Some(3))
+    );
+    assert!(lanes[1][1].as_u64() > lanes[0][1].as_u64().map(|width| width * 5), "{lanes}");
     assert!(browser.text("#growing .answer").contains("1 stack"), "{}", browser.text("#growing"));
     assert!(
         browser.count(".chart .heap") == 1 && browser.count(".chart .rss") == 1 && browser.count("#sites .spark") == 40
@@ -187,13 +204,14 @@ fn two_thousand_sites_are_below_300_kb_and_open_in_a_second() {
     let page = page_of(&place, &made_up::profile(made_up::process(2_500, true)), "large");
     let bytes = fs::metadata(&page).expect("it is there").len();
     assert!(bytes < 300_000, "{bytes}");
-    // Other tests are at work meanwhile: one of several times is enough.
-    let times: Vec<u64> = (0..20)
-        .map(|_| browser.open(&page))
-        .scan(false, |is_done, time| (!std::mem::replace(is_done, time < 1_000)).then_some(time))
-        .collect();
-    println!("2,000 sites with curves: {bytes} bytes, drawn after {times:?} ms");
-    assert!(times.last() < Some(&1_000), "{times:?}");
+    // On a busy machine clocks say more of others than of the page; what it takes of a processor is its own.
+    let [drawn, again] = [browser.open(&page), browser.open(&page)];
+    let [all, script, layout] = browser.cost_of(&page);
+    println!(
+        "2,000 sites with curves: {bytes} bytes, drawn after {drawn} ms and {again} ms; of a processor {all:.3} s, \
+         {script:.3} of it the script, {layout:.3} layout and style"
+    );
+    assert!(all > script && script > 0.0 && all < 1.0, "{all} s, {script} of it the script");
     assert!(browser.text("#rows").contains("500 lighter stacks not on this page"), "{}", browser.text("#rows"));
     assert!(browser.text("#rows .table-foot").contains("50 of 2,000 rows"));
     browser.click(".more");
@@ -270,7 +288,13 @@ fn a_sweep_is_a_matrix_of_outcomes_with_what_repeats_them() {
 fn a_check_writes_a_page_with_its_verdict_above() {
     let place = Place::new();
     let Some(browser) = Browser::start(&place, 1400) else { return };
-    place.c("leaky", LEAKY, &[]);
+    place.c(
+        "leaky",
+        &LEAKY
+            .replace("work(); return", "work(); usleep(300000); return")
+            .replace("#include <string.h>", "#include <unistd.h>"),
+        &[],
+    );
     let words = ["check", "--out", "html:check.html", "--", "./leaky"];
     let ended = place.job(How::Native, &memtrace_tests::pair().command).args(words).run();
     assert_eq!(ended.code(), Some(1), "{}", ended.stderr);
@@ -279,6 +303,10 @@ fn a_check_writes_a_page_with_its_verdict_above() {
     assert!(verdict.contains("8,000 bytes") && verdict.contains("lose"), "{verdict}");
     browser.click("[data-key=live].option");
     assert!(browser.text("#sites").contains("keep"), "what is held has its names, too");
+    assert!(
+        browser.count(".chart .rss") == 1 && browser.text("#memory").contains("Where the RSS was"),
+        "it was looked at"
+    );
 }
 
 #[test]

@@ -56,7 +56,8 @@ function makeChart(process, choose) {
   const told = el("span", { class: "hint", role: "status" }, HINT);
   const element = el("div", {}, frame, el("div", { class: "range-line" }, range, told));
   let chosen = null, width = 1000, band = null;
-  const height = 190, room = { left: 64, right: 58, top: 16, bottom: 22 }, rates = 30;
+  const regions = process.regions ?? [], lane = 17;
+  const room = { left: 64, right: 58, top: 16, bottom: 22 + lane * regions.length }, height = 168 + room.bottom, rates = 30;
   const hasRss = rss.some(value => value > 0);
   const most = Math.max(1, ...live, ...(hasRss ? rss : [0]));
   const x = at => room.left + ((time[at] - time[0]) / Math.max(1, time[last] - time[0])) * (width - room.left - room.right);
@@ -77,7 +78,7 @@ function makeChart(process, choose) {
     const line = lineOf(live, x, y);
     parts.push(svg("path", { class: "heap-under", d: `${line}L${x(last).toFixed(1)} ${bottom}L${x(0).toFixed(1)} ${bottom}Z` }), svg("path", { class: "heap", d: line }));
     if (hasRss) parts.push(svg("path", { class: "rss", d: lineOf(rss, x, y) }));
-    parts.push(...labels(), ...rate(bottom), ...markers(bottom), peak());
+    parts.push(...labels(), ...rate(bottom), ...markers(bottom), ...lanes(bottom + rates + 4), peak());
     band = svg("rect", { class: "band", y: room.top, height: height - room.top - room.bottom, hidden: !chosen });
     parts.push(band);
     canvas.replaceChildren(...parts);
@@ -90,7 +91,9 @@ function makeChart(process, choose) {
   /** Names at the ends of the lines; where they would meet, apart. */
   function labels() {
     const names = [[live, "heap", "heap-word"], ...(hasRss ? [[rss, "RSS", "rss-word"]] : [])];
-    const places = names.map(([values, word, kind]) => [y(Math.max(0, values[last])) + 4, word, kind]);
+    // Of the end nobody may know it.
+    const known = values => values.findLast(value => value >= 0) ?? 0;
+    const places = names.map(([values, word, kind]) => [y(known(values)) + 4, word, kind]);
     if (places.length === 2 && Math.abs(places[0][0] - places[1][0]) < 13) {
       const upper = places[0][0] < places[1][0] ? 0 : 1;
       places[1 - upper][0] = places[upper][0] + 13;
@@ -109,6 +112,19 @@ function makeChart(process, choose) {
     return [svg("path", { class: "rate", d: bars }),
       svg("text", { class: "axis", x: room.left - 8, y: base - 2, "text-anchor": "end" }, "allocs"),
       svg("title", {}, `at most about ${grouped((highest * 1e6) / step)} allocations a second`)];
+  }
+
+  /** When a thread was in a region: a lane for each name, which stands at its first time. */
+  function lanes(top) {
+    const at = time_ => room.left + ((Math.min(Math.max(time_, time[0]), time[last]) - time[0]) / Math.max(1, time[last] - time[0])) * (width - room.left - room.right);
+    return regions.flatMap(([name, spans], place) => {
+      const y = top + place * lane;
+      const start = at(spans[0][0]), isRight = start > width * 0.8;
+      return [
+        ...spans.map(([from, to]) => svg("rect", { class: "region", x: at(from).toFixed(1), y: y + 1, width: Math.max(1, at(to) - at(from)).toFixed(1), height: lane - 3 },
+          svg("title", {}, `in region ${texts[name]} from ${moment(from)} to ${moment(to)}`))),
+        svg("text", { class: "region-word", x: isRight ? start - 4 : start + 4, y: y + 12, "text-anchor": isRight ? "end" : "start" }, fitting(texts[name], 260))];
+    });
   }
 
   function markers(bottom) {

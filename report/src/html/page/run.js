@@ -190,6 +190,7 @@ function drawRun(data, page) {
       charts ? section("time", "Over time", charts.element) : null,
       section("stacks", "Where", tools, legend, graph.element),
       section("rows", "Stacks", el("div", { class: "table-tools" }, el("span", { class: "hint" }, "Sizes in bytes, exact"), el("label", { class: "pick" }, "One row for each ", groups)), table.element, left),
+      memorySection(process),
       troubles("errors", "Heap errors", process.errors, process.errors_left_out),
       faults(process),
       many ? section("processes", "Processes", processTable()) : null,
