@@ -146,7 +146,7 @@ impl Reader<'_> {
         if kind != self.types.bytes {
             return None;
         }
-        let line = line >> (self.layout.first_line & 7) * 8 & 0xffff_ffff;
+        let line = (line >> ((self.layout.first_line & 7) * 8)) & 0xffff_ffff;
         let seed = roll(roll(roll(roll(0, file), name), table), line << 32 ^ length);
         let words = (length / 8).min(PRINTED_WORDS);
         self.pages.fold(table.wrapping_add(BYTES), words, seed, roll)
