@@ -44,7 +44,9 @@ pub use leaks::{head, how, lost, meaning, reason as hindrance, words};
 pub use number::{asked, bytes_in, count, duration, parse_bytes, percent, scaled, short, thousands};
 pub use signal::signal;
 pub use style::Style;
-pub use summary::{estimates, loss, made_to_fail, not_recorded, passive, unnamed, warnings as setting_warnings};
+pub use summary::{
+    estimates, loss, made_to_fail, not_recorded, nothing_recorded, passive, unnamed, warnings as setting_warnings,
+};
 pub use why::{held_before, holder, way, why};
 
 /// What to print of a profile.
@@ -85,8 +87,8 @@ fn report_process(
     request: &Request,
     to: &mut dyn Write,
 ) -> io::Result<()> {
-    if let Some(reason) = &process.passive {
-        writeln!(to, "memtrace: {}: nothing was recorded: {}", title(process), summary::passive(reason))?;
+    if let Some(reason) = summary::nothing_recorded(process) {
+        writeln!(to, "memtrace: {}: nothing was recorded: {reason}", title(process))?;
         warnings(process, to)?;
         return summary::unused(suppressions, to);
     }

@@ -15,6 +15,7 @@
 #![no_std]
 
 mod announce;
+mod bundled;
 mod calls;
 mod end;
 mod faults;

@@ -21,7 +21,7 @@ use memtrace_wire::sys;
 
 use crate::given::{argument_list, auxiliary, environment, stack_end, strings};
 use crate::inside::HOT;
-use crate::{end, real, refused, screen, tls};
+use crate::{bundled, end, real, refused, screen, tls};
 
 /// Everything that a fork child needs to begin anew.
 struct Origin {
@@ -81,7 +81,7 @@ fn start() -> bool {
     // SAFETY: one thread starts, and nobody reads yet.
     memtrace_hot::modules::executable(unsafe { &mut *EXECUTABLE.0.get() });
     HOT.live.spaced(if is_glibc() { Spacing::Apart } else { Spacing::Close });
-    let reason = passive_reason();
+    let mut reason = passive_reason();
     read_origin();
     // A passive process opens a recording too, to say why it is passive; a set-id one touches nothing.
     if reason == Passive::Secure {
@@ -96,6 +96,17 @@ fn start() -> bool {
     }
     opened();
     let Some(process) = HOT.store.process() else { return false };
+    if matches!(reason, Passive::No | Passive::OwnAllocator) && settings::parse(own_variables()).bundled {
+        let outcome = bundled::hook(executable());
+        HOT.keep_text(bundled::texts(), &process.bundled);
+        if outcome.count > 0 {
+            // Their smallest blocks are eight bytes apart.
+            HOT.live.spaced(Spacing::Close);
+        }
+        if reason == Passive::OwnAllocator && outcome.has_program {
+            reason = Passive::No;
+        }
+    }
     process.passive.set(reason as u32);
     if !matches!(reason, Passive::Excluded) {
         end::register();
@@ -154,6 +165,7 @@ fn open(forked: bool) -> bool {
     keep_settings();
     HOT.keep_text(executable(), &process.exe);
     keep_arguments();
+    HOT.keep_text(bundled::texts(), &process.bundled);
     if let Some((_, map)) = real::next(c"malloc") {
         HOT.keep_text(map.path().to_bytes(), &process.allocator);
     }

@@ -1,4 +1,5 @@
-//! The two words of thread-local storage: the thread's state, and whether it is just being made.
+//! The three words of thread-local storage: the thread's state, whether it is just being made, and where it entered an
+//! allocator that is linked in.
 //!
 //! Declared in assembly as initial-exec, because `thread_local!` in a shared library goes through
 //! `__tls_get_addr`, which may allocate.
@@ -20,6 +21,12 @@ global_asm!(
     ".type memtrace_busy_word, @object",
     ".size memtrace_busy_word, 8",
     "memtrace_busy_word:",
+    ".zero 8",
+    ".hidden memtrace_bundled_word",
+    ".globl memtrace_bundled_word",
+    ".type memtrace_bundled_word, @object",
+    ".size memtrace_bundled_word, 8",
+    "memtrace_bundled_word:",
     ".zero 8",
     ".previous",
 );
@@ -74,6 +81,32 @@ pub fn set_busy(busy: bool) {
             "mov {at}, qword ptr [rip + memtrace_busy_word@GOTTPOFF]",
             "mov qword ptr fs:[{at}], {value}",
             at = out(reg) _, value = in(reg) u64::from(busy), options(nostack, preserves_flags)
+        );
+    }
+}
+
+/// Stack pointer of the call of an allocator that is linked in, for as long as the thread is in it; 0: in none.
+pub fn bundled() -> u64 {
+    let value: u64;
+    // SAFETY: as `get`.
+    unsafe {
+        asm!(
+            "mov {value}, qword ptr [rip + memtrace_bundled_word@GOTTPOFF]",
+            "mov {value}, qword ptr fs:[{value}]",
+            value = out(reg) value, options(readonly, nostack, preserves_flags)
+        );
+    }
+    value
+}
+
+/// Sets that word.
+pub fn set_bundled(sp: u64) {
+    // SAFETY: as `set`.
+    unsafe {
+        asm!(
+            "mov {at}, qword ptr [rip + memtrace_bundled_word@GOTTPOFF]",
+            "mov qword ptr fs:[{at}], {value}",
+            at = out(reg) _, value = in(reg) sp, options(nostack, preserves_flags)
         );
     }
 }

@@ -1,6 +1,9 @@
 //! An allocator that is linked into a program under names of its own is named: its blocks never come by malloc, so a
 //! report without leaks, or a green check, would say nothing.
 
+#[path = "bundled/hooked.rs"]
+mod hooked;
+
 use memtrace_tests::{How, Place, pair};
 
 /// As a Rust program with jemalloc as its allocator looks from outside.

@@ -73,7 +73,8 @@ impl Seen {
 
     fn look_for_allocators(&mut self, process: &Process) {
         let said = |name: &str, path: &str| {
-            format!("{}: {name} is linked into it, and what that gives is not recorded", base_name(path))
+            let why = bundled::why_not(process, path, name);
+            format!("{}: {name} is linked into it, and what that gives is not recorded{why}", base_name(path))
         };
         for (module, name) in bundled::all(process) {
             let text = said(name, &module.path);
@@ -171,8 +172,8 @@ fn unseen_in_words(unseen: &Unseen) -> String {
 
 /// Why it is not known what a process lost; nothing: it is.
 fn why_not_judged(process: &Process) -> Option<String> {
-    if let Some(reason) = &process.passive {
-        return Some(format!("nothing was recorded: {}", text::passive(reason)));
+    if let Some(reason) = text::nothing_recorded(process) {
+        return Some(format!("nothing was recorded: {reason}"));
     }
     if last_word(process).is_some_and(|check| check.leaks.is_empty() && check.flags.iter().any(|flag| flag == "cut")) {
         return Some("not classified: there was no memory for the list of what is lost".to_owned());

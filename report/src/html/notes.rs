@@ -3,7 +3,7 @@
 use crate::profile::Process;
 use crate::profile::leaks::Check;
 use crate::text::{
-    Safe, bytes_in, count, estimates, how, loss, meaning, passive, setting_warnings, thousands, unnamed,
+    Safe, bytes_in, count, estimates, how, loss, meaning, nothing_recorded, setting_warnings, thousands, unnamed,
 };
 use crate::views::base_name;
 use crate::views::leaks::last_word;
@@ -27,8 +27,8 @@ pub struct Note {
 pub fn of(process: &Process) -> Vec<Note> {
     let mut notes = Vec::new();
     let mut add = |is_grave, text: String| notes.push(Note { is_grave, text });
-    if let Some(reason) = &process.passive {
-        add(true, format!("nothing was recorded: {}", passive(reason)));
+    if let Some(reason) = nothing_recorded(process) {
+        add(true, format!("nothing was recorded: {reason}"));
     }
     estimates(process).into_iter().for_each(|line| add(true, line));
     if hides_small_objects(process) {

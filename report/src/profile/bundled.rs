@@ -3,15 +3,61 @@
 use std::collections::HashMap;
 use std::path::Path;
 
+use serde::{Deserialize, Serialize};
+
 use super::model::{Module, Process};
+use super::process::text;
 use crate::names;
+use crate::recording;
 
 /// Before the allocator's name among the flags of a module.
 const FLAG: &str = "allocator:";
 /// Where a system's own libraries are: the allocators there are modules of their own.
 const SYSTEM: [&str; 3] = ["/usr/lib/", "/lib/", "/lib64/"];
 
-/// The allocator that is linked into a module.
+/// What came of MEMTRACE_BUNDLED in one module.
+#[derive(Serialize, Deserialize, Clone, PartialEq, Debug)]
+pub struct Bundled {
+    /// Its path.
+    pub module: String,
+    /// The allocator.
+    pub allocator: String,
+    /// Functions of it that are hooked; all or none.
+    pub functions: u64,
+    /// Why none is.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub why: String,
+}
+
+/// What the library says of it.
+pub fn of(process: &recording::Process) -> Vec<Bundled> {
+    let all = process.text(&process.header.bundled).unwrap_or_default();
+    let texts: Vec<String> = all.split(|&byte| byte == 0).map(text).collect();
+    let rows = texts.chunks_exact(4).filter_map(|row| match row {
+        [module, allocator, functions, why] => Some(Bundled {
+            module: module.clone(),
+            allocator: allocator.clone(),
+            functions: functions.parse().ok()?,
+            why: why.clone(),
+        }),
+        _ => None,
+    });
+    rows.collect()
+}
+
+/// Why an allocator is not hooked, where that was asked for, in words that follow what is said of it; else how to ask.
+pub fn why_not(process: &Process, path: &str, allocator: &str) -> String {
+    if let Some(row) = process.bundled.iter().find(|row| row.module == path && row.functions == 0) {
+        return format!(", and cannot be hooked: {}", row.why);
+    }
+    let is_asked_for = process.settings.contains_key("MEMTRACE_BUNDLED");
+    if is_asked_for || !["jemalloc", "mimalloc"].contains(&allocator) {
+        return String::new();
+    }
+    " (MEMTRACE_BUNDLED=1 hooks it)".to_owned()
+}
+
+/// The allocator that is linked into a module and not hooked.
 pub fn allocator(module: &Module) -> Option<&str> {
     module.flags.iter().find_map(|flag| flag.strip_prefix(FLAG))
 }
@@ -22,6 +68,8 @@ pub fn note(processes: &mut [Process]) {
     let mut known: HashMap<String, Option<&'static str>> = HashMap::new();
     for process in processes.iter_mut().filter(|process| process.passive.is_none()) {
         let allocator = process.allocator.clone();
+        let hooked: Vec<String> =
+            process.bundled.iter().filter(|row| row.functions > 0).map(|row| row.module.clone()).collect();
         // A program that never came by malloc has no module on any stack, and is the one that is looked for.
         let is_added = !process.modules.iter().any(is_program);
         if is_added {
@@ -30,7 +78,8 @@ pub fn note(processes: &mut [Process]) {
         for module in &mut process.modules {
             let is_executable = is_program(module);
             let is_other = module.flags.is_empty() && !SYSTEM.iter().any(|place| module.path.starts_with(place));
-            if !(is_executable || is_other) || module.path == allocator || !module.path.starts_with('/') {
+            let is_seen = module.path == allocator || hooked.contains(&module.path);
+            if !(is_executable || is_other) || is_seen || !module.path.starts_with('/') {
                 continue;
             }
             let find = || names::linked_in(Path::new(&module.path));

@@ -13,6 +13,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::bundled::Bundled;
 use super::heap::HeapError;
 use super::history::History;
 use super::leaks::{Check, Suppression};
@@ -72,6 +73,9 @@ pub struct Process {
     pub end: End,
     /// Why nothing was recorded.
     pub passive: Option<String>,
+    /// Allocators that are linked in, as MEMTRACE_BUNDLED found them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub bundled: Vec<Bundled>,
     /// CPython, where it is in the process and has begun.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub python: Option<Python>,

@@ -51,6 +51,7 @@ pub fn build(
         start: rfc3339(header.start_ns.get()),
         end: ended(header, end),
         passive: passive(header.passive.get()).map(str::to_owned),
+        bundled: super::bundled::of(process),
         python: super::python::Python::of(process),
         settings: super::settings::set(process),
         warnings: super::settings::warnings(process),

@@ -93,6 +93,16 @@ pub fn passive(reason: &str) -> &'static str {
     }
 }
 
+/// The same of a process, with what became of an allocator that is linked into it.
+pub fn nothing_recorded(process: &Process) -> Option<String> {
+    let reason = passive(process.passive.as_deref()?);
+    let refused = process.bundled.iter().find(|row| row.module == process.exe && row.functions == 0);
+    Some(match refused {
+        Some(row) => format!("{reason}: {}, which cannot be hooked: {}", Safe(&row.allocator), Safe(&row.why)),
+        None => reason.to_owned(),
+    })
+}
+
 /// What was not recorded, in sentences: processes, the first of each reason by name, with the number of all, but for those
 /// that somebody left out; and the blocks of allocators that are linked into a module.
 pub fn not_recorded(processes: &[Process]) -> Vec<String> {
@@ -108,12 +118,17 @@ pub fn not_recorded(processes: &[Process]) -> Vec<String> {
         format!("nothing was recorded of {title}{more}: {}", passive(reason))
     };
     let mut lines: Vec<String> = by_reason.into_iter().map(line).collect();
-    let bundled = processes.iter().flat_map(bundled::all);
-    let bundled: BTreeSet<(&str, &str)> = bundled.map(|(module, name)| (base_name(&module.path), name)).collect();
-    lines.extend(bundled.into_iter().map(|(module, name)| {
-        format!("{name} is linked into {}: the blocks that it gives are not recorded", Safe(module))
-    }));
+    let bundled: BTreeSet<String> = processes.iter().flat_map(not_hooked).collect();
+    lines.extend(bundled);
     lines
+}
+
+/// Allocators whose blocks are not recorded, in sentences.
+fn not_hooked(process: &Process) -> impl Iterator<Item = String> + '_ {
+    bundled::all(process).map(|(module, name)| {
+        let (path, why) = (Safe(base_name(&module.path)), bundled::why_not(process, &module.path, name));
+        format!("{name} is linked into {path}: the blocks that it gives are not recorded{}", Safe(&why))
+    })
 }
 
 /// Where not every allocation was recorded: what the numbers are then.
@@ -155,10 +170,11 @@ pub fn print(process: &Process, to: &mut dyn Write) -> io::Result<()> {
         let live = bytes_in(summary.pool_bytes, summary.pool_blocks, "block");
         writeln!(to, "  live in pools, not counted above: {live}")?;
     }
-    for (module, allocator) in bundled::all(process) {
-        let name = Safe(base_name(&module.path));
-        writeln!(to, "  {allocator} is linked into {name}: the blocks that it gives are not recorded")?;
+    for row in process.bundled.iter().filter(|row| row.functions > 0) {
+        let (allocator, path) = (Safe(&row.allocator), Safe(base_name(&row.module)));
+        writeln!(to, "  {allocator} is linked into {path}: {} hooked", count(row.functions, "function"))?;
     }
+    not_hooked(process).try_for_each(|line| writeln!(to, "  {line}"))?;
     if summary.failed > 0 {
         writeln!(to, "  failed allocations: {}", thousands(summary.failed))?;
     }

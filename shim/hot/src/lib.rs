@@ -35,6 +35,7 @@ pub mod modules;
 pub mod operator;
 pub mod own;
 pub mod passage;
+pub mod patch;
 pub mod points;
 pub mod pools;
 pub mod python;

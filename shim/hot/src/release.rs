@@ -142,6 +142,19 @@ impl Hot {
         Ok(Some(Taken { block, temporary }))
     }
 
+    /// As `released` where blocks may come past us, so that one that is not known is no error.
+    pub fn released_if_known(&self, inside: Inside<'_>, release: Release, address: u64) -> Option<Taken> {
+        let body = &mut *inside.body;
+        let temporary = body.last_block == address;
+        let Some(block) = self.take(address, true) else {
+            body.last_block = 0;
+            body.record.unknown_frees.add(1);
+            return None;
+        };
+        self.let_go(body, &release, block);
+        Some(Taken { block, temporary })
+    }
+
     #[inline(always)]
     fn let_go(&self, body: &mut Body, release: &Release, block: Block) {
         self.compare(body, release, block.into());

@@ -3,6 +3,7 @@
 //! A module's file is mapped for as long as its symbol table is read, so that a stack is judged by comparing addresses.
 
 use core::cell::UnsafeCell;
+use core::ffi::CStr;
 use core::sync::atomic::{AtomicPtr, Ordering};
 use memtrace_wire::layout::Module;
 use memtrace_wire::loss::Loss;
@@ -156,19 +157,13 @@ impl Hot {
         }
         let has_functions = *scope != (Scope { modules: scope.modules, ..Scope::ALL });
         let is_read = !has_functions
-            || with_file(path, |file| {
-                // Another file may have taken the place of the one that was loaded.
-                // SAFETY: the module's first page begins with its header, and stays as long as it is loaded.
-                let loaded = unsafe { *(map.header_page(object.start) as *const [u8; HEADER_BYTES]) };
-                file.get(..HEADER_BYTES) == Some(&loaded)
-                    && functions(file, |name, start, bytes| {
-                        let parts = parts_of(scope, name);
-                        let start = start.wrapping_add(map.bias);
-                        if parts != 0 {
-                            has_room &= self.symbols.add(start, start.wrapping_add(bytes), parts).is_some();
-                        }
-                    })
-                    .is_some()
+            || path.as_c_str().is_some_and(|path| {
+                each_function(map, object, path, |Symbol { name, address, bytes, .. }| {
+                    let parts = parts_of(scope, name);
+                    if parts != 0 {
+                        has_room &= self.symbols.add(address, address.wrapping_add(bytes), parts).is_some();
+                    }
+                })
             });
         if !is_read || !has_room {
             self.store.lose(Loss::SymbolsUnread);
@@ -220,9 +215,38 @@ pub(crate) fn parts_of(scope: &Scope<'_>, name: &[u8]) -> u64 {
     lists.iter().filter(|(_, list)| function.is_named(list)).fold(0, |parts, (part, _)| parts | part)
 }
 
+/// A function in a module's symbol table.
+#[derive(Clone, Copy)]
+pub struct Symbol<'a> {
+    /// Its name.
+    pub name: &'a [u8],
+    /// Where it is.
+    pub address: u64,
+    /// Its length in bytes.
+    pub bytes: u64,
+    /// It tells the loader the address of the function that is meant.
+    pub is_indirect: bool,
+}
+
+/// Gives each function in a module's symbol table to `each`. False: its file cannot be read, or is not what was loaded.
+pub fn each_function(map: &LinkMap, object: &Object, path: &CStr, mut each: impl FnMut(Symbol<'_>)) -> bool {
+    with_file(path, |file| {
+        // Another file may have taken the place of the one that was loaded.
+        // SAFETY: the module's first page begins with its header, and stays as long as it is loaded.
+        let loaded = unsafe { *(map.header_page(object.start) as *const [u8; HEADER_BYTES]) };
+        file.get(..HEADER_BYTES) == Some(&loaded)
+            && functions(file, |symbol| {
+                each(Symbol { address: symbol.address.wrapping_add(map.bias), ..symbol });
+            })
+            .is_some()
+    })
+}
+
 /// Has somebody look at a file. False: it cannot be read, or is not what was looked for.
-fn with_file(path: &Path, look: impl FnOnce(&[u8]) -> bool) -> bool {
-    let Some(path) = path.as_c_str().filter(|_| !sys::is_sealed()) else { return false };
+fn with_file(path: &CStr, look: impl FnOnce(&[u8]) -> bool) -> bool {
+    if sys::is_sealed() {
+        return false;
+    }
     let Ok(fd @ 0..) = i32::try_from(sys::open(path, libc::O_RDONLY, 0)) else { return false };
     let bytes = sys::length(fd).unwrap_or(0);
     let base = if bytes == 0 { core::ptr::null_mut() } else { sys::map_file(fd, bytes) };
@@ -244,10 +268,12 @@ const SECTION_BYTES: usize = 64;
 /// As above.
 const SYMBOL_BYTES: usize = 24;
 
-/// Gives name, offset in the module and length of each function of an ELF file to `each`. `None`: it has no symbols.
-fn functions(file: &[u8], mut each: impl FnMut(&[u8], u64, u64)) -> Option<()> {
+/// Gives each function of an ELF file to `each`, with the file's addresses. `None`: it has no symbols.
+fn functions(file: &[u8], mut each: impl FnMut(Symbol<'_>)) -> Option<()> {
     const SYMBOLS: u32 = 2;
     const DYNAMIC_SYMBOLS: u32 = 11;
+    const FUNCTION: u8 = 2;
+    const INDIRECT: u8 = 10;
     let table = usize::try_from(long(file, 0x28)?).ok()?;
     let header = |number: usize| file.get(table.checked_add(number.checked_mul(SECTION_BYTES)?)?..);
     let count = match usize::from(half(file, 0x3c)?) {
@@ -262,12 +288,12 @@ fn functions(file: &[u8], mut each: impl FnMut(&[u8], u64, u64)) -> Option<()> {
     let section = find(SYMBOLS).or_else(|| find(DYNAMIC_SYMBOLS))?;
     let names = content(header(word(section, 0x28)? as usize)?)?;
     for symbol in content(section)?.chunks_exact(SYMBOL_BYTES) {
-        let (start, bytes) = (long(symbol, 8)?, long(symbol, 16)?);
-        // Functions, and those whose address the loader asks for, that are defined here.
-        let is_function = matches!(symbol.get(4)? & 15, 2 | 10) && half(symbol, 6)? != 0;
-        if is_function && bytes != 0 {
+        let (address, bytes) = (long(symbol, 8)?, long(symbol, 16)?);
+        let kind = symbol.get(4)? & 15;
+        if matches!(kind, FUNCTION | INDIRECT) && half(symbol, 6)? != 0 && bytes != 0 {
             let rest = names.get(word(symbol, 0)? as usize..)?;
-            each(rest.split(|&byte| byte == 0).next()?, start, bytes);
+            let name = rest.split(|&byte| byte == 0).next()?;
+            each(Symbol { name, address, bytes, is_indirect: kind == INDIRECT });
         }
     }
     Some(())
@@ -298,9 +324,9 @@ mod tests {
     fn functions_lie_where_their_files_symbols_say() {
         let file = std::fs::read(std::env::current_exe().unwrap()).unwrap();
         let mut found = std::vec::Vec::new();
-        functions(&file, |name, start, bytes| {
-            if name == b"memtrace_found_by_its_name" {
-                found.push((start, bytes));
+        functions(&file, |symbol| {
+            if symbol.name == b"memtrace_found_by_its_name" {
+                found.push((symbol.address, symbol.bytes));
             }
         })
         .unwrap();
@@ -315,13 +341,13 @@ mod tests {
         let file = std::fs::read("/proc/self/exe").unwrap();
         let sections = long(&file, 0x28).unwrap() as usize;
         for end in (0..200).chain(sections..sections + 300) {
-            let _ = functions(&file[..end.min(file.len())], |_, _, _| {});
+            let _ = functions(&file[..end.min(file.len())], |_| {});
         }
         let mut broken = file[..4096].to_vec();
         for place in 0..64 {
             for value in [0, 0x7f, 0xff] {
                 let kept = std::mem::replace(&mut broken[place], value);
-                let _ = functions(&broken, |_, _, _| {});
+                let _ = functions(&broken, |_| {});
                 broken[place] = kept;
             }
         }

@@ -203,8 +203,11 @@ records! {
         pub python: U64,
         /// Code of the interpreter's function that runs Python frames: first address, and last + 1, of each piece.
         pub interpreter: [[U64; 2]; 4],
+        /// Text: allocators that are linked in, as MEMTRACE_BUNDLED found them; four texts each, ended by NULs: path of the
+        /// module, allocator, how many functions are hooked (0: none), and else why not.
+        pub bundled: TextAt,
         /// Not used yet.
-        pub spare: [U64; 31],
+        pub spare: [U64; 30],
         /// What was lost, by `Loss`.
         pub losses: [U64; 40],
     }

@@ -173,6 +173,12 @@ pub const ROWS: &[Row] = &[
         "Put Python functions into stacks, where CPython 3.11 to 3.13 is in the process and the thread holds its lock.",
     ),
     row(
+        "MEMTRACE_BUNDLED",
+        "0",
+        Shape::Switch,
+        "Hook jemalloc and mimalloc where they are linked into the program, by patching their functions in memory.",
+    ),
+    row(
         "MEMTRACE_SAMPLE",
         "0",
         Shape::Bytes,

@@ -43,6 +43,8 @@ pub struct Settings<'a> {
     pub tags: Tags,
     /// MEMTRACE_PYTHON.
     pub python: bool,
+    /// MEMTRACE_BUNDLED.
+    pub bundled: bool,
     /// MEMTRACE_SAMPLE; 0: every allocation.
     pub sample_bytes: u32,
     /// MEMTRACE_MAX_MEMORY; 0: no limit.
@@ -77,6 +79,7 @@ pub fn parse<'a>(variables: impl Iterator<Item = &'a [u8]> + Clone) -> Settings<
         heuristics: leaks::heuristic::ALL,
         tags: Tags::NONE,
         python: true,
+        bundled: false,
         sample_bytes: 0,
         memory_bytes_max: 0,
         heap: heap::Wanted::DEFAULT,
@@ -132,6 +135,7 @@ fn set<'a>(settings: &mut Settings<'a>, fail: &mut Fail<'a>, row: &Row, value: &
         "MEMTRACE_HEURISTICS" => settings.heuristics = leaks::heuristics(value)?,
         "MEMTRACE_TAGGED" => settings.tags = Tags::parse(value)?,
         "MEMTRACE_PYTHON" => settings.python = switch(value)?,
+        "MEMTRACE_BUNDLED" => settings.bundled = switch(value)?,
         "MEMTRACE_SAMPLE" => settings.sample_bytes = u32::try_from(bytes(value)?).ok()?,
         "MEMTRACE_MAX_MEMORY" => settings.memory_bytes_max = bytes(value)?,
         "MEMTRACE_HEAP_ERRORS" => settings.heap.errors = switch(value)?,

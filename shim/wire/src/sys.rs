@@ -49,6 +49,21 @@ fn map_new(bytes: usize, kind: i32) -> *mut u8 {
     address(unsafe { call6(libc::SYS_mmap, 0, bytes, rights, flags, usize::MAX, 0) })
 }
 
+/// Fresh private memory at this address; null if refused, or if there is something already.
+pub fn map_at(wanted: usize, bytes: usize) -> *mut u8 {
+    let flags = (libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_FIXED_NOREPLACE) as usize;
+    let rights = (libc::PROT_READ | libc::PROT_WRITE) as usize;
+    // SAFETY: asks for new memory where nothing is.
+    let found = address(unsafe { call6(libc::SYS_mmap, wanted, bytes, rights, flags, usize::MAX, 0) });
+    if found.is_null() || found as usize == wanted {
+        return found;
+    }
+    // Kernels before 4.17 take the address for a wish.
+    // SAFETY: mapped in the lines above.
+    unsafe { unmap(found, bytes) };
+    core::ptr::null_mut()
+}
+
 /// `bytes` of an open file from `offset`, shared; null if refused.
 pub fn map_shared(fd: i32, offset: u64, bytes: usize) -> *mut u8 {
     let rights = (libc::PROT_READ | libc::PROT_WRITE) as usize;

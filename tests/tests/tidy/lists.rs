@@ -101,6 +101,7 @@ pub const OWNERS: &[(&str, &[&str])] = &[
             "report/src/html/texts.rs",
             "report/src/import/dhat.rs",
             "report/src/json.rs",
+            "report/src/profile/bundled.rs",
             "report/src/profile/heap.rs",
             "report/src/profile/history.rs",
             "report/src/profile/leaks.rs",
