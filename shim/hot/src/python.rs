@@ -125,6 +125,16 @@ impl Python {
         LAYOUTS.get((self.layout.get() as usize).checked_sub(1)?)
     }
 
+    /// Address of `type`, which is what makes an object a type; 0: there is no CPython.
+    pub fn type_of_types(&self) -> u64 {
+        match self.types().code {
+            0 => 0,
+            // A static object, which has its type behind the count of references.
+            _ if self.runtime.get() == 0 => 0,
+            code => word(code + 8),
+        }
+    }
+
     fn types(&self) -> Types {
         let [code, text, bytes] = self.types.each_ref().map(U64::get);
         Types { code, text, bytes }
@@ -201,6 +211,28 @@ impl Hot {
         site
     }
 
+    /// The node of a native stack with the Python functions on it; of the stack itself, if there are none.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn node_with_python(&self, body: &mut Body, native: u32) -> u32 {
+        let layout = self.python.layout().filter(|_| self.python.on.get() != 0 && self.budget.level.get() == 0);
+        let Some(layout) = layout.filter(|_| native != 0) else { return native };
+        let Some(top) = self.python.top(&mut body.python, layout) else { return native };
+        match self.python_stack(&mut body.python, &mut body.known, layout, top) {
+            0 => native,
+            python => match self.node_of_both(native, python) {
+                0 => native,
+                both => both,
+            },
+        }
+    }
+
+    /// The node that stands for both; 0: there was no memory.
+    fn node_of_both(&self, native: u32, python: u32) -> u32 {
+        let word = frame::WITH_PYTHON << frame::KIND_SHIFT | u64::from(python);
+        self.child(native, word, roll(roll(CHILD_SEED, native.into()), word), &[])
+    }
+
     #[cold]
     #[inline(never)]
     fn site_of_pair(&self, body: &mut Body, entry: Entry, op: Op, known: Known, python: u32) -> Known {
@@ -217,8 +249,7 @@ impl Hot {
         if let Some(layout) = self.python.layout() {
             self.look_for_interpreter(body, entry, layout, (node, python));
         }
-        let word = frame::WITH_PYTHON << frame::KIND_SHIFT | u64::from(python);
-        match self.child(node, word, roll(roll(CHILD_SEED, node.into()), word), &[]) {
+        match self.node_of_both(node, python) {
             0 => known,
             both => self.site_for(&mut body.sites, body.slot, both, own_op).answering(op),
         }
