@@ -15,7 +15,7 @@ if ! "$python3" -m venv "$place/venv" >/dev/null || ! "$place/venv/bin/python" -
 fi
 cd "$place"
 echo "== 10,000 rounds"
-"$memtrace" check --module '*_awscrt*' -- "$place/venv/bin/python" "$here/tests/awscrt.py" 10000
+"$memtrace" check --module '*_awscrt*' -- "$place/venv/bin/python" "$here/tests/awscrt_rounds.py" 10000
 echo "== every path below the extension fails once"
 "$memtrace" sweep --module '*_awscrt*' --modes once --order 1 --fail-on none --out text:- -o awscrt.sweep.json -- \
-    "$place/venv/bin/python" "$here/tests/awscrt.py" 1
+    "$place/venv/bin/python" "$here/tests/awscrt_rounds.py" 1

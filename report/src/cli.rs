@@ -121,6 +121,12 @@ pub enum Task {
         /// The target goes on: its profile goes there.
         #[arg(long)]
         profile: bool,
+        /// The target goes on: what is new since the recording behind this descriptor goes there; -1: all.
+        #[arg(long, allow_negative_numbers = true)]
+        since: Option<i32>,
+        /// Of that, what is lost alone.
+        #[arg(long)]
+        lost: bool,
     },
     /// The program of `memtrace check --self-test`
     #[command(name = "__plant", hide = true)]

@@ -26,6 +26,7 @@ use memtrace_wire::settings;
 
 use crate::error::{CLEAN, Error, FAILED};
 use crate::output;
+use crate::profile::since::{self, What};
 use crate::profile::{Options, Profile, Suppress, heap};
 use crate::recording::Recording;
 use crate::sys;
@@ -49,15 +50,18 @@ pub enum Wish {
     Now,
     /// A profile there: the target goes on.
     Profile,
+    /// A profile of what is new since the recording behind a descriptor there (-1: of all): the target goes on.
+    Since(i32, What),
 }
 
 impl Wish {
     /// As the command line has it.
-    pub fn of(now: bool, profile: bool) -> Wish {
-        match (now, profile) {
-            (_, true) => Wish::Profile,
-            (true, false) => Wish::Now,
-            (false, false) => Wish::End,
+    pub fn of(now: bool, profile: bool, since: Option<i32>, lost: bool) -> Wish {
+        match (now, profile, since) {
+            (.., Some(before)) => Wish::Since(before, if lost { What::Lost } else { What::All }),
+            (_, true, _) => Wish::Profile,
+            (true, ..) => Wish::Now,
+            (false, ..) => Wish::End,
         }
     }
 }
@@ -94,7 +98,8 @@ pub fn command(recording_fd: i32, report_fd: i32, answer_fd: i32, wish: Wish) ->
     let work = move || {
         let mut done = Done { code: CLEAN, is_leaky: false };
         if let Err(error) = work(recording, report.as_ref(), wish, &tell, &mut done.is_leaky) {
-            say(report.as_ref(), &error);
+            // A profile is whole, or there is none.
+            say(report.as_ref().filter(|_| matches!(wish, Wish::End | Wish::Now)), &error);
             done.code = error.code();
         }
         let _ = tell.send(News::Done(done));
@@ -102,7 +107,8 @@ pub fn command(recording_fd: i32, report_fd: i32, answer_fd: i32, wish: Wish) ->
     match thread::Builder::new().spawn(work) {
         Ok(_) => {
             let done = wait(&hear);
-            if let Some(Done { is_leaky, .. }) = done {
+            let is_told = |done: &Done| matches!(wish, Wish::End | Wish::Now) || done.code == CLEAN;
+            if let Some(Done { is_leaky, .. }) = done.filter(is_told) {
                 let answer: &[u8] = if is_leaky { b"l" } else { b"k" };
                 // The target may be gone already: then nobody waits.
                 let _ = duplicate(answer_fd).map(|mut file| file.write_all(answer));
@@ -141,8 +147,14 @@ fn work(
         (settings.quiet, settings.summary, settings.out, settings.json) = (false, true, b"", b"");
     }
     let _ = tell.send(News::Deadline(settings.deadline_s));
-    if wish == Wish::Profile {
-        return profile_to(report, recording);
+    match wish {
+        Wish::Profile => {
+            profile_to(report, Profile::build(&recording, &Options::default())?)?;
+            std::mem::forget(recording);
+            return Ok(());
+        }
+        Wish::Since(before, what) => return since_to(report, recording, before, what),
+        Wish::End | Wish::Now => {}
     }
     let found = Found::of(process);
     let wants_text = !settings.quiet && settings.out != b"none" && (settings.summary || found.may_be_shown(&settings));
@@ -207,14 +219,19 @@ fn work(
     Ok(())
 }
 
-/// The whole profile, to where the report would go.
-fn profile_to(report: Option<&File>, recording: Recording) -> Result<(), Error> {
-    let profile = Profile::build(&recording, &Options::default())?;
-    if let Some(file) = report {
-        let failed = |cause| Error::CannotWrite { path: "profile".into(), cause };
-        profile.write_json(Patient(file)).map_err(failed)?;
-    }
-    std::mem::forget((profile, recording));
+/// A profile, to where the report would go.
+fn profile_to(report: Option<&File>, profile: Profile) -> Result<(), Error> {
+    let failed = |cause| Error::CannotWrite { path: "profile".into(), cause };
+    report.map_or(Ok(()), |file| profile.write_json(Patient(file)).map_err(failed))?;
+    std::mem::forget(profile);
+    Ok(())
+}
+
+/// What is new since the recording that was given, or all.
+fn since_to(report: Option<&File>, mut recording: Recording, before: i32, what: What) -> Result<(), Error> {
+    let before = duplicate(before).map(|file| Recording::from_file(file, "the earlier recording")).transpose()?;
+    profile_to(report, since::profile(&mut recording, before.as_ref(), what)?)?;
+    std::mem::forget((recording, before));
     Ok(())
 }
 

@@ -100,8 +100,8 @@ fn task() -> Result<ExitCode, Error> {
         Typed::Task(Task::Sweep(arguments)) => sweep::command(&arguments),
         Typed::Task(Task::Repro(arguments)) => sweep::repro::command(&arguments),
         Typed::Task(Task::Merge(arguments)) => sweep::merge::command(&arguments),
-        Typed::Task(Task::End { recording_fd, report_fd, answer_fd, now, profile }) => {
-            Ok(end::command(recording_fd, report_fd, answer_fd, end::Wish::of(now, profile)))
+        Typed::Task(Task::End { recording_fd, report_fd, answer_fd, now, profile, since, lost }) => {
+            Ok(end::command(recording_fd, report_fd, answer_fd, end::Wish::of(now, profile, since, lost)))
         }
         Typed::Task(Task::Push(arguments)) => push::command(&arguments),
         Typed::Task(Task::Doctor(arguments)) => doctor::command(&arguments),

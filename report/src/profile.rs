@@ -25,6 +25,7 @@ mod rows;
 mod settings;
 pub mod shape;
 mod shown;
+pub mod since;
 mod sites;
 pub mod sizes;
 pub mod sources;

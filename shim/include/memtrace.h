@@ -57,11 +57,16 @@ MEMTRACE_INLINE_(void, memtrace_fault_arm, (uint64_t after, uint64_t count)) {
 
 /* For memtrace_fault_arm_for: other threads' allocations neither count nor fail. */
 #define MEMTRACE_THIS_THREAD 1u
+/* Of each stack the first allocation alone counts, since it was armed: `after` is a number of stacks, Python functions
+ * included, so a loop is one of them. */
+#define MEMTRACE_EACH_STACK 2u
+/* What would fail is recorded as failed, and made all the same: which it would be. */
+#define MEMTRACE_ONLY_RECORD 4u
 
 /* The same for fewer allocations. `modules` are patterns for names of files with commas between them ("libssl.so*"; `*` and
- * `?` match): only allocations with code of such a program or library on their stack count; NULL: all. `flags`:
- * MEMTRACE_THIS_THREAD or 0. Gives 1; or 0 where nothing was armed: there is no library, or `modules` is longer than 255
- * bytes. memtrace_fault_disarm ends it. A fork child has nothing armed that was for one thread. */
+ * `?` match): only allocations with code of such a program or library on their stack count; NULL: all. `flags`: some of the
+ * three above with `|` between them, or 0. Gives 1; or 0 where nothing was armed: there is no library, or `modules` is longer
+ * than 255 bytes. memtrace_fault_disarm ends it. A fork child has nothing armed that was for one thread. */
 MEMTRACE_INLINE_(int, memtrace_fault_arm_for,
                  (uint64_t after, uint64_t count, const char *modules, unsigned int flags)) {
     int (*real)(uint64_t, uint64_t, const char *, unsigned int);
@@ -470,6 +475,26 @@ MEMTRACE_INLINE_(int, memtrace_profile, (int fd)) {
     int (*real)(int);
     MEMTRACE_FIND_(real, memtrace_profile);
     return real ? real(fd) : -1;
+}
+
+/* As memtrace_checkpoint, and the recording itself is written to this descriptor, a regular or memory file, which is emptied
+ * first: what `memtrace report` reads, without names, so it takes a fraction of the time of a profile. Gives the id; or 0. */
+MEMTRACE_INLINE_(uint64_t, memtrace_recording, (int fd)) {
+    uint64_t (*real)(int);
+    MEMTRACE_FIND_(real, memtrace_recording);
+    return real ? real(fd) : 0;
+}
+
+/* For memtrace_profile_since: of what is new, what is lost alone. */
+#define MEMTRACE_LOST 1u
+
+/* Writes to this descriptor a profile (JSON) of what has come since memtrace_recording wrote to the file `recording`; -1:
+ * of all. Sites have the blocks by which they have grown, the check those that are lost beyond what was lost then, and only
+ * they are named. `flags`: MEMTRACE_LOST or 0. Gives 0 or -1, as memtrace_profile does. */
+MEMTRACE_INLINE_(int, memtrace_profile_since, (int fd, int recording, unsigned int flags)) {
+    int (*real)(int, int, unsigned int);
+    MEMTRACE_FIND_(real, memtrace_profile_since);
+    return real ? real(fd, recording, flags) : -1;
 }
 
 /* ---- Regions ---- */

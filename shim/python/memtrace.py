@@ -21,9 +21,9 @@ import contextlib
 import ctypes
 
 __all__ = ["active", "benign", "check_leaks", "checkpoint", "failing", "fail_sweep", "ignore", "last_point", "leaks_since",
-           "live_blocks", "live_bytes", "marker", "pause", "profile", "region", "report"]
+           "live_blocks", "live_bytes", "marker", "pause", "profile", "profile_since", "recording", "region", "report"]
 
-_THIS_THREAD = 1
+_THIS_THREAD, _EACH_STACK, _ONLY_RECORD = 1, 2, 4
 _DIGITS = 16
 
 
@@ -61,6 +61,8 @@ _region_begin = _find("memtrace_region_begin", None, ctypes.c_char_p)
 _region_end = _find("memtrace_region_end", None)
 _report = _find("memtrace_report", ctypes.c_int, ctypes.c_int)
 _profile = _find("memtrace_profile", ctypes.c_int, ctypes.c_int)
+_recording = _find("memtrace_recording", _u64, ctypes.c_int)
+_profile_since = _find("memtrace_profile_since", ctypes.c_int, ctypes.c_int, ctypes.c_int, ctypes.c_uint)
 
 
 def active():
@@ -69,19 +71,23 @@ def active():
 
 
 class failing:
-    """`with failing(after, count, module, all_threads) as failure`: a failure is armed in the block.
+    """`with failing(after, count, module, …) as failure`: a failure is armed in the block.
 
     after        so many allocations of this thread succeed before
     count        so many in a row fail; 0: all that follow
     module       patterns for names of files with commas between them (`*` and `?` match): only allocations with code of
                  such a library or program on their stack count; None: all do
     all_threads  other threads' count too
+    each_stack   of each stack, Python functions included, the first allocation alone counts: a loop is one of them
+    only_record  what would fail is recorded as failed, and made all the same
     """
 
-    def __init__(self, after=0, count=1, module=None, all_threads=False):
+    def __init__(self, after=0, count=1, module=None, all_threads=False, each_stack=False, only_record=False):
         if after < 0 or count < 0:
             raise ValueError("after and count are numbers of allocations")
-        self._plan = (after, count, None if module is None else module.encode(), 0 if all_threads else _THIS_THREAD)
+        flags = (0 if all_threads else _THIS_THREAD) | (_EACH_STACK if each_stack else 0)
+        flags |= _ONLY_RECORD if only_record else 0
+        self._plan = (after, count, None if module is None else module.encode(), flags)
 
     def __enter__(self):
         if _arm is not None and not _arm(*self._plan):
@@ -104,17 +110,17 @@ class failing:
         return _seen() if _seen is not None else 0
 
 
-def fail_sweep(run, count=1, module=None, all_threads=False):
+def fail_sweep(run, count=1, module=None, all_threads=False, each_stack=False):
     """Calls `run()` once without a failure, and then again and again: each time one allocation later fails, and `count` in
     a row from it on, until a call comes to its end before it fails. A MemoryError that comes out of `run` counts as handled
     where something has failed; another exception ends the sweep, and `last_point()` then names the stack that failed.
 
-    Gives how many allocations have failed in turn; 0 without memtrace. A crash ends the process, as it should.
+    `each_stack`: not each allocation, but of each stack the first. Gives how many have failed in turn; 0 without memtrace. A crash ends the process, as it should.
     """
     run()
     points = 0
     while active():
-        failure = failing(points, count, module, all_threads)
+        failure = failing(points, count, module, all_threads, each_stack)
         try:
             with failure:
                 run()
@@ -214,10 +220,28 @@ def profile(file):
     return _write(_profile, file)
 
 
-def _write(function, file):
-    if function is None:
-        return False
-    if not isinstance(file, int):
-        file.flush()
-        file = file.fileno()
-    return function(file) == 0
+def recording(file):
+    """As `checkpoint`, and the recording itself is written to this file, which is emptied first: what `memtrace report`
+    reads, without names, so it takes a fraction of the time of a profile. None: it could not be."""
+    return (_recording(_descriptor(file)) or None) if _recording is not None else None
+
+
+def profile_since(file, before=None, lost=False):
+    """Writes a profile (JSON) of what has come since `recording` wrote to the file `before`; None: of all. Sites have the
+    blocks by which they have grown, the check those that are lost beyond what was lost then, and only they are named.
+    `lost`: only the latter."""
+    return _write(_profile_since, file, -1 if before is None else _descriptor(before), _LOST if lost else 0)
+
+
+_LOST = 1
+
+
+def _descriptor(file):
+    if isinstance(file, int):
+        return file
+    file.flush()
+    return file.fileno()
+
+
+def _write(function, file, *more):
+    return function is not None and function(_descriptor(file), *more) == 0

@@ -1,7 +1,7 @@
 //! What a program says about failures: armed by itself, paused, benign, and markers. `include/memtrace.h` declares it.
 
 use core::ffi::{CStr, c_char, c_int, c_uint};
-use memtrace_hot::choice::MODULES_BYTES_MAX;
+use memtrace_hot::choice::{MODULES_BYTES_MAX, Terms};
 use memtrace_hot::fault::Own;
 use memtrace_wire::sys;
 
@@ -16,12 +16,16 @@ fn is_ready() -> bool {
 #[unsafe(no_mangle)]
 pub extern "C" fn memtrace_fault_arm(after: u64, count: u64) {
     if is_ready() {
-        HOT.ask(after, count, 0);
+        HOT.ask(Terms { after, count, thread: 0, by_stack: false, only_recorded: false });
     }
 }
 
 /// Only the calling thread's allocations are meant.
 const THIS_THREAD: c_uint = 1;
+/// Of each stack the first allocation alone counts.
+const EACH_STACK: c_uint = 2;
+/// What fails is recorded, and made all the same.
+const ONLY_RECORD: c_uint = 4;
 
 /// As `memtrace_fault_arm`, of stacks with code of one of these modules (null: all), and of those that `flags` leave.
 /// 1: it is armed.
@@ -39,8 +43,10 @@ pub unsafe extern "C" fn memtrace_fault_arm_for(
         return 0;
     }
     let thread = if flags & THIS_THREAD != 0 { sys::tid() } else { 0 };
+    let (by_stack, only_recorded) = (flags & EACH_STACK != 0, flags & ONLY_RECORD != 0);
+    let terms = Terms { after, count, thread, by_stack, only_recorded };
     if modules.is_null() {
-        HOT.ask(after, count, thread);
+        HOT.ask(terms);
         return 1;
     }
     // SAFETY: by this function's contract.
@@ -48,7 +54,7 @@ pub unsafe extern "C" fn memtrace_fault_arm_for(
     let here = &raw const thread as u64;
     let inside = inside::thread().and_then(|thread| thread.enter(&HOT, here));
     match inside.filter(|_| modules.len() <= MODULES_BYTES_MAX) {
-        Some(inside) => HOT.ask_for(&inside, after, count, thread, modules),
+        Some(inside) => HOT.ask_for(&inside, terms, modules),
         None => return 0,
     }
     1

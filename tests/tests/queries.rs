@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use memtrace_tests::{How, Place, Process, api_example, pair, workspace};
+use memtrace_tests::{How, Place, Process, api_example, pair, read_profile, workspace};
 
 const QUERIES: &str = include_str!("api/queries.c");
 
@@ -107,6 +107,65 @@ fn a_report_now_is_that_of_the_end_and_goes_where_the_program_says() {
     assert!(text.contains(stack), "{text}");
     let groups = report(&["--by", "region"]);
     assert!(groups.contains("\nouter: 2,004 bytes") && groups.contains("inner region: 1,002 bytes"), "{groups}");
+}
+
+const NEWS: &str = r#"
+#include <stdio.h>
+#include <unistd.h>
+#include "memtrace.h"
+static void *volatile kept[8];
+static void keep(int count) { while (count > 0) kept[--count] = malloc(300); }
+static void lose(int count) { for (; count > 0; count--) kept[7] = malloc(200); kept[7] = NULL; }
+int main(int argc, char **argv) {
+    FILE *state = tmpfile(), *news = fopen(argv[argc - 2], "w"), *all = fopen(argv[argc - 1], "w");
+    uint64_t id;
+    int pipe_ends[2];
+    keep(2);
+    lose(3);
+    id = memtrace_recording(fileno(state));
+    keep(2);
+    lose(1);
+    keep(5);
+    printf("%d", (int)(id != 0) + (int)memtrace_leaks_since(id));
+    printf(" %d", memtrace_profile_since(fileno(news), fileno(state), 0));
+    printf(" %d", memtrace_profile_since(fileno(all), -1, MEMTRACE_LOST));
+    /* No recording, none of this process, and nothing that can be written at any place. */
+    printf(" %d %d", memtrace_profile_since(fileno(all), 999, 0), memtrace_profile_since(fileno(all), fileno(news), 0));
+    if (pipe(pipe_ends) != 0) return 1;
+    printf(" %d %d\n", (int)memtrace_recording(pipe_ends[1]), (int)memtrace_recording(-1));
+    return 0;
+}
+"#;
+
+#[test]
+fn what_is_new_since_a_recording_stands_in_a_profile_of_its_own() {
+    let place = Place::new();
+    let program = build(&place, &place.write("news.c", NEWS), "gcc", "-std=gnu11 -O1").expect("there is a compiler");
+    let native = place.job(How::Native, &program).args(["news.json", "all.json"]).run();
+    assert_eq!(native.stdout, "0 -1 -1 -1 -1 0 0\n");
+    for how in [How::Bare, How::Run] {
+        let ended = place.job(how, &program).args(["news.json", "all.json"]).run();
+        assert_eq!(ended.stdout, "6 0 0 -1 -1 0 0\n", "{how:?} {}", ended.stderr);
+        let [news, all] = ["news.json", "all.json"].map(|name| read_profile(&place.join(name)).remove(0));
+        let mut grown: Vec<_> =
+            news.sites.iter().map(|site| (site.number("live_blocks"), site.number("live_bytes"))).collect();
+        grown.sort_unstable();
+        for expected in [(1, 200), (2, 600), (5, 1500)] {
+            assert!(grown.contains(&expected), "{how:?} {grown:?}");
+        }
+        // The blocks of the first two `keep`s are lost now, too; three of `lose` were lost before.
+        let lost = |process: &Process| {
+            let leaks = process.json["checks"][0]["leaks"].as_array().expect("a list");
+            let number = |number: Option<u64>| number.expect("a number");
+            let rows = leaks.iter().map(|leak| (number(leak["blocks"].as_u64()), number(leak["bytes"].as_u64())));
+            let mut rows: Vec<(u64, u64)> = rows.collect();
+            rows.sort_unstable();
+            rows
+        };
+        assert_eq!(lost(&news), [(1, 200), (2, 600), (2, 600)], "{how:?}");
+        assert_eq!(lost(&all).iter().map(|row| row.0).sum::<u64>(), 8, "{how:?}");
+        assert!(all.sites.is_empty());
+    }
 }
 
 const THREADS: &str = r#"

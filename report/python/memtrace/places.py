@@ -1,4 +1,4 @@
-"""What is lost and what has grown, by stack: profiles of this process, read and compared."""
+"""What is lost and what has grown, by stack: of this process, compared with an earlier state of it."""
 
 import collections
 import fnmatch
@@ -7,7 +7,6 @@ import glob
 import json
 import os
 import sys
-import tempfile
 import warnings
 
 from . import asking
@@ -15,11 +14,19 @@ from . import asking
 Frame = collections.namedtuple("Frame", "kind function file line module offset")
 Frame.__doc__ = "A call: of Python (`kind` is `python`), of native code, or a mark."
 
+# Directories of what calls a test.
+_RUNNERS = ("memtrace", "_pytest", "pluggy", "unittest")
 LOST = ("definite", "possible", "indirect")
 
 
 class Place(collections.namedtuple("Place", "blocks bytes stack")):
     """Blocks of one stack, innermost call first."""
+
+    def inside(self):
+        """As text, but for what runs a test: the calls outside it."""
+        runners = (number for number, frame in enumerate(self.stack)
+                   if frame.kind == "python" and os.path.basename(os.path.dirname(frame.file or "")) in _RUNNERS)
+        return str(self._replace(stack=self.stack[: next(runners, None)]))
 
     def __str__(self):
         lines = ["%d bytes in %d block%s" % (self.bytes, self.blocks, "" if self.blocks == 1 else "s")]
@@ -33,42 +40,64 @@ def _line(frame):
     return "%s (%s+%#x)" % (name, os.path.basename(frame.module or "?"), frame.offset)
 
 
-class Taken:
-    """A profile of this process, as it was when this was made. It is read when it is asked, so that two can be taken
-    without what reading leaves behind."""
+class State:
+    """This process's blocks as they were when this was made: a recording, in memory, without any name, and a checkpoint.
+    Where nothing could be classified, `checkpoint` is None."""
 
     def __init__(self):
-        self._file = tempfile.TemporaryFile()
-        self.is_there = asking.active()
-        if self.is_there and not asking.profile(self._file):
-            raise RuntimeError("memtrace: no profile could be made: no command beside the library, or not within "
-                               "MEMTRACE_DEADLINE (%s s)" % os.environ.get("MEMTRACE_DEADLINE", "10"))
+        self.file = _memory()
+        self.checkpoint = asking.recording(self.file)
+        if asking.active() and self.checkpoint is None:
+            raise RuntimeError("memtrace: no recording could be made" + _PATIENCE)
 
-    def _process(self):
-        self._file.seek(0)
-        process = json.load(self._file)["processes"][-1]
-        python = process.get("python") or {}
+    def close(self):
+        self.file.close()
+
+
+_PATIENCE = ": no command beside the library, or not within MEMTRACE_DEADLINE (%s s)" % os.environ.get("MEMTRACE_DEADLINE", "10")
+
+
+def _memory():
+    return os.fdopen(os.memfd_create("memtrace"), "w+b")
+
+
+class News:
+    """What has come since a state, or at all: named, and read from a profile of that alone."""
+
+    def __init__(self, before=None, lost=False):
+        self._process = None
+        if not asking.active():
+            return
+        with _memory() as file:
+            if not asking.profile_since(file, before and before.file, lost):
+                raise RuntimeError("memtrace: no profile could be made" + _PATIENCE)
+            file.seek(0)
+            processes = json.load(file)["processes"]
+        self._process = processes[-1] if processes else None
+        python = (self._process or {}).get("python") or {}
         if python.get("arenas"):
             warnings.warn("objects of up to 512 bytes are not seen: PYTHONMALLOC=malloc shows them", stacklevel=4)
-        return process
 
-    def live(self):
-        """All live blocks."""
-        process = self._process() if self.is_there else None
-        rows = process["sites"] if process else []
-        return _sums(process, ((row["stack"], row["live_blocks"], row["live_bytes"]) for row in rows))
+    def grown(self):
+        """Live blocks that have come, by stack, the most bytes first."""
+        rows = self._process["sites"] if self._process else []
+        return _places(self._process, ((row["stack"], row["live_blocks"], row["live_bytes"]) for row in rows))
 
     def lost(self, kinds=LOST):
-        """Blocks of these kinds, as the check that was made for the profile has them."""
-        process = self._process() if self.is_there else None
-        rows = process["checks"][-1]["leaks"] if process and process["checks"] else []
-        return _sums(process, ((row["stack"], row["blocks"], row["bytes"]) for row in rows if row["kind"] in kinds))
+        """Blocks of these kinds that were lost, by stack, the most bytes first."""
+        rows = self._process["checks"][-1]["leaks"] if self._process and self._process["checks"] else []
+        return _places(self._process, ((row["stack"], row["blocks"], row["bytes"]) for row in rows if row["kind"] in kinds))
+
+    def failed(self):
+        """The stacks of the allocations that failed, in their order, with the bytes that were asked for."""
+        faults = self._process["faults"] if self._process else []
+        return [place for fault in faults for place in _places(self._process, [(fault["stack"], 1, fault["bytes"])])]
 
 
-def _sums(process, rows):
+def _places(process, rows):
     """Blocks and bytes by stack."""
     if process is None:
-        return {}
+        return []
     modules = [module["path"] for module in process["modules"]]
     frames = [_frame(frame, modules) for frame in process["frames"]]
     sums = {}
@@ -76,7 +105,8 @@ def _sums(process, rows):
         key = tuple(frames[place] for place in process["stacks"][stack])
         before = sums.get(key, (0, 0))
         sums[key] = (before[0] + blocks, before[1] + size)
-    return sums
+    places = [Place(blocks, size, stack) for stack, (blocks, size) in sums.items()]
+    return sorted(places, key=lambda place: (-place.bytes, -place.blocks, [_line(frame) for frame in place.stack]))
 
 
 def _frame(frame, modules):
@@ -106,16 +136,6 @@ def _extensions():
     return ["*/site-packages/*", "*/dist-packages/*", *(glob.escape(os.path.realpath(file)) for file in files)]
 
 
-def _more(after, before):
-    """What one has beyond the other, the most bytes first."""
-    rows = []
-    for stack, (blocks, size) in after.items():
-        blocks_before, size_before = before.get(stack, (0, 0))
-        if blocks > blocks_before:
-            rows.append(Place(blocks - blocks_before, max(size - size_before, 0), stack))
-    return sorted(rows, key=lambda place: (-place.bytes, -place.blocks, [_line(frame) for frame in place.stack]))
-
-
 def growth(run, warmups=2, repeat=5, modules=None):
     """Calls `run()` a few times to warm up, and then `repeat` times: the stacks whose live blocks have grown by one block a
     call at least, with the growth of all calls. A reference that is not given back shows so, although the object is held.
@@ -127,12 +147,12 @@ def growth(run, warmups=2, repeat=5, modules=None):
     for _ in range(warmups):
         run()
     gc.collect()
-    before = Taken()
+    before = State()
     for _ in range(repeat):
         run()
     gc.collect()
-    after = Taken()
-    rows = _more(after.live(), before.live())
+    rows = News(before).grown()
+    before.close()
     return [place for place in rows if place.blocks >= repeat and (modules is None or is_below(place.stack, modules))]
 
 
@@ -140,7 +160,6 @@ def check(modules=None, kinds=("definite",)):
     """Checks now: what is lost below code of these modules (patterns for path or name); None: of any extension that is no
     part of Python. [] without the library.
 
-    Pointers to Python's containers lead behind the head that its collector keeps, so what is held by one alone is "possible"
-    although it is not lost: that kind is told on request only."""
+    `kinds`: a reference that was lost takes what the object holds with it, as "indirect"."""
     gc.collect()
-    return [place for place in _more(Taken().lost(kinds), {}) if is_below(place.stack, modules)]
+    return [place for place in News(lost=True).lost(kinds) if is_below(place.stack, modules)]

@@ -42,6 +42,11 @@ pub fn build(
     (checks, damaged)
 }
 
+/// A check without what it found.
+pub fn without_rows(row: &layout::Check) -> Check {
+    check(row, Rows::default())
+}
+
 fn check(row: &layout::Check, rows: Rows) -> Check {
     let flags = [
         (check_flags::UNKNOWN_BLOCKS, "unknown-blocks"),

@@ -85,7 +85,30 @@ fn keys(process: &recording::Process, stacks: &Stacks) -> Vec<Option<Key>> {
     process.sites.iter().map(|site| Some((stacks.number(site.node.get())?, op_of(site)))).collect()
 }
 
+/// Lost blocks of one site and kind.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct SiteLost {
+    /// Blocks.
+    pub blocks: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// Of the latest of them, as far as addresses say.
+    pub address: u64,
+}
+
 impl Verdict<'_> {
+    /// Lost blocks by number of the site and kind, with nothing suppressed.
+    pub fn lost_by_site(&self) -> BTreeMap<(u32, Kind), SiteLost> {
+        let mut sums: BTreeMap<(u32, Kind), SiteLost> = BTreeMap::new();
+        for (block, judged) in self.check.lost.iter().zip(&self.judged) {
+            let sum = sums.entry((block.site.get(), Kind::of(judged.verdict))).or_default();
+            sum.blocks = sum.blocks.saturating_add(1);
+            sum.bytes = sum.bytes.saturating_add(block.bytes.get());
+            sum.address = block.address.get();
+        }
+        sums
+    }
+
     /// The rows, with nothing suppressed.
     pub fn rows(&self, process: &recording::Process, stacks: &Stacks) -> Rows {
         let keys = keys(process, stacks);

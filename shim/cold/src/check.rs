@@ -15,6 +15,7 @@ mod heap;
 mod heuristics;
 mod mark;
 pub mod memory;
+mod python;
 mod ranges;
 mod roots;
 pub mod space;

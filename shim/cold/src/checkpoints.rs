@@ -11,7 +11,7 @@ use memtrace_wire::layout::Cause;
 use memtrace_wire::sys;
 
 use crate::check::space::Array;
-use crate::{Ending, file};
+use crate::{Ending, copy, file};
 
 /// Checkpoints that are kept: of more, the oldest goes.
 const KEPT: usize = 16;
@@ -48,8 +48,9 @@ impl Checkpoints {
     }
 
     /// Checks now, and keeps what is lost: an id, from 1. `None`: nothing could be classified, or there is no memory.
-    pub fn add(&self, ending: &Ending<'_>) -> Option<u64> {
-        let lost = count(ending)?;
+    /// `into`: a file that the recording is written to with the check, in place of what it holds.
+    pub fn add(&self, ending: &Ending<'_>, into: Option<i32>) -> Option<u64> {
+        let lost = count(ending, into)?;
         let pid = ending.hot.store.process()?.pid.get();
         self.with(|rows| {
             rows.last += 1;
@@ -65,7 +66,7 @@ impl Checkpoints {
         let pid = ending.hot.store.process()?.pid.get();
         let is_it = |row: &&Checkpoint| row.id == id && row.pid == pid;
         self.with(|rows| rows.rows.get(id as usize % KEPT)?.as_ref().filter(is_it).map(|_| ()))?;
-        let now = count(ending)?;
+        let now = count(ending, None)?;
         self.with(|rows| {
             let then = rows.rows.get(id as usize % KEPT)?.as_ref().filter(is_it)?;
             let more = |site: usize| u64::from(now.get(site).saturating_sub(then.lost.get(site)));
@@ -94,14 +95,20 @@ impl Default for Checkpoints {
 /// Sites that may come until the threads stand still.
 const MORE_SITES: usize = 4096;
 
-/// Checks, and counts lost blocks by site.
-fn count(ending: &Ending<'_>) -> Option<Array<u32>> {
+/// Checks, and counts lost blocks by site; writes the recording into a file, if there is one.
+fn count(ending: &Ending<'_>, into: Option<i32>) -> Option<Array<u32>> {
+    // What stood there must not stand in the gaps.
+    if !into.is_none_or(file::empty) {
+        return None;
+    }
     let sites = ending.hot.store.process()?.site_count.acquire() as usize;
     let lost = Array::common(sites + MORE_SITES)?;
     let mask = file::block_signals();
-    let outcome = ending.check_with(Cause::Program, Some(&lost), ending.deadline_ns());
+    let outcome = ending.check_with((Cause::Program, into), Some(&lost), ending.deadline_ns());
+    let is_written = outcome.as_ref().is_some_and(|outcome| outcome.is_written);
+    let is_written = is_written || into.is_none_or(|fd| copy::to_file(ending.hot, fd));
     file::restore_signals(mask);
-    outcome?.sums.map(|_| lost)
+    outcome?.sums.filter(|_| is_written).map(|_| lost)
 }
 
 /// Live blocks of the process and their bytes: exact while no other thread allocates.

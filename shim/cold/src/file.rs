@@ -113,6 +113,12 @@ pub fn ready(fd: i32, events: i16, deadline_ns: u64) -> bool {
     }
 }
 
+/// Nothing is left in a file; false: it cannot be cut.
+pub fn empty(fd: i32) -> bool {
+    // SAFETY: numbers.
+    unsafe { sys::call(libc::SYS_ftruncate, fd as usize, 0, 0, 0) == 0 }
+}
+
 /// Writes at a place of a file.
 pub fn write_at(fd: i32, text: &[u8], offset: u64) -> bool {
     let (mut rest, mut at) = (text, offset);

@@ -16,7 +16,9 @@ use crate::{Ending, file, task};
 const RECORDING: usize = 3;
 const REPORT: usize = 4;
 const ANSWER: usize = 5;
-/// Descriptors are moved up here first, so that none of the three is in another's way.
+/// Only where something is compared with it.
+const BEFORE: usize = 6;
+/// Descriptors are moved up here first, so that none of the four is in another's way.
 const ABOVE: usize = 16;
 
 /// What the command answered.
@@ -39,6 +41,17 @@ pub enum Wish {
     Now,
     /// A profile there.
     Profile,
+    /// A profile there of what is new since the recording in this file, if there is one.
+    Since(Option<i32>, News),
+}
+
+/// What of it is told.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum News {
+    /// Whatever has grown.
+    All,
+    /// What is lost alone.
+    Lost,
 }
 
 /// Has the recording printed.
@@ -89,10 +102,11 @@ fn fork() -> isize {
     unsafe { sys::call6(libc::SYS_clone, libc::CLONE_UNTRACED as usize, 0, 0, 0, 0, 0) }
 }
 
-/// In the grandchild: three descriptors, no environment, signals as at a login.
+/// In the grandchild: three or four descriptors, no environment, signals as at a login.
 fn start(command: &core::ffi::CStr, recording: i32, (report, wish): (Option<i32>, Wish), answer: i32) -> ! {
-    let raised = [Some(recording), report, Some(answer)].map(|fd| fd.map(|fd| duplicate(fd, ABOVE)));
-    for (fd, place) in raised.into_iter().zip([RECORDING, REPORT, ANSWER]) {
+    let before = if let Wish::Since(before, _) = wish { before } else { None };
+    let raised = [Some(recording), report, Some(answer), before].map(|fd| fd.map(|fd| duplicate(fd, ABOVE)));
+    for (fd, place) in raised.into_iter().zip([RECORDING, REPORT, ANSWER, BEFORE]) {
         let placed = match fd {
             // SAFETY: dup3 without flags: the copy survives exec.
             Some(fd) => unsafe { sys::call(libc::SYS_dup3, fd as usize, place, 0, 0) },
@@ -115,12 +129,17 @@ fn start(command: &core::ffi::CStr, recording: i32, (report, wish): (Option<i32>
     file::unblock_signals();
     let report = if report.is_some() { c"4" } else { c"-1" };
     let wish = match wish {
-        Wish::End => core::ptr::null(),
-        Wish::Now => c"--now".as_ptr(),
-        Wish::Profile => c"--profile".as_ptr(),
+        Wish::End => [core::ptr::null(); 2],
+        Wish::Now => [c"--now".as_ptr(), core::ptr::null()],
+        Wish::Profile => [c"--profile".as_ptr(), core::ptr::null()],
+        Wish::Since(before, news) => {
+            let since = if before.is_some() { c"--since=6" } else { c"--since=-1" };
+            [since.as_ptr(), if news == News::Lost { c"--lost".as_ptr() } else { core::ptr::null() }]
+        }
     };
     let [name, task, recording, answer] = [c"memtrace", c"__end", c"3", c"5"].map(core::ffi::CStr::as_ptr);
-    let arguments = [name, task, recording, report.as_ptr(), answer, wish, core::ptr::null()];
+    let [first, second] = wish;
+    let arguments = [name, task, recording, report.as_ptr(), answer, first, second, core::ptr::null()];
     let variables = [core::ptr::null::<u8>()];
     // SAFETY: path, arguments and variables end as execve(2) wants.
     unsafe {
@@ -140,15 +159,15 @@ fn duplicate(fd: i32, lowest: usize) -> isize {
     unsafe { sys::call(libc::SYS_fcntl, fd as usize, libc::F_DUPFD as usize, lowest, 0) }
 }
 
-/// Closes everything but the three.
+/// Closes everything but the four.
 fn close_others() {
     // SAFETY: the grandchild's own descriptors.
     unsafe {
         sys::call(libc::SYS_close_range, 0, RECORDING - 1, 0, 0);
-        let closed = sys::call(libc::SYS_close_range, ANSWER + 1, u32::MAX as usize, 0, 0);
+        let closed = sys::call(libc::SYS_close_range, BEFORE + 1, u32::MAX as usize, 0, 0);
         if closed != 0 {
             // Before Linux 5.9: one after the other, as far as descriptors usually go.
-            for fd in (0..RECORDING).chain(ANSWER + 1..4096) {
+            for fd in (0..RECORDING).chain(BEFORE + 1..4096) {
                 sys::close(fd as i32);
             }
         }

@@ -35,6 +35,7 @@ use core::ffi::CStr;
 use check::Rules;
 use check::space::Array;
 use helper::Told;
+pub use helper::{News, Wish};
 use memtrace_hot::{Hot, maps};
 use memtrace_wire::dead;
 use memtrace_wire::layout::{Cause, Passive};
@@ -72,7 +73,8 @@ impl Ending<'_> {
 
     fn request<'a>(&self, cause: Cause, into: Option<i32>, deadline_ns: u64) -> Request<'a> {
         let Settings { heuristics, tags, .. } = *self.settings;
-        let rules = Rules { heuristics, low_bits: tags.low_bits, high_bits: tags.high_bits };
+        let type_of_types = self.hot.python.type_of_types();
+        let rules = Rules { heuristics, low_bits: tags.low_bits, high_bits: tags.high_bits, type_of_types };
         let Ending { hot, own, tls, library, .. } = *self;
         Request {
             hot,
@@ -95,8 +97,13 @@ impl Ending<'_> {
     }
 
     /// The same, with lost blocks counted by site.
-    fn check_with(&self, cause: Cause, lost: Option<&Array<u32>>, deadline_ns: u64) -> Option<Outcome> {
-        let request = Request { lost, ..self.request(cause, None, deadline_ns) };
+    fn check_with(
+        &self,
+        (cause, into): (Cause, Option<i32>),
+        lost: Option<&Array<u32>>,
+        deadline_ns: u64,
+    ) -> Option<Outcome> {
+        let request = Request { lost, ..self.request(cause, into, deadline_ns) };
         self.settings.leaks.then(|| snapshot::check(&request))
     }
 }
@@ -135,10 +142,9 @@ pub fn check(ending: &Ending<'_>, cause: Cause) -> Option<u64> {
     outcome?.sums.map(|sums| sums.lost_blocks)
 }
 
-/// Reports now what would be reported if the process ended here, to the file that stands for stderr, or writes its profile
-/// there. False: it could not be, or only in short.
-pub fn report_now(ending: &Ending<'_>, wants_profile: bool) -> bool {
-    let wish = if wants_profile { helper::Wish::Profile } else { helper::Wish::Now };
+/// Reports now what would be reported if the process ended here, to the file that stands for stderr, or writes there what is
+/// wished. False: it could not be, or only in short.
+pub fn report_now(ending: &Ending<'_>, wish: Wish) -> bool {
     let mut findings = Findings::of(ending.hot, ending.settings);
     let (mask, deadline_ns) = (file::block_signals(), ending.deadline_ns());
     let recording = copy::memory_file();
@@ -150,7 +156,7 @@ pub fn report_now(ending: &Ending<'_>, wants_profile: bool) -> bool {
     }
     let is_whole = recording.filter(|&fd| is_written || copy::to_file(ending.hot, fd));
     let told = is_whole.map_or(Told::Nothing, |fd| helper::tell(ending, fd, wish, deadline_ns));
-    if told == Told::Nothing && !wants_profile {
+    if told == Told::Nothing && wish == Wish::Now {
         short::print(ending, &findings, None);
     }
     if let Some(fd) = recording {

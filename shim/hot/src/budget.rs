@@ -47,7 +47,7 @@ impl Hot {
     pub fn mind(&self) {
         let limit = self.budget.bytes_max.get();
         let (true, Some(process)) = (limit != 0, self.store.process()) else { return };
-        let indices = [&self.node_index, &self.site_index, &self.point_index, &self.scope_index];
+        let indices = [&self.node_index, &self.site_index, &self.point_index, &self.scope_index, &self.asked_index];
         let private = indices.iter().map(|index| index.bytes()).sum::<u64>() + self.rules.bytes();
         let level = (process.own_bytes.get().saturating_add(private) / (limit / 4).max(1)).saturating_sub(1).min(3);
         if level as u32 <= self.budget.level.get() {

@@ -38,10 +38,31 @@ pub struct Asked {
     pub fired: U64,
     /// Kernel id of the only thread that it is for; 0: all.
     thread: U32,
+    /// 1: of each stack the first allocation alone counts.
+    by_stack: U32,
+    /// 1: what fails is recorded, and made all the same.
+    only_recorded: U32,
+    /// How often it was armed.
+    pub round: U64,
     /// Length of `modules`.
     modules_bytes: U32,
     /// Patterns for the modules, code of one of which has to be on the stack; used under the lock of `Loaded` only.
     modules: [U64; MODULES_WORDS],
+}
+
+/// Which allocations a program asks to fail.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Terms {
+    /// So many in scope succeed before.
+    pub after: u64,
+    /// So many fail then; 0: all.
+    pub count: u64,
+    /// Kernel id of the only thread that is meant; 0: all.
+    pub thread: u32,
+    /// Of each stack the first allocation alone counts.
+    pub by_stack: bool,
+    /// It is recorded as failed, and made all the same.
+    pub only_recorded: bool,
 }
 
 const NOT_ARMED: u32 = 0;
@@ -101,6 +122,9 @@ impl Choice {
                 seen: U64::new(0),
                 fired: U64::new(0),
                 thread: U32::new(0),
+                by_stack: U32::new(0),
+                only_recorded: U32::new(0),
+                round: U64::new(0),
                 modules_bytes: U32::new(0),
                 modules: [const { U64::new(0) }; MODULES_WORDS],
             },
@@ -172,17 +196,16 @@ impl Default for Choice {
 }
 
 impl Asked {
-    /// So many in scope succeed from now on, and the next `count` fail; 0: all. `thread`: the only one that it is for;
-    /// 0: all.
-    pub fn arm(&self, after: u64, count: u64, thread: u32) {
-        self.begin(after, count, thread);
+    /// Allocations in scope fail from now on, on these terms.
+    pub fn arm(&self, terms: Terms) {
+        self.begin(terms);
         self.armed.publish(FOR_ALL);
     }
 
     /// The same for stacks with a module that one of these patterns matches; of the text `MODULES_BYTES_MAX` bytes
     /// count. The lock of `Loaded` is held.
-    pub fn arm_for(&self, after: u64, count: u64, thread: u32, modules: &[u8]) {
-        self.begin(after, count, thread);
+    pub fn arm_for(&self, terms: Terms, modules: &[u8]) {
+        self.begin(terms);
         for (word, bytes) in self.modules.iter().zip(modules.chunks(8)) {
             let mut text = [0u8; 8];
             text.iter_mut().zip(bytes).for_each(|(to, &byte)| *to = byte);
@@ -192,13 +215,26 @@ impl Asked {
         self.armed.publish(FOR_MODULES);
     }
 
-    fn begin(&self, after: u64, count: u64, thread: u32) {
+    fn begin(&self, terms: Terms) {
         self.disarm();
-        self.thread.set(thread);
-        self.after.set(after);
-        self.count.set(count);
+        self.thread.set(terms.thread);
+        self.after.set(terms.after);
+        self.count.set(terms.count);
+        self.by_stack.set(terms.by_stack.into());
+        self.only_recorded.set(terms.only_recorded.into());
+        self.round.fetch_add(1);
         self.seen.set(0);
         self.fired.set(0);
+    }
+
+    /// Whether what fails is made all the same.
+    pub fn is_only_recorded(&self) -> bool {
+        self.only_recorded.get() != 0
+    }
+
+    /// Whether of each stack the first allocation alone counts.
+    pub fn is_by_stack(&self) -> bool {
+        self.by_stack.get() != 0
     }
 
     /// None fails by it any more; the counts stay.
@@ -251,117 +287,4 @@ impl Asked {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use memtrace_wire::plan::Wanted;
-    use std::vec;
-    use std::vec::Vec;
-
-    fn struck(plan: &Plan<'_>, sizes: &[u64]) -> Vec<usize> {
-        let choice = Choice::new();
-        let chosen = |place: &usize| {
-            let (index, bytes) = (*place as u64, sizes[*place]);
-            let random = (index + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-            choice.chooses(
-                plan,
-                &Candidate {
-                    index,
-                    kind: Kind::of(Op::Malloc),
-                    name: bytes,
-                    bytes,
-                    live_bytes: bytes,
-                    is_asked: false,
-                    random,
-                },
-            )
-        };
-        (0..sizes.len()).filter(chosen).collect()
-    }
-
-    #[test]
-    fn each_nth_fails_up_to_a_number() {
-        assert_eq!(struck(&Plan { every: 3, ..Plan::NONE }, &[1; 10]), [2, 5, 8]);
-        assert_eq!(struck(&Plan { every: 3, times_max: 2, ..Plan::NONE }, &[1; 10]), [2, 5]);
-    }
-
-    #[test]
-    fn a_limit_on_bytes_is_never_passed_and_what_failed_does_not_count() {
-        assert_eq!(struck(&Plan { bytes_max: 100, ..Plan::NONE }, &[60, 50, 40, 1, 0]), [1, 3]);
-        assert_eq!(struck(&Plan { live_bytes_max: 50, ..Plan::NONE }, &[60, 50, 51]), [0, 2]);
-        assert_eq!(struck(&Plan { bytes_max: 0, ..Plan::NONE }, &[u64::MAX, 0, 1]), [0, 2]);
-    }
-
-    #[test]
-    fn what_fails_after_a_stack_is_of_its_kind() {
-        let struck = |times, ops: &[Op]| {
-            let mut plan = Plan { stack_count: 1, times, ..Plan::NONE };
-            plan.stacks[0] = Wanted { name: 1, occurrence: 1 };
-            let choice = Choice::new();
-            let chosen = |place: &usize| {
-                let (index, op) = (*place as u64, ops[*place]);
-                let name = u64::from(index == 1);
-                let kind = Kind::of(op);
-                let candidate = Candidate { index, kind, name, bytes: 0, live_bytes: 0, is_asked: false, random: 0 };
-                choice.chooses(&plan, &candidate)
-            };
-            (0..ops.len()).filter(chosen).collect::<Vec<usize>>()
-        };
-        let ops = [Op::Send, Op::Send, Op::Malloc, Op::Recv, Op::Send, Op::Send];
-        assert_eq!([1, 2, u64::MAX].map(|times| struck(times, &ops)), [vec![1], vec![1, 4], vec![1, 4, 5]]);
-        let ops = [Op::Send, Op::Calloc, Op::Malloc, Op::Recv, Op::New];
-        assert_eq!(struck(u64::MAX, &ops), [1, 2, 4]);
-    }
-
-    #[test]
-    fn a_chance_strikes_about_so_often() {
-        let at = |chance| struck(&Plan { chance, ..Plan::NONE }, &[1; 10_000]).len();
-        assert_eq!((at(0), at(CHANCE_PARTS)), (0, 10_000));
-        assert!((2_300..2_700).contains(&at(CHANCE_PARTS / 4)), "{}", at(CHANCE_PARTS / 4));
-    }
-
-    #[test]
-    fn what_the_program_asks_for_counts_from_then_on() {
-        let choice = Choice::new();
-        let next = || {
-            choice.chooses(
-                &Plan::NONE,
-                &Candidate {
-                    index: 9,
-                    kind: Kind(0),
-                    name: 0,
-                    bytes: 1,
-                    live_bytes: 1,
-                    is_asked: choice.asked.means(7, || false),
-                    random: 0,
-                },
-            )
-        };
-        assert!(!next());
-        choice.asked.arm(1, 2, 0);
-        assert_eq!([next(), next(), next(), next()], [false, true, true, false]);
-        assert_eq!((choice.asked.seen.get(), choice.asked.fired.get()), (4, 2));
-        choice.asked.arm(0, 0, 8);
-        assert!(!next() && choice.asked.seen.get() == 0);
-        choice.asked.arm(0, 0, 7);
-        assert!(next() && next());
-        choice.asked.disarm();
-        assert!(!next() && choice.asked.fired.get() == 2);
-    }
-
-    #[test]
-    fn modules_are_those_that_the_program_named_last() {
-        let asked = &Choice::new().asked;
-        assert!(!asked.has_modules() && !asked.names_module(b"/lib/libc.so.6"));
-        asked.arm_for(0, 1, 0, b"libm.so.*,libcrypt*");
-        assert!(asked.has_modules() && asked.names_module(b"/lib/libm.so.6") && asked.names_module(b"libcrypto.so"));
-        assert!(asked.means(7, || true) && !asked.means(7, || false));
-        asked.arm_for(0, 1, 7, b"libm");
-        assert!(!asked.names_module(b"/lib/libm.so.6") && asked.names_module(b"/lib/libm"));
-        assert!(asked.means(7, || true) && !asked.means(8, || true));
-        let longest = [b'x'; MODULES_BYTES_MAX];
-        asked.arm_for(0, 1, 0, &longest);
-        assert!(asked.names_module(&longest) && !asked.names_module(b"x"));
-        asked.arm(0, 1, 0);
-        assert!(!asked.has_modules() && !asked.names_module(&longest) && asked.means(7, || false));
-    }
-}
+mod tests;

@@ -12,7 +12,7 @@ use memtrace_wire::plan::{Children, Plan};
 use memtrace_wire::scope::{Since, Until};
 
 use crate::Hot;
-use crate::choice::{Candidate, Choice, Kind};
+use crate::choice::{Candidate, Choice, Kind, Terms};
 use crate::points::Seen;
 use crate::scope::Gate;
 use crate::symbols::part;
@@ -203,6 +203,11 @@ impl Hot {
             let (node, op) = self.origin_of(body, &call, &mut origin);
             self.note_point(Seen { node, op, index, bytes: call.bytes, slot: body.slot })
         });
+        let is_asked = self.is_asked(body, &call, &mut origin);
+        let by_stack = (is_asked && self.fault.choice.asked.is_by_stack()).then(|| {
+            let (node, op) = self.origin_of(body, &call, &mut origin);
+            self.whole_stack(body, node, op)
+        });
         let candidate = Candidate {
             index,
             kind: Kind::of(call.op),
@@ -213,7 +218,7 @@ impl Hot {
             } else {
                 self.live_bytes_with(body, &call)
             },
-            is_asked: self.is_asked(body, &call, &mut origin),
+            is_asked: is_asked && by_stack.is_none_or(|stack| self.is_first_of(stack)),
             random: if plan.chance == 0 { u64::MAX } else { body.fault.draw(plan.seed) },
         };
         if !self.fault.choice.chooses(plan, &candidate) {
@@ -222,12 +227,17 @@ impl Hot {
         }
         let (node, op) = self.origin_of(body, &call, &mut origin);
         let name = noted.map_or_else(|| self.point_name(node, op), |noted| noted.name);
+        let is_made = self.fault.choice.asked.is_only_recorded() && is_asked;
         // The operator new above will call its handler or throw: what comes next is another allocation.
-        if !op.is_call() {
+        if !op.is_call() && !is_made {
             body.pending = None;
         }
         let flags = if body.fault.benign != 0 { BENIGN } else { 0 };
+        let node = by_stack.map_or(node, |(node, _)| node);
         self.record_fault(process, Seen { node, op, index, bytes: call.bytes, slot: body.slot }, name, flags);
+        if is_made {
+            return Strike::No;
+        }
         Strike::Fails
     }
 
@@ -243,7 +253,7 @@ impl Hot {
             self.store.lose(Loss::PointDropped);
         }
         let asked = &self.fault.choice.asked;
-        let is_asked = !asked.is_for_one_thread() && asked.means(0, || false);
+        let is_asked = !asked.is_for_one_thread() && !asked.is_by_stack() && asked.means(0, || false);
         let candidate =
             Candidate { index, kind: Kind::of(op), name: 0, bytes, live_bytes: 0, is_asked, random: u64::MAX };
         let strikes = self.fault.choice.chooses(plan, &candidate);
@@ -297,17 +307,16 @@ impl Hot {
         })
     }
 
-    /// The program asks for a failure: `after` allocations in scope succeed, and the next `count` fail; 0: all.
-    /// `thread`: the only one that is meant, 0: all.
-    pub fn ask(&self, after: u64, count: u64, thread: u32) {
-        self.fault.choice.asked.arm(after, count, thread);
+    /// The program asks for failures.
+    pub fn ask(&self, terms: Terms) {
+        self.fault.choice.asked.arm(terms);
         self.asked();
     }
 
     /// The same for stacks with code of a module that one of the patterns matches (commas between them).
-    pub fn ask_for(&self, _: &Inside<'_>, after: u64, count: u64, thread: u32, modules: &[u8]) {
+    pub fn ask_for(&self, _: &Inside<'_>, terms: Terms, modules: &[u8]) {
         let guard = self.loaded.lock.enter();
-        self.fault.choice.asked.arm_for(after, count, thread, modules);
+        self.fault.choice.asked.arm_for(terms, modules);
         self.enter_asked();
         drop(guard);
         self.asked();

@@ -132,6 +132,8 @@ pub struct Hot {
     pub point_index: index::Index,
     /// From node to what it is to the scope of MALLOC_FAIL_*.
     pub scope_index: index::Index,
+    /// Stacks that came since the program asked for failures by stack.
+    pub asked_index: index::Index,
     /// Where the texts of source sites are kept.
     pub source_index: index::Index,
     /// Where the functions and modules lie that MALLOC_FAIL_* names.
@@ -196,6 +198,7 @@ impl Hot {
             site_index: index::Index::new(),
             point_index: index::Index::new(),
             scope_index: index::Index::new(),
+            asked_index: index::Index::new(),
             source_index: index::Index::new(),
             symbols: symbols::Symbols::new(),
             rules: unwind::rules::Rules::new(),
@@ -287,6 +290,7 @@ impl Hot {
         self.site_index.forget();
         self.point_index.forget();
         self.scope_index.forget();
+        self.asked_index.forget();
         self.source_index.forget();
         self.symbols.forget();
         self.rules.forget();

@@ -5,7 +5,7 @@ use memtrace_wire::loss::Loss;
 use memtrace_wire::point::Namer;
 
 use crate::Hot;
-use crate::thread::Inside;
+use crate::thread::{Body, Inside};
 use crate::trie::roll;
 use crate::unwind::{Entry, FRAMES_MAX};
 
@@ -68,6 +68,29 @@ impl Hot {
         // As for calls: whoever allocates from this stack finds a site that is right for it.
         let node = self.capture(&mut *inside.body, entry, Op::Malloc).node();
         if node == 0 { 0 } else { self.point_name(node, Op::Unknown) }
+    }
+
+    /// The stack of an allocation with the Python functions on it, if there are any: what a program means by a path.
+    pub(crate) fn whole_stack(&self, body: &mut Body, node: u32, op: Op) -> (u32, Op) {
+        (self.node_with_python(body, node), op)
+    }
+
+    /// Whether a stack calls a function for the first time since failures were asked for last.
+    pub(crate) fn is_first_of(&self, (node, op): (u32, Op)) -> bool {
+        let hash = roll(roll(roll(0x0a5c, self.fault.choice.asked.round.get()), node.into()), op as u64);
+        let is_it = |number: u32| number == node;
+        if node == 0 || self.asked_index.find(hash, is_it).is_some() {
+            return false;
+        }
+        let _guard = self.asked_index.lock();
+        let has_table = self.asked_index.bytes() != 0 || self.asked_index.start(BITS_FIRST);
+        // Another thread may have been faster. What cannot be kept would come again and again.
+        let is_kept = has_table && self.asked_index.find(hash, is_it).is_none() && self.asked_index.insert(hash, node);
+        if !is_kept {
+            self.store.lose(Loss::PointDropped);
+        }
+        self.mind();
+        is_kept
     }
 
     fn find_point(&self, seen: &Seen, hash: u64) -> Option<&'static Point> {

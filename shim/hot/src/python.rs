@@ -129,6 +129,16 @@ impl Python {
         LAYOUTS.get((self.layout.get() as usize).checked_sub(1)?)
     }
 
+    /// Address of `type`, which is what makes an object a type; 0: there is no CPython.
+    pub fn type_of_types(&self) -> u64 {
+        match self.types().code {
+            0 => 0,
+            // A static object, which has its type behind the count of references.
+            _ if self.runtime.get() == 0 => 0,
+            code => word(code + 8),
+        }
+    }
+
     fn types(&self) -> Types {
         let [code, text, bytes] = self.types.each_ref().map(U64::get);
         Types { code, text, bytes }
@@ -210,13 +220,31 @@ impl Hot {
         site
     }
 
+    /// The node of a native stack with the Python functions on it; of the stack itself, if there are none.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn node_with_python(&self, body: &mut Body, native: u32) -> u32 {
+        let layout = self.python.layout().filter(|_| self.python.on.get() != 0 && self.budget.level.get() == 0);
+        let Some(layout) = layout.filter(|_| native != 0) else { return native };
+        let Some(top) = self.python.top(&mut body.python, layout) else { return native };
+        match self.python_stack(&mut body.python, &mut body.known, layout, top) {
+            0 => native,
+            python => {
+                let (word, hash) = step_to_both(native, python);
+                match self.child(native, word, hash, &[]) {
+                    0 => native,
+                    both => both,
+                }
+            }
+        }
+    }
+
     #[cold]
     #[inline(never)]
     fn site_of_pair(&self, body: &mut Body, entry: Entry, op: Op, known: Known, python: u32) -> Known {
         let (node, own_op) = self.made_at(known, op);
         let Some(innermost) = self.nodes.get(u64::from(node)) else { return self.settled(body, known, op) };
-        let word = frame::WITH_PYTHON << frame::KIND_SHIFT | u64::from(python);
-        let hash = roll(roll(CHILD_SEED, node.into()), word);
+        let (word, hash) = step_to_both(node, python);
         let both = match self.known_child(node, word, hash) {
             Some(both) => both,
             // The loader's own blocks are known by the frame that stands innermost.
@@ -286,6 +314,12 @@ impl Python {
             unsafe { core::mem::transmute::<usize, extern "C" fn() -> u64>(self.state_of_thread.get() as usize)() };
         (state != 0).then_some(state)
     }
+}
+
+/// The frame below a native stack that stands for both, and the hash of that node.
+fn step_to_both(native: u32, python: u32) -> (u64, u64) {
+    let word = frame::WITH_PYTHON << frame::KIND_SHIFT | u64::from(python);
+    (word, roll(roll(CHILD_SEED, native.into()), word))
 }
 
 /// Whether a version is this one, and says of itself what is known of it.

@@ -11,9 +11,24 @@ static PyObject *fine(PyObject *self, PyObject *none) {
     return PyBytes_FromString("a text that is one of its own");
 }
 
+/* No old pointer is left where the interpreter's next frames lie. */
+static void wipe(void) {
+    volatile char room[16384];
+    for (size_t place = 0; place < sizeof room; place++) room[place] = 0;
+}
+
 static PyObject *lose(PyObject *self, PyObject *none) {
     sink = malloc(1000);
     sink = NULL;
+    wipe();
+    Py_RETURN_NONE;
+}
+
+/* Of many blocks an old word somewhere may hold one. */
+static PyObject *lose_many(PyObject *self, PyObject *none) {
+    for (int number = 0; number < 20; number++) sink = malloc(100);
+    sink = NULL;
+    wipe();
     Py_RETURN_NONE;
 }
 
@@ -42,9 +57,23 @@ static PyObject *careless(PyObject *self, PyObject *none) {
 
 static PyObject *forgetful(PyObject *self, PyObject *none) {
     void *first = malloc(100), *second = first ? malloc(200) : NULL;
-    if (!second) return sink = NULL, PyErr_NoMemory();
+    if (!second) return sink = first = NULL, wipe(), PyErr_NoMemory();
     free(second);
     free(first);
+    Py_RETURN_NONE;
+}
+
+static PyObject *crashing(PyObject *self, PyObject *none) {
+    char *volatile only = malloc(100);
+    only[0] = 0;
+    free(only);
+    Py_RETURN_NONE;
+}
+
+static PyObject *hanging(PyObject *self, PyObject *none) {
+    void *only = malloc(100);
+    while (!only) sink = NULL;
+    free(only);
     Py_RETURN_NONE;
 }
 
@@ -52,6 +81,8 @@ static PyMethodDef methods[] = {
     {"fine", fine, METH_NOARGS, NULL},         {"lose", lose, METH_NOARGS, NULL},
     {"unreleased", unreleased, METH_O, NULL},  {"careful", careful, METH_NOARGS, NULL},
     {"careless", careless, METH_NOARGS, NULL}, {"forgetful", forgetful, METH_NOARGS, NULL},
+    {"lose_many", lose_many, METH_NOARGS, NULL},
+    {"crashing", crashing, METH_NOARGS, NULL}, {"hanging", hanging, METH_NOARGS, NULL},
     {NULL, NULL, 0, NULL},
 };
 

@@ -15,6 +15,7 @@ use memtrace_wire::layout::Holder;
 use super::blocks::{Blocks, state};
 use super::heuristics::{Code, applies};
 use super::memory::Memory;
+use super::python;
 use super::roots::{LIBC, SHARED};
 use super::space::{Array, List};
 
@@ -40,6 +41,8 @@ pub struct Rules {
     pub low_bits: u32,
     /// The same at its upper end.
     pub high_bits: u32,
+    /// Address of CPython's `type`; 0: there is no CPython.
+    pub type_of_types: u64,
 }
 
 /// A pointer from a root: where it lies, and in which piece.
@@ -325,6 +328,9 @@ impl<'a, M: Memory, C: Code> Marks<'a, M, C> {
         }
         if self.of_malloc || self.is_searching && self.blocks.state(block) & state::KIND == state::REACHABLE {
             return None;
+        }
+        if python::means_start(self.memory, self.rules.type_of_types, (start, bytes), word) {
+            return Some((block, Some(0)));
         }
         let heuristic = applies(self.memory, self.code, self.rules.heuristics, (start, bytes), word);
         Some((block, heuristic.map(|heuristic| heuristic as u8)))

@@ -30,7 +30,7 @@ impl Code for NoCode {
     }
 }
 
-const NO_TAGS: Rules = Rules { heuristics: 15, low_bits: 0, high_bits: 0 };
+const NO_TAGS: Rules = Rules { heuristics: 15, low_bits: 0, high_bits: 0, type_of_types: 0 };
 const ROOT: Piece = Piece { start: 0x100, end: 0x200, holder: Holder::Global, number: 0 };
 
 /// What becomes of blocks (address, bytes) in a memory of (place, word), with one root: a letter for each.
