@@ -2,6 +2,10 @@
 # The second review's own code: the CBOR encoder and decoder of the real `awscrt` wheel, swept, and checked for leaks over
 # 10,000 rounds. Not part of the suite: the wheel comes from the network, and it takes minutes.
 #
+# awscrt 0.38.0 under CPython 3.11.2, with the debug pair: 10,000 rounds are clean (1.4 s of CPU, with the check). Of 12,479
+# stacks 278 are below the extension, and each failed once (2 min 20 s of CPU): 55 runs are designed aborts of the library's own
+# allocator, which is one line of the report and no finding, 37 end in a clean MemoryError, 186 are tolerated; no finding.
+#
 #   tests/awscrt.sh [DIRECTORY OF THE COMMAND]
 set -eu
 here=$(cd "$(dirname "$0")/.." && pwd)
