@@ -53,28 +53,28 @@ fresh() {
     cp -a "$bare" "$root"
     mount -t proc proc "$root/proc"
 }
-inside() { chroot "$root" /usr/bin/env -i HOME=/root PATH=/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin LC_ALL=C.UTF-8 "$@"; }
+inside() { chroot "$root" /usr/bin/env -i HOME=/srv PATH=/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin LC_ALL=C.UTF-8 "$@"; }
 
 # What a new user does, with the command here and the libraries in this directory; LD_PRELOAD may be shorter.
 first_steps() {
     local command=$1 libraries=$2 library=${3:-$2/libmemtrace.so} said status=0
-    mkdir -p "$root/root/try"
-    cp examples/leak.c "$root/root/try"
-    inside cc -g -o /root/try/leak /root/try/leak.c
-    said=$(inside LD_PRELOAD="$library" /root/try/leak 2>&1)
+    mkdir -p "$root/srv/try"
+    cp examples/leak.c "$root/srv/try"
+    inside cc -g -o /srv/try/leak /srv/try/leak.c
+    said=$(inside LD_PRELOAD="$library" /srv/try/leak 2>&1)
     grep -q '^30,247 bytes in 7 blocks are definitely lost' <<<"$said" || { echo "$said" >&2; return 1; }
     grep -q 'at load_page (leak.c:13)' <<<"$said" || { echo "$said" >&2; return 1; }
-    said=$(inside sh -c "cd /root/try && '$command' check -- ./leak" 2>&1) || status=$?
+    said=$(inside sh -c "cd /srv/try && '$command' check -- ./leak" 2>&1) || status=$?
     ((status == 1)) || { echo "check: status $status, not 1: $said" >&2; return 1; }
-    inside sh -c "cd /root/try && '$command' sweep --fail-on none -- ./leak >/dev/null 2>&1"
+    inside sh -c "cd /srv/try && '$command' sweep --fail-on none -- ./leak >/dev/null 2>&1"
     inside "$command" doctor >/dev/null
     # The page's own commands and what they print, by the program that tests it.
-    mkdir -p "$root$source" "$root/root/pair"
+    mkdir -p "$root$source" "$root/srv/pair"
     cp -r docs examples "$root$source/"
     mkdir -p "$root$source/tests"
-    cp "$pages" "$root/root/pages"
-    inside sh -c "ln -sf '$command' '$libraries'/libmemtrace*.so /root/pair/"
-    inside sh -c "cd '$source/tests' && MEMTRACE_TEST_DOC=start.md MEMTRACE_TEST_PAIR=/root/pair /root/pages" >"$work/pages.log" 2>&1 ||
+    cp "$pages" "$root/srv/pages"
+    inside sh -c "ln -sf '$command' '$libraries'/libmemtrace*.so /srv/pair/"
+    inside sh -c "cd '$source/tests' && MEMTRACE_TEST_DOC=start.md MEMTRACE_TEST_PAIR=/srv/pair /srv/pages" >"$work/pages.log" 2>&1 ||
         { tail -30 "$work/pages.log" >&2; return 1; }
 }
 
@@ -85,8 +85,8 @@ needs_built() { [[ -n ${BUILT:-} ]] || { cargo build --quiet --release && BUILT=
 
 deb() {
     package/deb.sh "$dist" >/dev/null 2>&1
-    cp "$dist"/memtrace_*.deb "$root/root/memtrace.deb"
-    inside dpkg -i /root/memtrace.deb >/dev/null
+    cp "$dist"/memtrace_*.deb "$root/srv/memtrace.deb"
+    inside dpkg -i /srv/memtrace.deb >/dev/null
     first_steps /usr/bin/memtrace /usr/lib/x86_64-linux-gnu libmemtrace.so
 }
 tarball() {
@@ -98,24 +98,24 @@ tarball() {
 }
 wheel() {
     (cd report/python && MEMTRACE_BINARIES=$(realpath "$source/$BUILT") python3 -c "import wheel_of_it; wheel_of_it.build_wheel('$dist')")
-    cp "$dist"/memtrace-*.whl "$root/root/"
-    inside sh -c 'python3 -m venv /root/venv && /root/venv/bin/pip install --quiet --no-index /root/memtrace-*.whl'
-    inside /root/venv/bin/python -c 'import memtrace'
-    first_steps /root/venv/bin/memtrace /root/venv/lib/memtrace
+    cp "$dist"/memtrace-*.whl "$root/srv/"
+    inside sh -c 'python3 -m venv /srv/venv && /srv/venv/bin/pip install --quiet --no-index /srv/memtrace-*.whl'
+    inside /srv/venv/bin/python -c 'import memtrace'
+    first_steps /srv/venv/bin/memtrace /srv/venv/lib/memtrace
 }
 source() {
-    git clone --quiet "$source" "$root/root/memtrace"
-    cp -a "${RUSTUP_HOME:-$HOME/.rustup}" "$root/root/.rustup"
-    cp -a "${CARGO_HOME:-$HOME/.cargo}" "$root/root/.cargo"
+    git clone --quiet "$source" "$root/srv/memtrace"
+    cp -a "${RUSTUP_HOME:-$HOME/.rustup}" "$root/srv/.rustup"
+    cp -a "${CARGO_HOME:-$HOME/.cargo}" "$root/srv/.cargo"
     cp -L /etc/resolv.conf "$root/etc/resolv.conf"
-    local path=/root/.cargo/bin:/usr/local/bin:/usr/bin:/bin said
-    said=$(inside PATH=$path sh -c "cd /root/memtrace && $(sed -n 's/^    \(cargo build --release && .*\)/\1/p' README.md | head -1)" 2>&1)
+    local path=/srv/.cargo/bin:/usr/local/bin:/usr/bin:/bin said
+    said=$(inside PATH=$path sh -c "cd /srv/memtrace && $(sed -n 's/^    \(cargo build --release && .*\)/\1/p' README.md | head -1)" 2>&1)
     grep -q '^30,247 bytes in 7 blocks are definitely lost' <<<"$said" || { tail -20 <<<"$said" >&2; return 1; }
-    inside PATH=$path sh -c 'cd /root/memtrace && make --quiet install'
+    inside PATH=$path sh -c 'cd /srv/memtrace && make --quiet install'
     first_steps /usr/local/bin/memtrace /usr/local/lib
-    inside PATH=$path sh -c 'cd /root/memtrace && cargo install --quiet --path report --features embed --root /root/one'
-    inside sh -c 'cd /root/try && /root/one/bin/memtrace run -o one.json -- ./leak' 2>&1 | grep -q 'definitely lost 30,247 bytes in 7 blocks'
-    ((tests == 0)) || inside PATH=$path sh -c 'cd /root/memtrace && cargo test --workspace'
+    inside PATH=$path sh -c 'cd /srv/memtrace && cargo install --quiet --path report --features embed --root /srv/one'
+    inside sh -c 'cd /srv/try && /srv/one/bin/memtrace run -o one.json -- ./leak' 2>&1 | grep -q 'definitely lost 30,247 bytes in 7 blocks'
+    ((tests == 0)) || inside PATH=$path sh -c 'cd /srv/memtrace && cargo test --workspace'
 }
 
 failed=0

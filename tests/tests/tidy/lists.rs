@@ -181,6 +181,7 @@ pub const UNSAFE: &[&str] = &[
     "shim/cold/src/threads.rs",
     "shim/wire/src/records.rs",
     "shim/wire/src/map.rs",
+    "shim/wire/src/panics.rs",
     "shim/wire/src/sys.rs",
     "report/src/end.rs",
     "report/src/sys.rs",
