@@ -4,14 +4,14 @@
 #
 #   tests/fuzz.sh [SECONDS [TARGET…]]
 #
-# SECONDS (60) are spent on each target: recording, profile, sweep, baseline, policy, suppressions, elf, settings. What
-# is found goes on in target/fuzz/TARGET; a crash is left there, and the exit is 1.
+# SECONDS (60) are spent on each target: recording, profile, sweep, baseline, policy, suppressions, elf, settings,
+# import. What is found goes on in target/fuzz/TARGET; a crash is left there, and the exit is 1.
 
 set -u
 cd "$(dirname "$0")/.." || exit 2
 seconds=${1:-60}
 shift
-targets=${*:-recording profile sweep baseline policy suppressions elf settings}
+targets=${*:-recording profile sweep baseline policy suppressions elf settings import}
 if ! cargo +nightly --version >/dev/null 2>&1; then
     echo "fuzz: no nightly compiler: by the driver of the tests"
     MEMTRACE_FUZZ_SECONDS=$seconds exec cargo test --quiet -p memtrace fuzz:: -- --nocapture

@@ -116,9 +116,14 @@ pub fn whole_target() -> ValueParser {
 
 /// A profile, or a recording, in such a format.
 pub fn whole(file: &Path, to: Target, elsewhere: &ElsewhereArgs) -> Result<Vec<u8>, Error> {
-    let profile = read(file, elsewhere)?;
+    let refused = |error: io::Error| Error::read(format!("`{}`", file.display()), error.to_string());
+    written(&read(file, elsewhere)?, to).map_err(refused)
+}
+
+/// A profile in a format; those of one process take the first.
+pub fn written(profile: &Profile, to: Target) -> io::Result<Vec<u8>> {
     let mut text = Vec::new();
-    write(to, &chosen(&profile), None, &mut text).expect("memory takes it");
+    write(to, &chosen(profile), None, &mut text)?;
     Ok(text)
 }
 

@@ -16,7 +16,9 @@ use std::path::PathBuf;
 use crate::check;
 use crate::check::baseline::Baseline;
 use crate::check::diff::{self, Measure};
+use crate::export;
 use crate::formats::Format;
+use crate::import;
 use crate::input::Input;
 use crate::names::{self, ModuleKey, Places, Wanted};
 use crate::profile::{self, Profile, Suppress};
@@ -48,6 +50,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "suppressions", run: suppressions },
     Target { name: "elf", run: elf },
     Target { name: "settings", run: settings },
+    Target { name: "import", run: import },
 ];
 
 /// The target that MEMTRACE_FUZZ names, for libFuzzer.
@@ -107,6 +110,11 @@ fn show(profile: &Profile) {
     }
     written(|to| xml::write(profile, None, &choices[0], to).map(|_| ()));
     diff::table(Measure::Leaked, [profile, profile], Default::default());
+    // Without heaptrack's, which has a line for each allocation that a profile claims.
+    let targets = export::Target::WORDS.iter().filter_map(|word| word.parse().ok());
+    for target in targets.filter(|&target| target != export::Target::Heaptrack) {
+        export::written(profile, target).expect("memory takes it");
+    }
     check::write_all(profile.clone(), &mut |format, text| {
         if matches!(format, Format::Text | Format::Github | Format::Markdown | Format::Tap) {
             harmless(&text);
@@ -123,6 +131,15 @@ fn show_sweep(sweep: &Sweep) {
         if matches!(format, Format::Github | Format::Markdown | Format::Tap) {
             harmless(&text);
         }
+    }
+}
+
+/// What other profilers have written.
+fn import(bytes: &[u8]) {
+    let (_file, path) = file(bytes);
+    match import::read(&path) {
+        Ok(process) => show(&Profile { processes: vec![process], ..Profile::without_processes() }),
+        Err(error) => harmless(&error.to_string()),
     }
 }
 

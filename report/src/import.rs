@@ -59,7 +59,8 @@ pub fn command(args: &ImportArgs) -> Result<ExitCode, Error> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn read(path: &Path) -> Result<Process, Error> {
+/// The process of a file, whichever tool's it is.
+pub fn read(path: &Path) -> Result<Process, Error> {
     let what = format!("`{}`", path.display());
     let mut file = File::open(path).map_err(|cause| cannot_open(path, cause))?;
     let mut start = Vec::new();
