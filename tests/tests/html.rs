@@ -15,6 +15,8 @@ mod pages;
 mod paper;
 #[path = "html/safety.rs"]
 mod safety;
+#[path = "html/viewers.rs"]
+mod viewers;
 
 use std::path::{Path, PathBuf};
 

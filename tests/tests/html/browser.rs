@@ -69,7 +69,7 @@ impl Browser {
 
     /// Opens a page and waits until it is drawn; how long it took, in milliseconds of its own clock.
     pub fn open(&self, path: &Path) -> u64 {
-        self.post("/url", &format!(r#"{{"url":"file://{}"}}"#, path.display()));
+        self.visit(path);
         let until = Instant::now() + PATIENCE;
         loop {
             let ready = self.run("return document.documentElement.dataset.ready ?? null");
@@ -79,6 +79,11 @@ impl Browser {
             assert!(Instant::now() < until, "{}: not drawn: {:?}", path.display(), self.complaints());
             std::thread::sleep(Duration::from_millis(10));
         }
+    }
+
+    /// Opens a page that was not made by memtrace.
+    pub fn visit(&self, path: &Path) {
+        self.post("/url", &format!(r#"{{"url":"file://{}"}}"#, path.display()));
     }
 
     /// What a script gives.
