@@ -4,7 +4,8 @@
 #
 #   tests/fresh-root.sh [-k DIRECTORY] [-t] [WAY…]
 #
-#   -k  keep the bare system there, and use it if it is there already (about 640 MB; a minute or more to fetch)
+#   -k  keep the bare system there, and use it if it is there already (about 640 MB; a minute or more to fetch); one of an older
+#       release is as good, for what was built for its C library: BUILT=DIRECTORY
 #   -t  way `source` runs the README's second command, too: the tests, about 20 minutes
 #
 # Ways: deb, tarball, wheel, source (this machine's Rust, in a clean clone: README's first command, make install, and a command
@@ -74,6 +75,10 @@ first_steps() {
     mkdir -p "$root$source/tests"
     cp "$pages" "$root/srv/pages"
     inside sh -c "ln -sf '$command' '$libraries'/libmemtrace*.so /srv/pair/"
+    if ! inside /srv/pages --list >/dev/null 2>&1; then
+        echo "docs/start.md is left out: its test needs a newer C library" >&2
+        return 0
+    fi
     inside sh -c "cd '$source/tests' && MEMTRACE_TEST_DOC=start.md MEMTRACE_TEST_PAIR=/srv/pair /srv/pages" >"$work/pages.log" 2>&1 ||
         { tail -30 "$work/pages.log" >&2; return 1; }
 }
@@ -97,7 +102,9 @@ tarball() {
     first_steps /opt/memtrace/bin/memtrace /opt/memtrace/lib
 }
 wheel() {
-    (cd report/python && MEMTRACE_BINARIES=$(realpath "$source/$BUILT") python3 -c "import wheel_of_it; wheel_of_it.build_wheel('$dist')")
+    local binaries
+    binaries=$(realpath -e "$BUILT")
+    (cd report/python && MEMTRACE_BINARIES=$binaries python3 -c "import wheel_of_it; wheel_of_it.build_wheel('$dist')")
     cp "$dist"/memtrace-*.whl "$root/srv/"
     inside sh -c 'python3 -m venv /srv/venv && /srv/venv/bin/pip install --quiet --no-index /srv/memtrace-*.whl'
     inside /srv/venv/bin/python -c 'import memtrace'
