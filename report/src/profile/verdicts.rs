@@ -147,7 +147,9 @@ impl Verdict<'_> {
 
     fn lost_rows(&self, keys: &[Option<Key>], judged: &[Judged], rule: impl Fn(usize, Kind) -> Option<u32>) -> Rows {
         let mut rows = Rows::default();
-        let mut merged: BTreeMap<(Kind, Key, Option<u32>), Leak> = BTreeMap::new();
+        // By hash: there are millions of blocks, and few rows; the rows are put in order at last.
+        let mut places: HashMap<(Kind, Key, Option<u32>), usize> = HashMap::new();
+        let mut merged: Vec<((Kind, Key, Option<u32>), Leak)> = Vec::new();
         for (place, (block, judged)) in self.check.lost.iter().zip(judged).enumerate() {
             let kind = Kind::of(judged.verdict);
             rows.sums.of(kind).add(1, block.bytes.get());
@@ -156,7 +158,12 @@ impl Verdict<'_> {
                 continue;
             };
             let suppression = rule(place, kind);
-            let leak = merged.entry((kind, key, suppression)).or_insert_with(|| leak(key, kind, block, suppression));
+            let name = (kind, key, suppression);
+            let row = *places.entry(name).or_insert_with(|| {
+                merged.push((name, leak(key, kind, block, suppression)));
+                merged.len() - 1
+            });
+            let Some((_, leak)) = merged.get_mut(row) else { continue };
             for (sum, part) in [
                 (&mut leak.blocks, 1),
                 (&mut leak.bytes, block.bytes.get()),
@@ -166,7 +173,8 @@ impl Verdict<'_> {
                 *sum = sum.saturating_add(part);
             }
         }
-        rows.leaks = merged.into_values().collect();
+        merged.sort_unstable_by_key(|(name, _)| *name);
+        rows.leaks = merged.into_iter().map(|(_, leak)| leak).collect();
         rows.leaks.sort_by_key(|leak| (leak.kind, std::cmp::Reverse(leak.all_bytes())));
         rows
     }
