@@ -79,6 +79,8 @@ fn judge(check: &Check, is_suppressed: impl Fn(usize) -> bool) -> Option<Vec<Jud
 
 /// What a site's blocks have in common: stack and function.
 type Key = (u32, u32);
+/// What makes lost blocks one row: kind, stack and function, and the rule that hides them.
+type Name = (Kind, Key, Option<u32>);
 
 /// The key of each site that has one.
 fn keys(process: &recording::Process, stacks: &Stacks) -> Vec<Option<Key>> {
@@ -148,8 +150,8 @@ impl Verdict<'_> {
     fn lost_rows(&self, keys: &[Option<Key>], judged: &[Judged], rule: impl Fn(usize, Kind) -> Option<u32>) -> Rows {
         let mut rows = Rows::default();
         // By hash: there are millions of blocks, and few rows; the rows are put in order at last.
-        let mut places: HashMap<(Kind, Key, Option<u32>), usize> = HashMap::new();
-        let mut merged: Vec<((Kind, Key, Option<u32>), Leak)> = Vec::new();
+        let mut places: HashMap<Name, usize> = HashMap::new();
+        let mut merged: Vec<(Name, Leak)> = Vec::new();
         for (place, (block, judged)) in self.check.lost.iter().zip(judged).enumerate() {
             let kind = Kind::of(judged.verdict);
             rows.sums.of(kind).add(1, block.bytes.get());
