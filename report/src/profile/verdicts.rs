@@ -79,8 +79,6 @@ fn judge(check: &Check, is_suppressed: impl Fn(usize) -> bool) -> Option<Vec<Jud
 
 /// What a site's blocks have in common: stack and function.
 type Key = (u32, u32);
-/// What makes lost blocks one row: kind, stack and function, and the rule that hides them.
-type Name = (Kind, Key, Option<u32>);
 
 /// The key of each site that has one.
 fn keys(process: &recording::Process, stacks: &Stacks) -> Vec<Option<Key>> {
@@ -149,9 +147,7 @@ impl Verdict<'_> {
 
     fn lost_rows(&self, keys: &[Option<Key>], judged: &[Judged], rule: impl Fn(usize, Kind) -> Option<u32>) -> Rows {
         let mut rows = Rows::default();
-        // By hash: there are millions of blocks, and few rows; the rows are put in order at last.
-        let mut places: HashMap<Name, usize> = HashMap::new();
-        let mut merged: Vec<(Name, Leak)> = Vec::new();
+        let mut merged: BTreeMap<(Kind, Key, Option<u32>), Leak> = BTreeMap::new();
         for (place, (block, judged)) in self.check.lost.iter().zip(judged).enumerate() {
             let kind = Kind::of(judged.verdict);
             rows.sums.of(kind).add(1, block.bytes.get());
@@ -160,12 +156,7 @@ impl Verdict<'_> {
                 continue;
             };
             let suppression = rule(place, kind);
-            let name = (kind, key, suppression);
-            let row = *places.entry(name).or_insert_with(|| {
-                merged.push((name, leak(key, kind, block, suppression)));
-                merged.len() - 1
-            });
-            let Some((_, leak)) = merged.get_mut(row) else { continue };
+            let leak = merged.entry((kind, key, suppression)).or_insert_with(|| leak(key, kind, block, suppression));
             for (sum, part) in [
                 (&mut leak.blocks, 1),
                 (&mut leak.bytes, block.bytes.get()),
@@ -175,8 +166,7 @@ impl Verdict<'_> {
                 *sum = sum.saturating_add(part);
             }
         }
-        merged.sort_unstable_by_key(|(name, _)| *name);
-        rows.leaks = merged.into_iter().map(|(_, leak)| leak).collect();
+        rows.leaks = merged.into_values().collect();
         rows.leaks.sort_by_key(|leak| (leak.kind, std::cmp::Reverse(leak.all_bytes())));
         rows
     }
