@@ -12,7 +12,7 @@
 # that carries its libraries). All of them without words. Exit 0: all work; their times are printed.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-source=$PWD
+top=$PWD
 kept='' tests=0
 while getopts k:t option; do
     case $option in
@@ -70,16 +70,16 @@ first_steps() {
     inside sh -c "cd /srv/try && '$command' sweep --fail-on none -- ./leak >/dev/null 2>&1"
     inside "$command" doctor >/dev/null
     # The page's own commands and what they print, by the program that tests it.
-    mkdir -p "$root$source" "$root/srv/pair"
-    cp -r docs examples "$root$source/"
-    mkdir -p "$root$source/tests"
+    mkdir -p "$root$top" "$root/srv/pair"
+    cp -r docs examples "$root$top/"
+    mkdir -p "$root$top/tests"
     cp "$pages" "$root/srv/pages"
     inside sh -c "ln -sf '$command' '$libraries'/libmemtrace*.so /srv/pair/"
     if ! inside /srv/pages --list >/dev/null 2>&1; then
         echo "docs/start.md is left out: its test needs a newer C library" >&2
         return 0
     fi
-    inside sh -c "cd '$source/tests' && MEMTRACE_TEST_DOC=start.md MEMTRACE_TEST_PAIR=/srv/pair /srv/pages" >"$work/pages.log" 2>&1 ||
+    inside sh -c "cd '$top/tests' && MEMTRACE_TEST_DOC=start.md MEMTRACE_TEST_PAIR=/srv/pair /srv/pages" >"$work/pages.log" 2>&1 ||
         { tail -30 "$work/pages.log" >&2; return 1; }
 }
 
@@ -111,7 +111,7 @@ wheel() {
     first_steps /srv/venv/bin/memtrace /srv/venv/lib/memtrace
 }
 source() {
-    git clone --quiet "$source" "$root/srv/memtrace"
+    git clone --quiet "$top" "$root/srv/memtrace"
     cp -a "${RUSTUP_HOME:-$HOME/.rustup}" "$root/srv/.rustup"
     cp -a "${CARGO_HOME:-$HOME/.cargo}" "$root/srv/.cargo"
     cp -L /etc/resolv.conf "$root/etc/resolv.conf"

@@ -10,16 +10,9 @@
 
 set -u
 cd "$(dirname "$0")/.." || exit 2
-build=${CARGO_TARGET_DIR:-target}/release
-while getopts b: option; do
-    case $option in
-        b) build=$OPTARG ;;
-        *) exit 2 ;;
-    esac
-done
+. tests/pair.sh
 shift $((OPTIND - 1))
 sites=${1:-200000} blocks=${2:-10000000}
-build=$(realpath "$build") || exit 2
 command -v python3 >/dev/null || { echo "large: python3 is not installed"; exit 2; }
 top=$(mktemp -d "${TMPDIR:-/tmp}/memtrace-large.XXXXXX")
 trap 'rm -rf "$top"' EXIT

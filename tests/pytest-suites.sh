@@ -9,15 +9,8 @@
 # Not part of the suite: the source distributions, pytest and memray come from the network. Exit 1: a test differs.
 set -u
 here=$(cd "$(dirname "$0")/.." && pwd)
-build=$here/target/release
-while getopts b: option; do
-    case $option in
-        b) build=$OPTARG ;;
-        *) exit 2 ;;
-    esac
-done
+. "$here/tests/pair.sh"
 shift $((OPTIND - 1))
-build=$(realpath "$build") || exit 2
 [ $# -gt 0 ] || set -- msgpack==1.0.8:test
 place=$(mktemp -d)
 trap 'rm -rf "$place"' EXIT

@@ -11,13 +11,7 @@
 
 set -u
 cd "$(dirname "$0")/.." || exit 2
-build=${CARGO_TARGET_DIR:-target}/release
-while getopts b: option; do
-    case $option in
-        b) build=$OPTARG ;;
-        *) exit 2 ;;
-    esac
-done
+. tests/pair.sh
 shift $((OPTIND - 1))
 seconds=$((${1:-10} * 60))
 memtrace=$(realpath "$build/memtrace") || exit 2

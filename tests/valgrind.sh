@@ -9,15 +9,8 @@
 
 set -u
 here=$(cd "$(dirname "$0")" && pwd)
-build=${CARGO_TARGET_DIR:-$here/../target}/release
-while getopts b: option; do
-    case $option in
-        b) build=$OPTARG ;;
-        *) exit 2 ;;
-    esac
-done
+. "$here/pair.sh"
 shift $((OPTIND - 1))
-build=$(realpath "$build") || exit 2
 top=$(mktemp -d)
 trap 'rm -rf "$top"' EXIT
 mkdir "$top/work"

@@ -14,15 +14,8 @@
 # valgrind is told not to free what libc holds at the end, because the program does not either.
 set -u
 here=$(cd "$(dirname "$0")" && pwd)
-build=${CARGO_TARGET_DIR:-$here/../target}/release
-while getopts b: option; do
-    case $option in
-        b) build=$OPTARG ;;
-        *) exit 2 ;;
-    esac
-done
+. "$here/pair.sh"
 shift $((OPTIND - 1))
-build=$(realpath "$build") || exit 2
 top=$(mktemp -d)
 trap 'rm -rf "$top"' EXIT
 cd "$top" || exit 2

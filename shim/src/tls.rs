@@ -31,84 +31,67 @@ global_asm!(
     ".previous",
 );
 
+/// Reads a word of this thread's own: every thread has static storage for it (preloaded, or small enough for the loader's
+/// surplus). It can change between two reads.
+macro_rules! load {
+    ($name:literal $(, $pure:ident)?) => {{
+        let value: u64;
+        // SAFETY: see above.
+        unsafe {
+            asm!(
+                concat!("mov {value}, qword ptr [rip + ", $name, "@GOTTPOFF]"),
+                "mov {value}, qword ptr fs:[{value}]",
+                value = out(reg) value, options($($pure,)? readonly, nostack, preserves_flags)
+            );
+        }
+        value
+    }};
+}
+
+/// Writes it.
+macro_rules! store {
+    ($name:literal, $value:expr) => {{
+        let value: u64 = $value;
+        // SAFETY: this thread's own word, as above.
+        unsafe {
+            asm!(
+                concat!("mov {at}, qword ptr [rip + ", $name, "@GOTTPOFF]"),
+                "mov qword ptr fs:[{at}], {value}",
+                at = out(reg) _, value = in(reg) value, options(nostack, preserves_flags)
+            );
+        }
+    }};
+}
+
 /// The word: null until the thread registers.
 #[inline(always)]
 pub fn get() -> *mut Thread {
-    let value: *mut Thread;
-    // SAFETY: reads this thread's own word; every thread has static storage for it (preloaded, or small enough
-    // for the loader's surplus).
-    unsafe {
-        asm!(
-            "mov {value}, qword ptr [rip + memtrace_thread_word@GOTTPOFF]",
-            "mov {value}, qword ptr fs:[{value}]",
-            value = out(reg) value, options(pure, readonly, nostack, preserves_flags)
-        );
-    }
-    value
+    load!("memtrace_thread_word", pure) as *mut Thread
 }
 
 /// Sets the word.
 pub fn set(thread: *mut Thread) {
-    // SAFETY: writes this thread's own word.
-    unsafe {
-        asm!(
-            "mov {at}, qword ptr [rip + memtrace_thread_word@GOTTPOFF]",
-            "mov qword ptr fs:[{at}], {value}",
-            at = out(reg) _, value = in(reg) thread, options(nostack, preserves_flags)
-        );
-    }
+    store!("memtrace_thread_word", thread as u64);
 }
 
 /// Whether the thread is registering: a hook that a signal handler calls then must not begin again.
 pub fn is_busy() -> bool {
-    let value: u64;
-    // SAFETY: as `get`.
-    unsafe {
-        asm!(
-            "mov {value}, qword ptr [rip + memtrace_busy_word@GOTTPOFF]",
-            "mov {value}, qword ptr fs:[{value}]",
-            value = out(reg) value, options(readonly, nostack, preserves_flags)
-        );
-    }
-    value != 0
+    load!("memtrace_busy_word") != 0
 }
 
 /// Says that the thread is registering, or no longer.
 pub fn set_busy(busy: bool) {
-    // SAFETY: as `set`.
-    unsafe {
-        asm!(
-            "mov {at}, qword ptr [rip + memtrace_busy_word@GOTTPOFF]",
-            "mov qword ptr fs:[{at}], {value}",
-            at = out(reg) _, value = in(reg) u64::from(busy), options(nostack, preserves_flags)
-        );
-    }
+    store!("memtrace_busy_word", u64::from(busy));
 }
 
 /// Stack pointer of the call of an allocator that is linked in, for as long as the thread is in it; 0: in none.
 pub fn bundled() -> u64 {
-    let value: u64;
-    // SAFETY: as `get`.
-    unsafe {
-        asm!(
-            "mov {value}, qword ptr [rip + memtrace_bundled_word@GOTTPOFF]",
-            "mov {value}, qword ptr fs:[{value}]",
-            value = out(reg) value, options(readonly, nostack, preserves_flags)
-        );
-    }
-    value
+    load!("memtrace_bundled_word")
 }
 
 /// Sets that word.
 pub fn set_bundled(sp: u64) {
-    // SAFETY: as `set`.
-    unsafe {
-        asm!(
-            "mov {at}, qword ptr [rip + memtrace_bundled_word@GOTTPOFF]",
-            "mov qword ptr fs:[{at}], {value}",
-            at = out(reg) _, value = in(reg) sp, options(nostack, preserves_flags)
-        );
-    }
+    store!("memtrace_bundled_word", sp);
 }
 
 /// The thread pointer: the top of the stack that glibc made for a thread. The word's own address is a constant away.

@@ -206,7 +206,8 @@ impl Hot {
         let is_asked = self.is_asked(body, &call, &mut origin);
         let by_stack = (is_asked && self.fault.choice.asked.is_by_stack()).then(|| {
             let (node, op) = self.origin_of(body, &call, &mut origin);
-            self.whole_stack(body, node, op)
+            // What a program means by a path has its Python functions, too.
+            (self.node_with_python(body, node), op)
         });
         let candidate = Candidate {
             index,

@@ -5,7 +5,7 @@ use memtrace_wire::loss::Loss;
 use memtrace_wire::point::Namer;
 
 use crate::Hot;
-use crate::thread::{Body, Inside};
+use crate::thread::Inside;
 use crate::trie::roll;
 use crate::unwind::{Entry, FRAMES_MAX};
 
@@ -68,11 +68,6 @@ impl Hot {
         // As for calls: whoever allocates from this stack finds a site that is right for it.
         let node = self.capture(&mut *inside.body, entry, Op::Malloc).node();
         if node == 0 { 0 } else { self.point_name(node, Op::Unknown) }
-    }
-
-    /// The stack of an allocation with the Python functions on it, if there are any: what a program means by a path.
-    pub(crate) fn whole_stack(&self, body: &mut Body, node: u32, op: Op) -> (u32, Op) {
-        (self.node_with_python(body, node), op)
     }
 
     /// Whether a stack calls a function for the first time since failures were asked for last.

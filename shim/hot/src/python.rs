@@ -150,11 +150,17 @@ impl Python {
         if word(self.runtime.get() + finalizing) != 0 {
             return None;
         }
+        self.state_if_any()
+    }
+
+    /// The same, without a look at whether the interpreter ends.
+    #[inline(always)]
+    fn state_if_any(&self) -> Option<u64> {
+        type Get = extern "C" fn() -> u64;
         // SAFETY: the address of this function, which CPython exports in all versions: it looks up a word that is the
         // thread's own, and does nothing else.
-        let state =
-            unsafe { core::mem::transmute::<usize, extern "C" fn() -> u64>(self.state_of_thread.get() as usize)() };
-        (state != 0).then_some(state)
+        let get = unsafe { core::mem::transmute::<usize, Get>(self.state_of_thread.get() as usize) };
+        Some(get()).filter(|&state| state != 0)
     }
 
     /// The innermost frame of this thread, if it holds the interpreter's lock.
@@ -280,10 +286,9 @@ impl Hot {
     #[inline(never)]
     fn tell_of_python(&self) {
         let Some(process) = self.store.process() else { return };
-        // Without offsets of its own, a word that is 0 in all versions.
-        let finalizing = self.python.layout().map_or(0, |layout| layout.finalizing);
-        let has_layout = self.python.layout().is_some();
-        let state = if has_layout { self.python.state(finalizing) } else { self.python.state_of_other() };
+        let layout = self.python.layout();
+        let has_layout = layout.is_some();
+        let state = layout.map_or_else(|| self.python.state_if_any(), |layout| self.python.state(layout.finalizing));
         if state.is_none() {
             return;
         }
@@ -301,18 +306,9 @@ impl Hot {
         process.python.set(u64::from(flags) << 32 | u64::from(self.python.version.get()));
         self.python.is_told.set(1);
         if !has_layout {
-            self.python.on.set(0);
+            // As if it had gone: threads may have put sites off for one that had.
+            self.python.on.set(GONE);
         }
-    }
-}
-
-impl Python {
-    /// As `state`, of a version whose offsets are not known.
-    fn state_of_other(&self) -> Option<u64> {
-        // SAFETY: as in `state`.
-        let state =
-            unsafe { core::mem::transmute::<usize, extern "C" fn() -> u64>(self.state_of_thread.get() as usize)() };
-        (state != 0).then_some(state)
     }
 }
 
