@@ -31,6 +31,7 @@ use crate::trie::roll;
 use crate::unwind::Entry;
 use crate::unwind::elf;
 use crate::unwind::object::{LinkMap, Object};
+use crate::unwind::steps::Steps;
 use code::Types;
 use frames::Own;
 use layout::{COOKIE, LAYOUTS, Layout, Lock, Top, WITHOUT_LOCK};
@@ -38,6 +39,8 @@ use read::Pages;
 
 /// Begins the hash of a child that stands for a native stack and a Python stack.
 const CHILD_SEED: u64 = 0x9712;
+
+const _: () = assert!(LAYOUTS.len() == 3, "`python_now` knows each version");
 
 /// Of `Python::on`.
 const THERE: u32 = 1;
@@ -167,19 +170,18 @@ impl Python {
     #[inline(always)]
     fn top(&self, own: &mut Own, layout: &Layout) -> Option<u64> {
         let state = self.state(layout.finalizing)?;
+        let (lock, first) = (layout.lock.at(), layout.top.at());
+        let [active, thread, top] = own.pages.words(state, [lock, layout.thread_id, first])?;
         let holds = match layout.lock {
             Lock::Holder(at) => word(self.runtime.get() + at) == state,
-            Lock::Active(at) => own.pages.half(state + at)? & 1 << 4 != 0,
+            Lock::Active(_) => active & 1 << 4 != 0,
         };
-        if !holds || own.pages.word(state + layout.thread_id)? != this_thread() {
+        if !holds || thread != this_thread() {
             return None;
         }
         let top = match layout.top {
-            Top::Record(at, top, _) => {
-                let record = own.pages.word(state + at)?;
-                own.pages.word(record.wrapping_add(top))?
-            }
-            Top::Direct(at) => own.pages.word(state + at)?,
+            Top::Record(_, top_of, _) => own.pages.word(top.wrapping_add(top_of))?,
+            Top::Direct(_) => top,
         };
         (top != 0).then_some(top)
     }
@@ -198,6 +200,30 @@ impl Default for Python {
 }
 
 impl Hot {
+    /// The node of this thread's Python stack now; 0: it has none, or it cannot be told.
+    #[inline(always)]
+    fn python_now(&self, own: &mut Own, steps: &mut Steps) -> u32 {
+        // Near the limit of memory stacks are short.
+        if self.budget.level.get() != 0 {
+            return 0;
+        }
+        // Each version has code of its own, in which its offsets are constants.
+        match self.python.layout.get() {
+            1 => self.python_of::<0>(own, steps),
+            2 => self.python_of::<1>(own, steps),
+            3 => self.python_of::<2>(own, steps),
+            _ => 0,
+        }
+    }
+
+    #[inline(always)]
+    fn python_of<const VERSION: usize>(&self, own: &mut Own, steps: &mut Steps) -> u32 {
+        match self.python.top(own, const { &LAYOUTS[VERSION] }) {
+            Some(top) => self.python_stack::<VERSION>(own, steps, top),
+            None => 0,
+        }
+    }
+
     /// The site of a native stack with the Python functions on it, if there are any.
     #[inline(never)]
     pub(crate) fn with_python(&self, body: &mut Body, entry: Entry, op: Op, known: Known) -> Known {
@@ -207,11 +233,7 @@ impl Hot {
         if self.python.is_told.get() == 0 {
             self.tell_of_python();
         }
-        // Near the limit of memory stacks are short.
-        let layout = self.python.layout().filter(|_| self.budget.level.get() == 0);
-        let frames = layout.and_then(|layout| Some((layout, self.python.top(&mut body.python, layout)?)));
-        let Some((layout, top)) = frames else { return self.settled(body, known, op) };
-        let python = self.python_stack(&mut body.python, &mut body.known, layout, top);
+        let python = self.python_now(&mut body.python, &mut body.known);
         let native = known.node();
         if python == 0 || native == 0 {
             return self.settled(body, known, op);
@@ -230,10 +252,10 @@ impl Hot {
     #[cold]
     #[inline(never)]
     pub(crate) fn node_with_python(&self, body: &mut Body, native: u32) -> u32 {
-        let layout = self.python.layout().filter(|_| self.python.on.get() != 0 && self.budget.level.get() == 0);
-        let Some(layout) = layout.filter(|_| native != 0) else { return native };
-        let Some(top) = self.python.top(&mut body.python, layout) else { return native };
-        match self.python_stack(&mut body.python, &mut body.known, layout, top) {
+        if self.python.on.get() == 0 || native == 0 {
+            return native;
+        }
+        match self.python_now(&mut body.python, &mut body.known) {
             0 => native,
             python => {
                 let (word, hash) = step_to_both(native, python);

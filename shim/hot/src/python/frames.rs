@@ -11,7 +11,7 @@
 
 use super::Python;
 use super::code::{Reader, Text, Types};
-use super::layout::{Edge, Layout};
+use super::layout::{Edge, LAYOUTS, Layout};
 use super::read::{self, Frame, Pages};
 use crate::Hot;
 use crate::site::Known;
@@ -24,11 +24,16 @@ use memtrace_wire::loss::Loss;
 pub const FRAMES_MAX: usize = 1024;
 /// Kept frames below the innermost that a new stack is looked for at, after each step of it.
 const NEAR: usize = 4;
-/// Places of what was read of instructions, and of pairs of stacks: 128 KiB each, touched as they come.
+/// Places of what was read of instructions, two instructions each: 256 KiB, touched as they come. To read one takes 5,000
+/// instructions, so two that are executed in turn must not push each other out.
 const LINES: usize = 1 << LINE_BITS;
 const LINE_BITS: u32 = 12;
+/// Places of pairs of stacks: 128 KiB.
 const PAIRS: usize = 1 << PAIR_BITS;
 const PAIR_BITS: u32 = 12;
+/// Places of what is known of native stacks: 32 KiB.
+const CALLS: usize = 1 << CALL_BITS;
+const CALL_BITS: u32 = 12;
 
 /// A frame of the kept stack.
 #[derive(Clone, Copy)]
@@ -78,8 +83,18 @@ pub struct Own {
     text: Text,
     kept: [Kept; FRAMES_MAX],
     fresh: [Fresh; FRAMES_MAX],
-    lines: [Line; LINES],
+    lines: [[Line; 2]; LINES],
     pairs: [Pair; PAIRS],
+    calls: [Calls; CALLS],
+}
+
+/// So many calls of the interpreter's function are known on a native stack. All zeroes: of none.
+#[derive(Clone, Copy)]
+pub struct Calls {
+    /// Node of the stack.
+    pub native: u32,
+    /// How many.
+    pub count: u32,
 }
 
 /// How a kept frame and those outside it compare with what is there now.
@@ -97,6 +112,20 @@ impl Own {
     pub fn forget(&mut self) {
         self.count = 0;
         self.pairs.iter_mut().filter(|pair| pair.python != 0).for_each(|pair| pair.python = 0);
+        self.forget_calls();
+    }
+
+    /// Forgets how many calls are on native stacks.
+    pub fn forget_calls(&mut self) {
+        self.calls.iter_mut().filter(|calls| calls.native != 0).for_each(|calls| calls.native = 0);
+    }
+
+    /// Where the calls on a native stack are kept.
+    #[inline(always)]
+    pub fn calls(&mut self, native: u32) -> &mut Calls {
+        let place = native.wrapping_mul(0x9e37_79b9) >> (32 - CALL_BITS);
+        // SAFETY: the shift leaves CALL_BITS bits.
+        unsafe { self.calls.get_unchecked_mut(place as usize) }
     }
 
     /// Where the pair of two stacks is kept.
@@ -131,9 +160,11 @@ impl Own {
         if (Frame { instruction: kept.read.instruction, ..now }) != kept.read {
             return Compared::Changed;
         }
-        // SAFETY: as above, from the inner ones outwards.
-        if !outside.iter().rev().all(|outer| unsafe { read::is_frame(layout, outer.at, &outer.read) }) {
-            return Compared::Changed;
+        for outer in outside.iter().rev() {
+            // SAFETY: as above, from the inner ones outwards.
+            if !unsafe { read::is_frame(layout, outer.at, &outer.read) } {
+                return Compared::Changed;
+            }
         }
         if now.instruction == kept.read.instruction { Compared::Same } else { Compared::Moved(now) }
     }
@@ -142,16 +173,18 @@ impl Own {
 impl Hot {
     /// The node of the Python stack whose innermost frame this is. 0: none, or it cannot be told.
     #[inline(always)]
-    pub(super) fn python_stack(&self, own: &mut Own, steps: &mut Steps, layout: &'static Layout, top: u64) -> u32 {
+    pub(super) fn python_stack<const VERSION: usize>(&self, own: &mut Own, steps: &mut Steps, top: u64) -> u32 {
+        let layout = const { &LAYOUTS[VERSION] };
         // Most often nothing has changed since the last allocation.
         match own.kept.get(..own.count).and_then(<[Kept]>::last) {
             Some(last) if last.at == top && matches!(own.compare(layout, own.count - 1), Compared::Same) => last.node,
-            _ => self.changed_python_stack(own, steps, layout, top),
+            _ => self.changed_python_stack::<VERSION>(own, steps, top),
         }
     }
 
     #[inline(never)]
-    fn changed_python_stack(&self, own: &mut Own, steps: &mut Steps, layout: &'static Layout, top: u64) -> u32 {
+    fn changed_python_stack<const VERSION: usize>(&self, own: &mut Own, steps: &mut Steps, top: u64) -> u32 {
+        let layout = const { &LAYOUTS[VERSION] };
         let (mut at, mut fresh, mut top_kept) = (top, 0, own.count);
         let (mut join, mut moved) = (None, None);
         while at != 0 {
@@ -257,9 +290,15 @@ impl Hot {
         let print = known.or_else(|| Reader { pages: &mut own.pages, layout, types }.print(read.code)).unwrap_or(0);
         let place = (read.code ^ read.instruction << 20).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (64 - LINE_BITS);
         // SAFETY: the shift leaves LINE_BITS bits.
-        let line = unsafe { own.lines.get_unchecked(place as usize) };
-        if line.code == read.code && line.instruction == read.instruction && line.print == print {
-            return (print, line.word);
+        let lines = unsafe { own.lines.get_unchecked_mut(place as usize) };
+        let is_it = |line: &Line| line.code == read.code && line.instruction == read.instruction && line.print == print;
+        let [latest, other] = &mut *lines;
+        if is_it(latest) {
+            return (print, latest.word);
+        }
+        if is_it(other) {
+            core::mem::swap(latest, other);
+            return (print, latest.word);
         }
         (print, self.read_line(own, layout, types, read, print, place as usize))
     }
@@ -287,8 +326,9 @@ impl Hot {
                 word => word,
             }
         };
-        if let Some(line) = own.lines.get_mut(place) {
-            *line = Line { code, instruction, print, word };
+        if let Some([latest, other]) = own.lines.get_mut(place) {
+            *other = *latest;
+            *latest = Line { code, instruction, print, word };
         }
         word
     }

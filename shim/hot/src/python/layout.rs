@@ -46,6 +46,17 @@ pub enum Lock {
     Active(u64),
 }
 
+impl Lock {
+    /// The field.
+    pub const fn at(self) -> u64 {
+        match self {
+            // Of no use where it is not the thread's own.
+            Self::Holder(_) => 0,
+            Self::Active(at) => at,
+        }
+    }
+}
+
 /// Where the innermost frame is found.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Top {
@@ -53,6 +64,15 @@ pub enum Top {
     Record(u64, u64, u64),
     /// In this field.
     Direct(u64),
+}
+
+impl Top {
+    /// The field of the thread's state.
+    pub const fn at(self) -> u64 {
+        match self {
+            Self::Record(at, ..) | Self::Direct(at) => at,
+        }
+    }
 }
 
 /// How it is known which frames C code has begun.

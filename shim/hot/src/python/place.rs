@@ -6,6 +6,7 @@
 
 use memtrace_wire::layout::{Op, frame};
 
+use super::frames::{Calls, Own};
 use super::layout::{Edge, Layout, Top};
 use crate::Hot;
 use crate::thread::Body;
@@ -27,7 +28,12 @@ impl Hot {
         (native, runs): (u32, u32),
     ) {
         let tries = self.python.tries.get();
-        if tries == 0 || self.calls(native) >= runs {
+        if tries == 0 || self.calls(&mut body.python, native) >= runs {
+            return;
+        }
+        // Code that was found since then counts for what is kept, too.
+        body.python.forget_calls();
+        if self.calls(&mut body.python, native) >= runs {
             return;
         }
         self.python.tries.set(tries - 1);
@@ -89,19 +95,42 @@ impl Hot {
         }
     }
 
-    /// Calls of the function on a native stack.
-    fn calls(&self, node: u32) -> u32 {
+    /// Calls of the function on a native stack; at the least, if some of its code was found since parts of it were counted.
+    fn calls(&self, own: &mut Own, native: u32) -> u32 {
         let Some(process) = self.store.process() else { return 0 };
         let pieces = process.interpreter.each_ref().map(|[start, end]| (start.get(), end.get()));
         let known = pieces.iter().position(|&(start, _)| start == 0).unwrap_or(pieces.len());
         let known = pieces.get(..known).unwrap_or(&pieces);
-        let (mut next, mut count) = (node, 0);
-        for _ in 0..=FRAMES_MAX {
-            let Some(node) = self.nodes.get(next.into()).filter(|_| next != 0) else { break };
-            count += u32::from(is_in(known, node.frame.get()));
-            next = node.parent.get();
+        let is_call = |word| u32::from(is_in(known, word));
+        // Outwards to a part that was counted, or to the end; then once more, to keep the count of each part on the way.
+        let (mut count, mut counted) = (0, 0);
+        for (node, word) in self.outwards(native) {
+            let kept = own.calls(node);
+            if kept.native == node {
+                count += kept.count;
+                counted = node;
+                break;
+            }
+            count += is_call(word);
+        }
+        let mut rest = count;
+        for (node, word) in self.outwards(native).take_while(|&(node, _)| node != counted) {
+            *own.calls(node) = Calls { native: node, count: rest };
+            rest = rest.saturating_sub(is_call(word));
         }
         count
+    }
+
+    /// Nodes and frames of a stack, the innermost first.
+    fn outwards(&self, node: u32) -> impl Iterator<Item = (u32, u64)> + '_ {
+        let mut next = node;
+        let step = move || {
+            let number = next;
+            let node = self.nodes.get(number.into()).filter(|_| number != 0)?;
+            next = node.parent.get();
+            Some((number, node.frame.get()))
+        };
+        core::iter::from_fn(step).take(FRAMES_MAX + 1)
     }
 }
 

@@ -83,15 +83,17 @@ impl Pages {
         Some(at.map(|at| unsafe { ((address + at) as *const u64).read_unaligned() }))
     }
 
-    /// Folds so many words from an address on, all within a page's length.
+    /// The sum of the words from an address on, each times its factor: so that none waits for another. All within a page's
+    /// length.
     #[inline(always)]
-    pub fn fold(&mut self, address: u64, count: u64, seed: u64, step: impl Fn(u64, u64) -> u64) -> Option<u64> {
-        if count != 0 && !self.show(address, count * 8) {
+    pub fn sum(&mut self, address: u64, factors: &[u64]) -> Option<u64> {
+        if !factors.is_empty() && !self.show(address, factors.len() as u64 * 8) {
             return None;
         }
         // SAFETY: as above.
-        let word = |place: u64| unsafe { ((address + place * 8) as *const u64).read_unaligned() };
-        Some((0..count).fold(seed, |value, place| step(value, word(place))))
+        let word = |place: usize| unsafe { ((address + place as u64 * 8) as *const u64).read_unaligned() };
+        let products = factors.iter().enumerate().map(|(place, factor)| word(place).wrapping_mul(*factor));
+        Some(products.fold(0, u64::wrapping_add))
     }
 
     /// The low half of the word.
