@@ -170,6 +170,11 @@ fn blocks() -> Vec<Row> {
 fn programs() -> Vec<Row> {
     let mut python = Row::new("python", "python3: json and ast", "{python3} {objects.py} {n}", 10);
     python.variables = vec![("PYTHONMALLOC", "malloc"), ("PYTHONHASHSEED", "0")];
+    // As far as the peers go that do not know of Python.
+    let mut python_native =
+        Row::new("python-native", "the same, without Python functions", "{python3} {objects.py} {n}", 10);
+    python_native.variables = python.variables.clone();
+    python_native.variables.push(("MEMTRACE_PYTHON", "0"));
     let mut sqlite = Row::new("sqlite", "sqlite3: bulk insert, index, queries", "{sqlite3} :memory:", 300_000);
     sqlite.words.push(".read {queries.sql}".to_owned());
     let mut redis = Row::new(
@@ -203,6 +208,7 @@ fn programs() -> Vec<Row> {
             .program(1.35, 1.20)
             .tenth_of_heaptrack(),
         python.program(1.35, 1.20).tenth_of_heaptrack(),
+        python_native.program(1.35, 1.20).tenth_of_heaptrack(),
         sqlite.program(1.25, 1.15).tenth_of_heaptrack(),
         redis.program(1.20, 1.10).tenth_of_heaptrack(),
         log.program(1.12, 1.06),
