@@ -6,7 +6,7 @@
 #
 #   -k  keep the bare system there, and use it if it is there already (about 640 MB; a minute or more to fetch); one of an older
 #       release is as good, for what was built for its C library: BUILT=DIRECTORY
-#   -t  way `source` runs all of the README's second command: about 20 minutes; without it builds that, and runs a part
+#   -t  way `source` runs all of the README's second command: about 20 minutes; without it a part
 #
 # Ways: deb, tarball, wheel, source (a clean clone, with a copy of the Rust that is used here and of the packages that it has
 # fetched: README's commands, make install, and a command that carries its libraries). All of them without words. Exit 0: all
@@ -144,16 +144,16 @@ source() {
     echo "source: README's first command: $((SECONDS - began)) s"
     built 'make --quiet install'
     first_steps /usr/local/bin/memtrace /usr/local/lib
-    built 'cargo install --quiet --path report --features embed --root /srv/one'
-    inside sh -c 'cd /srv/try && /srv/one/bin/memtrace run -o one.json -- ./leak' 2>&1 | grep -q 'definitely lost 30,247 bytes in 7 blocks'
     began=$SECONDS
-    local part='' then=--no-fail-fast
-    ((tests)) || part=", built, and a part of it" then="--no-run && cargo test -p memtrace-wire -p memtrace-hot -p memtrace-cold &&
-        cargo test -p memtrace-tests --test examples --test install"
-    built "$second $then" >"$work/tests.log" 2>&1 ||
+    local part='' tested="$second --no-fail-fast"
+    ((tests)) || part=', a part of it' tested='cargo test -p memtrace-wire -p memtrace-hot -p memtrace-cold &&
+        cargo test -p memtrace-tests --test examples'
+    built "$tested" >"$work/tests.log" 2>&1 ||
         { grep -E '^(test result|error)|^test .*FAILED|panicked|could not compile' "$work/tests.log" | tail -40 >&2; return 1; }
     echo "source: README's second command$part: $((SECONDS - began)) s," \
         "$(awk '/^test result:/ { passed += $4 } END { print passed }' "$work/tests.log") tests passed"
+    built 'cargo install --quiet --path report --features embed --root /srv/one'
+    inside sh -c 'cd /srv/try && /srv/one/bin/memtrace run -o one.json -- ./leak' 2>&1 | grep -q 'definitely lost 30,247 bytes in 7 blocks'
 }
 
 failed=0
