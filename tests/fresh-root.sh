@@ -44,7 +44,7 @@ trap clean_up EXIT
 
 if [[ ! -e $bare/etc/debian_version ]]; then
     mirror=$(sed -n 's/^URIs: //p; s/^deb \([^ ]*\) .*/\1/p' /etc/apt/sources.list.d/debian.sources /etc/apt/sources.list 2>/dev/null | head -1)
-    debootstrap --variant=minbase --include=gcc,libc6-dev,make,python3,python3-venv bookworm "$bare" "$mirror" >"$work/debootstrap.log" ||
+    debootstrap --variant=minbase --include=gcc,g++,libc6-dev,make,python3,python3-venv bookworm "$bare" "$mirror" >"$work/debootstrap.log" ||
         { tail -5 "$work/debootstrap.log" >&2; exit 1; }
 fi
 
