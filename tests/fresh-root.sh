@@ -76,7 +76,7 @@ first_steps() {
     mkdir -p "$root$top/tests"
     cp -r tests/fixture "$root$top/tests/"
     inside sh -c "ln -sf '$command' '$libraries'/libmemtrace*.so /srv/pair/"
-    by_test docs MEMTRACE_TEST_DOC=start.md
+    by_test docs MEMTRACE_TEST_DOC=start.md every_page
     # The CI examples, each as a job that is clean and one that has a new leak.
     by_test check jobs::
 }
