@@ -1,15 +1,16 @@
 #!/bin/bash
 # Installs memtrace in a fresh Debian 12 by every way there is, and does with each what a new user does first: the README's
-# leak, the ten minutes of docs/start.md, and a check that fails. For root, with debootstrap.
+# leak, the ten minutes of docs/start.md, a check that fails, and the jobs of examples/ci. For root, with debootstrap.
 #
 #   tests/fresh-root.sh [-k DIRECTORY] [-t] [WAY…]
 #
 #   -k  keep the bare system there, and use it if it is there already (about 640 MB; a minute or more to fetch); one of an older
 #       release is as good, for what was built for its C library: BUILT=DIRECTORY
-#   -t  way `source` runs the README's second command, too: the tests, about 20 minutes
+#   -t  way `source` runs all of the README's second command: about 20 minutes; without it a part
 #
-# Ways: deb, tarball, wheel, source (this machine's Rust, in a clean clone: README's first command, make install, and a command
-# that carries its libraries). All of them without words. Exit 0: all work; their times are printed.
+# Ways: deb, tarball, wheel, source (a clean clone, with a copy of the Rust that is used here and of the packages that it has
+# fetched: README's commands, make install, and a command that carries its libraries). All of them without words. Exit 0: all
+# work; their times are printed.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 top=$PWD
@@ -43,7 +44,7 @@ trap clean_up EXIT
 
 if [[ ! -e $bare/etc/debian_version ]]; then
     mirror=$(sed -n 's/^URIs: //p; s/^deb \([^ ]*\) .*/\1/p' /etc/apt/sources.list.d/debian.sources /etc/apt/sources.list 2>/dev/null | head -1)
-    debootstrap --variant=minbase --include=gcc,libc6-dev,make,python3,python3-venv bookworm "$bare" "$mirror" >"$work/debootstrap.log" ||
+    debootstrap --variant=minbase --include=gcc,g++,libc6-dev,make,python3,python3-venv bookworm "$bare" "$mirror" >"$work/debootstrap.log" ||
         { tail -5 "$work/debootstrap.log" >&2; exit 1; }
 fi
 
@@ -73,17 +74,32 @@ first_steps() {
     mkdir -p "$root$top" "$root/srv/pair"
     cp -r docs examples "$root$top/"
     mkdir -p "$root$top/tests"
-    cp "$pages" "$root/srv/pages"
+    cp -r tests/fixture "$root$top/tests/"
     inside sh -c "ln -sf '$command' '$libraries'/libmemtrace*.so /srv/pair/"
-    if ! inside /srv/pages --list >/dev/null 2>&1; then
-        echo "docs/start.md is left out: its test needs a newer C library" >&2
-        return 0
-    fi
-    inside sh -c "cd '$top/tests' && MEMTRACE_TEST_DOC=start.md MEMTRACE_TEST_PAIR=/srv/pair /srv/pages" >"$work/pages.log" 2>&1 ||
-        { tail -30 "$work/pages.log" >&2; return 1; }
+    by_test docs MEMTRACE_TEST_DOC=start.md every_page
+    # The CI examples, each as a job that is clean and one that has a new leak.
+    by_test check jobs::
 }
 
-pages=$(cargo test --quiet -p memtrace-tests --test docs --no-run --message-format=json | sed -n 's/.*"executable":"\([^"]*\)".*/\1/p' | tail -1)
+# by_test NAME [VARIABLE=VALUE] [FILTER]: a test of this tree, run inside with the pair that was installed there.
+by_test() {
+    local name=$1 program=${test_programs[$1]} variable=MEMTRACE_TEST_PAIR=/srv/pair
+    shift
+    cp "$program" "$root/srv/$name"
+    if ! inside "/srv/$name" --list >/dev/null 2>&1; then
+        echo "--test $name is left out: it needs a newer C library" >&2
+        return 0
+    fi
+    [[ ${1:-} != *=* ]] || { variable="$variable $1"; shift; }
+    inside sh -c "cd '$top/tests' && $variable /srv/$name $*" >"$work/$name.log" 2>&1 || { tail -30 "$work/$name.log" >&2; return 1; }
+    grep -q '^test result: ok. [1-9]' "$work/$name.log" || { echo "--test $name: no test was run" >&2; return 1; }
+}
+
+declare -A test_programs
+while read -r name program; do
+    test_programs[$name]=$program
+done < <(cargo test --quiet -p memtrace-tests --test docs --test check --no-run --message-format=json |
+    sed -n 's/.*"name":"\(docs\|check\)".*"executable":"\([^"]*\)".*/\1 \2/p')
 dist=$work/dist
 mkdir "$dist"
 needs_built() { [[ -n ${BUILT:-} ]] || { cargo build --quiet --release && BUILT=target/release; }; }
@@ -112,17 +128,32 @@ wheel() {
 }
 source() {
     git clone --quiet "$top" "$root/srv/memtrace"
-    cp -a "${RUSTUP_HOME:-$HOME/.rustup}" "$root/srv/.rustup"
-    cp -a "${CARGO_HOME:-$HOME/.cargo}" "$root/srv/.cargo"
-    cp -L /etc/resolv.conf "$root/etc/resolv.conf"
-    local path=/srv/.cargo/bin:/usr/local/bin:/usr/bin:/bin said
-    said=$(inside PATH=$path sh -c "cd /srv/memtrace && $(sed -n 's/^    \(cargo build --release && .*\)/\1/p' README.md | head -1)" 2>&1)
+    # The toolchain without its documentation: what rustup has, or who else keeps one in a directory of its own.
+    local rust said first second
+    rust=$(rustc --print sysroot)
+    [[ $rust != /usr ]] || { echo "the Rust of this machine lies in /usr, from where it is not copied" >&2; return 1; }
+    mkdir -p "$root/srv/rust" "$root/srv/.cargo/registry"
+    cp -a "$rust/bin" "$rust/lib" "$root/srv/rust/"
+    cp -a "${CARGO_HOME:-$HOME/.cargo}"/registry/{cache,index} "$root/srv/.cargo/registry/"
+    built() { inside PATH=/srv/rust/bin:/usr/local/bin:/usr/bin:/bin CARGO_NET_OFFLINE=true sh -c "cd /srv/memtrace && $1"; }
+    first=$(sed -n 's/^    \(cargo build --release && .*\)/\1/p' README.md | head -1)
+    second=$(sed -n 's/^    \(cargo test .*\)/\1/p' README.md | head -1)
+    local began=$SECONDS
+    said=$(built "$first" 2>&1)
     grep -q '^30,247 bytes in 7 blocks are definitely lost' <<<"$said" || { tail -20 <<<"$said" >&2; return 1; }
-    inside PATH=$path sh -c 'cd /srv/memtrace && make --quiet install'
+    echo "source: README's first command: $((SECONDS - began)) s"
+    built 'make --quiet install'
     first_steps /usr/local/bin/memtrace /usr/local/lib
-    inside PATH=$path sh -c 'cd /srv/memtrace && cargo install --quiet --path report --features embed --root /srv/one'
+    began=$SECONDS
+    local part='' tested="$second --no-fail-fast"
+    ((tests)) || part=', a part of it' tested='cargo test -p memtrace-wire -p memtrace-hot -p memtrace-cold &&
+        cargo test -p memtrace-tests --test examples'
+    built "$tested" >"$work/tests.log" 2>&1 ||
+        { grep -E '^(test result|error)|^test .*FAILED|panicked|could not compile' "$work/tests.log" | tail -40 >&2; return 1; }
+    echo "source: README's second command$part: $((SECONDS - began)) s," \
+        "$(awk '/^test result:/ { passed += $4 } END { print passed }' "$work/tests.log") tests passed"
+    built 'cargo install --quiet --path report --features embed --root /srv/one'
     inside sh -c 'cd /srv/try && /srv/one/bin/memtrace run -o one.json -- ./leak' 2>&1 | grep -q 'definitely lost 30,247 bytes in 7 blocks'
-    ((tests == 0)) || inside PATH=$path sh -c 'cd /srv/memtrace && cargo test --workspace'
 }
 
 failed=0

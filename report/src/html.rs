@@ -19,6 +19,7 @@ mod history;
 mod matrix;
 mod memory;
 mod notes;
+mod number;
 mod pack;
 mod page;
 mod paths;

@@ -141,8 +141,8 @@ fn key<'f>(finding: &'f Finding) -> (*const Process, Kind, u32, &'f str) {
 mod tests {
     use super::*;
     use crate::profile::Suppress;
-    use crate::profile::leaks::Leak;
-    use crate::profile::sample::process;
+    use crate::profile::leaks::{Leak, Sum};
+    use crate::profile::sample::{self, process};
 
     /// Leaks of three functions, one of them in two kinds and by two callers; the last frames have no names.
     fn profile() -> Profile {
@@ -151,15 +151,8 @@ mod tests {
                 [&["plant", "a", "main"][..], &["plant", "b", "main"], &["ns::dig<int>(x*)", "main"], &["xmalloc"]]
                     .map(|functions| maker.stack(functions));
             let leak = |stack: usize, kind, op: &str, bytes| Leak {
-                stack: stacks[stack],
                 op: op.into(),
-                kind,
-                blocks: 1,
-                bytes,
-                indirect_blocks: 0,
-                indirect_bytes: 0,
-                address: 0x1000,
-                suppression: None,
+                ..sample::leak(stacks[stack], kind, 1, bytes, Sum::default())
             };
             let leaks = vec![
                 leak(0, Kind::Definite, "malloc", 500),
@@ -175,9 +168,7 @@ mod tests {
             }
             maker.process().checks.push(check);
         });
-        let json = br#"{"format":"memtrace-profile","version":1,"tool":{"name":"memtrace","version":"0"},
-            "processes_lost":0,"processes":[]}"#;
-        Profile { processes: vec![process], ..Profile::from_json(json, "x").unwrap() }
+        Profile { processes: vec![process], ..Profile::without_processes() }
     }
 
     fn written(syntax: Syntax, show: Option<Kinds>, filter: Option<&str>) -> String {

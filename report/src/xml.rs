@@ -127,41 +127,28 @@ impl Display for Escaped<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::profile::leaks::{Leak, Suppression};
-    use crate::profile::sample::process;
+    use crate::profile::leaks::{Sum, Suppression};
+    use crate::profile::sample::{leak, process};
     use roxmltree::{Document, Node};
 
     fn profile() -> Profile {
         let process = process(|maker| {
-            let leak = |stack, kind, blocks, bytes, indirect_bytes| Leak {
-                stack,
-                op: "malloc".into(),
-                kind,
-                blocks,
-                bytes,
-                indirect_blocks: indirect_bytes / 16,
-                indirect_bytes,
-                address: 0x1000,
-                suppression: None,
-            };
             let (plant, water) = (maker.stack(&["plant<int>(a&)", "main"]), maker.stack(&["\u{1}water]]>", "main"]));
             let leaks = vec![
-                leak(plant, Kind::Definite, 1, 1600, 32),
-                leak(water, Kind::Possible, 2, 20, 0),
-                leak(plant, Kind::Indirect, 2, 32, 0),
+                leak(plant, Kind::Definite, 1, 1600, Sum { blocks: 2, bytes: 32 }),
+                leak(water, Kind::Possible, 2, 20, Sum::default()),
+                leak(plant, Kind::Indirect, 2, 32, Sum::default()),
             ];
             let check = Check { cause: "end".into(), rung: "alone".into(), leaks, ..Check::default() };
             let process = maker.process();
             process.arguments = vec!["app".into(), "<a & b>\u{0}".into()];
             process.checks.push(check);
         });
-        let json = br#"{"format":"memtrace-profile","version":1,"tool":{"name":"memtrace","version":"0"},
-            "processes_lost":0,"processes":[]}"#;
         let suppression = |name: &str, blocks| Suppression { name: name.into(), blocks, bytes: 0 };
         Profile {
             processes: vec![process],
             suppressions: vec![suppression("a<b", 3), suppression("unused", 0)],
-            ..Profile::from_json(json, "x").unwrap()
+            ..Profile::without_processes()
         }
     }
 

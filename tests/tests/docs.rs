@@ -1,5 +1,8 @@
 //! The documentation tells the truth: each page's files are written and its commands run, in their order.
 
+#[path = "docs/figures.rs"]
+mod figures;
+
 use memtrace_tests::document::{Document, pages};
 use memtrace_tests::{Place, side_by_side, workspace};
 

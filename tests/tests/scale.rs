@@ -147,21 +147,37 @@ fn gnu_parallel_runs_a_killed_shard_again_by_its_job_log() {
     work.is_whole(&second);
 }
 
-#[test]
-fn dask_runs_a_killed_shard_again() {
-    let tools = std::env::var_os("MEMTRACE_TEST_TOOLS").map(|tools| Path::new(&tools).join("python3"));
+/// A python that has this module: one below MEMTRACE_TEST_TOOLS, the system's, or the first in PATH.
+fn python_with(module: &str, below_tools: &str) -> Option<PathBuf> {
+    let tools = std::env::var_os("MEMTRACE_TEST_TOOLS").map(|tools| Path::new(&tools).join(below_tools));
     let pythons = tools.into_iter().chain(["/usr/bin/python3".into(), "python3".into()]);
     let imports = |python: &PathBuf| {
-        let asked = Command::new(python).args(["-c", "import distributed"]).output();
+        let asked = Command::new(python).args(["-c", &format!("import {module}")]).output();
         asked.is_ok_and(|asked| asked.status.success())
     };
-    let Some(python) = pythons.into_iter().find(imports) else {
-        println!("not shown: no python has distributed");
-        return;
-    };
+    let found = pythons.into_iter().find(imports);
+    if found.is_none() {
+        println!("not shown: no python has {module}");
+    }
+    found
+}
+
+#[test]
+fn dask_runs_a_killed_shard_again() {
+    let Some(python) = python_with("distributed", "python3") else { return };
     if has(&["flock"]) {
         let work = Work::new();
         let ended = work.engine(&[&python], "dask_sweep.py");
+        work.is_whole(&ended);
+    }
+}
+
+#[test]
+fn ray_runs_a_killed_shard_again() {
+    let Some(python) = python_with("ray", "venv/bin/python3") else { return };
+    if has(&["flock"]) {
+        let work = Work::new();
+        let ended = work.engine(&[&python], "ray_sweep.py");
         work.is_whole(&ended);
     }
 }

@@ -11,24 +11,13 @@ use super::seen::Seen;
 use super::*;
 use crate::formats::model::Level;
 use crate::formats::{annotations, gitlab, junit, markdown, sarif, tap};
-use crate::profile::leaks::{Check, Kind, Leak, Sum, Sums};
-use crate::profile::sample;
+use crate::profile::leaks::{Check, Kind, Sum, Sums};
+use crate::profile::sample::{self, leak};
 use crate::text::Style;
 
 /// A process that lost 1,600 bytes in two blocks, which lead to 32 others, and possibly 20.
 pub fn leaky(pid: u32, exe: &str) -> Process {
     let mut process = sample::process(|maker| {
-        let leak = |stack, kind, blocks, bytes, indirect: Sum| Leak {
-            stack,
-            op: "malloc".into(),
-            kind,
-            blocks,
-            bytes,
-            indirect_blocks: indirect.blocks,
-            indirect_bytes: indirect.bytes,
-            address: 0x1000,
-            suppression: None,
-        };
         let plant = maker.stack(&["xmalloc", "plant<int>(a&)", "main", "_start"]);
         let water = maker.stack(&["\u{1b}]0;water\n]]>", "main", "_start"]);
         let two = Sum { blocks: 2, bytes: 32 };

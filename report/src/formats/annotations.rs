@@ -85,13 +85,11 @@ fn escape(text: &str, special: &str, f: &mut Formatter<'_>) -> fmt::Result {
 #[cfg(test)]
 mod tests {
     use super::super::model::Location;
-    use super::super::sample::{item, report};
+    use super::super::sample::{self, item, report};
     use super::*;
 
     fn written(report: &Report) -> String {
-        let mut text = Vec::new();
-        write(report, &mut text).unwrap();
-        String::from_utf8(text).unwrap()
+        sample::written(write, report)
     }
 
     #[test]

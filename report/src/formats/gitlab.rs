@@ -48,13 +48,11 @@ fn line(item: &Item) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::super::model::Location;
-    use super::super::sample::report;
+    use super::super::sample::{self, report};
     use super::*;
 
     fn written(report: &Report) -> Value {
-        let mut text = Vec::new();
-        write(report, &mut text).unwrap();
-        serde_json::from_slice(&text).unwrap()
+        serde_json::from_str(&sample::written(write, report)).unwrap()
     }
 
     /// What GitLab's documentation asks for of each issue.

@@ -79,15 +79,13 @@ fn line(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::sample::report;
+    use super::super::sample::{self, report};
     use super::*;
     use roxmltree::{Document, Node};
     use std::process::{Command, Stdio};
 
     fn written(report: &Report) -> String {
-        let mut text = Vec::new();
-        write(report, &mut text).unwrap();
-        String::from_utf8(text).unwrap()
+        sample::written(write, report)
     }
 
     fn child<'d>(case: Node<'d, 'd>, name: &str) -> Option<Node<'d, 'd>> {
@@ -133,8 +131,8 @@ mod tests {
         let text = written(&report);
         let document = Document::parse(&text).unwrap();
         let elements = document.descendants().filter(Node::is_element).count();
-        let sample = written(&super::super::sample::report());
-        assert_eq!(elements, Document::parse(&sample).unwrap().descendants().filter(Node::is_element).count());
+        let plain = written(&sample::report());
+        assert_eq!(elements, Document::parse(&plain).unwrap().descendants().filter(Node::is_element).count());
         let suite = child(document.root_element(), "testsuite").unwrap();
         let shown =
             "]]></failure>\"'&<x y='\\u{0}\\u{1b}\u{fffe}\\u{d}\\u{a}\\u{9}\\u{202e}/>".replace('\u{fffe}', "\u{fffd}");

@@ -1,7 +1,16 @@
 //! A small report for tests: an error with all that a finding can have, a warning, and one that is accepted.
 
+use std::io;
+
 use super::model::{Case, Item, Level, Location, Report, Rule, Step};
 use crate::text::Call;
+
+/// What a writer makes of a report.
+pub fn written(write: fn(&Report, &mut dyn io::Write) -> io::Result<()>, report: &Report) -> String {
+    let mut text = Vec::new();
+    write(report, &mut text).unwrap();
+    String::from_utf8(text).unwrap()
+}
 
 /// A finding without places.
 pub fn item(rule: &'static str, level: Level) -> Item<'static> {

@@ -163,15 +163,13 @@ fn plain(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::sample::report;
+    use super::super::sample::{self, report};
     use super::*;
     use std::path::PathBuf;
     use std::process::Command;
 
     fn written(report: &Report) -> Value {
-        let mut text = Vec::new();
-        write(report, &mut text).unwrap();
-        serde_json::from_slice(&text).unwrap()
+        serde_json::from_str(&sample::written(write, report)).unwrap()
     }
 
     /// The standard's schema: a file that somebody names, or that of the package serde-sarif in Cargo's cache.

@@ -34,14 +34,12 @@ fn comment(line: &str, to: &mut dyn Write) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::sample::report;
+    use super::super::sample::{self, report};
     use super::*;
     use std::process::{Command, Stdio};
 
     fn written(report: &Report) -> String {
-        let mut text = Vec::new();
-        write(report, &mut text).unwrap();
-        String::from_utf8(text).unwrap()
+        sample::written(write, report)
     }
 
     #[test]

@@ -4,7 +4,7 @@
 
 use serde::Serialize;
 
-use super::rows::number;
+use super::number::number;
 use super::texts::Texts;
 use crate::profile::Process;
 use crate::profile::history::{Curve, History, SAMPLES_MAX, UNKNOWN};

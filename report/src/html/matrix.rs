@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use serde::Serialize;
 
-use super::rows::number;
+use super::number::number;
 use super::source::Source;
 use super::texts::Texts;
 use crate::run::word;

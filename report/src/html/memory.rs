@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::rows::number;
+use super::number::number;
 use super::texts::Texts;
 use crate::profile::{Process, SizeClass, sizes};
 use crate::views::memory::{self, Resident};

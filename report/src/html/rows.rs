@@ -1,14 +1,13 @@
 //! The rows of a page: what each stack of a process allocated, what became of it, and how it looked over time.
 //!
-//! Invariants:
-//! - a row is a stack, over all threads and functions that were called;
-//! - numbers are exact up to 2^53, which is as far as a page can count.
+//! Invariant: a row is a stack, over all threads and functions that were called.
 
 use std::collections::{BTreeMap, HashMap};
 
 use serde::Serialize;
 
 use super::history::{self, Curves};
+use super::number::number;
 use super::source::Source;
 use super::texts::Texts;
 use crate::profile::Process;
@@ -17,14 +16,6 @@ use crate::site::Sites;
 use crate::suppress::paste_ready_leak_sanitizer;
 use crate::text::{held_before, holder};
 use crate::views::leaks::{LeakRow, last_word};
-
-/// The largest whole number of a page.
-const NUMBER_MAX: u64 = (1 << 53) - 1;
-
-/// A number as a page can count it.
-pub fn number(number: u64) -> u64 {
-    number.min(NUMBER_MAX)
-}
 
 macro_rules! numbers {
     ($($(#[$doc:meta])* $name:ident,)*) => {
@@ -332,7 +323,7 @@ fn growth(process: &Process) -> Option<HashMap<u32, i64>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::profile::leaks::{Held, Leak};
+    use crate::profile::leaks::Held;
     use crate::profile::sample;
 
     fn process() -> Process {
@@ -341,28 +332,8 @@ mod tests {
             maker.site(&["plant", "main"], 10, 2, 2).thread = Some(1);
             maker.site(&["water", "main"], 1000, 0, 7).temporary_blocks = 6;
             let plant = maker.stack(&["plant", "main"]);
-            let leak = Leak {
-                stack: plant,
-                op: "malloc".into(),
-                kind: Kind::Definite,
-                blocks: 1,
-                bytes: 10,
-                indirect_blocks: 3,
-                indirect_bytes: 33,
-                address: 0,
-                suppression: None,
-            };
-            let held = Held {
-                stack: plant,
-                op: "malloc".into(),
-                blocks: 2,
-                bytes: 20,
-                retained_bytes: 25,
-                address: 0,
-                address_bytes: 10,
-                suppression: None,
-                path: Vec::new(),
-            };
+            let leak = sample::leak(plant, Kind::Definite, 1, 10, Sum { blocks: 3, bytes: 33 });
+            let held = Held { retained_bytes: 25, ..sample::held(plant, 2, 20) };
             let check =
                 |leaks, held| Check { cause: "end".into(), rung: "alone".into(), leaks, held, ..Check::default() };
             let first = Check { cause: "program".into(), ..check(Vec::new(), vec![Held { bytes: 4, ..held.clone() }]) };
@@ -391,10 +362,5 @@ mod tests {
         assert_eq!((rows.node.len(), rest.total_bytes, count), (1, 7000, 1));
         assert_eq!(rows.grown, [26], "10 lost and 20 held, 4 at first");
         assert!(rows.rule.contains_key(&0) && rows.path.is_empty());
-    }
-
-    #[test]
-    fn numbers_of_hostile_profiles_stop_where_a_page_can_count() {
-        assert_eq!((number(7), number(u64::MAX)), (7, 9_007_199_254_740_991));
     }
 }

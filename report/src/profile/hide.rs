@@ -71,9 +71,9 @@ fn hide(check: &mut Check, process: &Process, suppress: &Suppress, places: &[u32
 
 #[cfg(test)]
 mod tests {
-    use super::super::leaks::{Held, Leak, Sum, Sums};
+    use super::super::leaks::{Sum, Sums};
     use super::*;
-    use crate::profile::sample::process;
+    use crate::profile::sample::{held, leak, process};
     use crate::suppress::Rules;
 
     fn sum(blocks: u64, bytes: u64) -> Sum {
@@ -83,28 +83,6 @@ mod tests {
     fn profile() -> Profile {
         let process = process(|maker| {
             let [plant, water, keep] = ["plant", "water", "keep"].map(|function| maker.stack(&[function, "main"]));
-            let leak = |stack, kind, blocks, bytes, indirect: Sum| Leak {
-                stack,
-                op: "malloc".into(),
-                kind,
-                blocks,
-                bytes,
-                indirect_blocks: indirect.blocks,
-                indirect_bytes: indirect.bytes,
-                address: 0x1000,
-                suppression: None,
-            };
-            let held = Held {
-                stack: keep,
-                op: "malloc".into(),
-                blocks: 1,
-                bytes: 8,
-                retained_bytes: 8,
-                address: 0x2000,
-                address_bytes: 8,
-                suppression: None,
-                path: Vec::new(),
-            };
             let leaks = vec![
                 leak(plant, Kind::Definite, 2, 64, sum(1, 16)),
                 leak(plant, Kind::Possible, 1, 32, sum(0, 0)),
@@ -113,12 +91,10 @@ mod tests {
             let (definite, possible, indirect, reachable) = (sum(2, 64), sum(1, 32), sum(1, 16), sum(1, 8));
             let summary = Sums { definite, possible, indirect, reachable, suppressed: sum(0, 0) };
             let (cause, rung) = ("end".into(), "alone".into());
-            let check = Check { cause, rung, leaks, held: vec![held], summary, ..Check::default() };
+            let check = Check { cause, rung, leaks, held: vec![held(keep, 1, 8)], summary, ..Check::default() };
             maker.process().checks.push(check);
         });
-        let json = br#"{"format":"memtrace-profile","version":1,"tool":{"name":"memtrace","version":"0"},
-            "processes_lost":0,"processes":[]}"#;
-        Profile { processes: vec![process], ..Profile::from_json(json, "x").unwrap() }
+        Profile { processes: vec![process], ..Profile::without_processes() }
     }
 
     fn hidden(rules: &[&str]) -> Profile {

@@ -1,5 +1,6 @@
 //! Small processes for the tests of views and texts.
 
+use super::leaks::{Held, Kind, Leak, Sum};
 use super::model::{Frame, Module, Process, Site, Thread};
 
 /// Makes a process site by site.
@@ -38,6 +39,28 @@ pub fn process(make: impl FnOnce(&mut Maker)) -> Process {
     let mut maker = Maker { process };
     make(&mut maker);
     maker.process
+}
+
+/// Lost blocks of malloc from one stack.
+pub fn leak(stack: u32, kind: Kind, blocks: u64, bytes: u64, indirect: Sum) -> Leak {
+    let (op, address, suppression) = ("malloc".into(), 0x1000, None);
+    let (indirect_blocks, indirect_bytes) = (indirect.blocks, indirect.bytes);
+    Leak { stack, op, kind, blocks, bytes, indirect_blocks, indirect_bytes, address, suppression }
+}
+
+/// Reachable blocks of malloc from one stack, which hold nothing but themselves; who holds them was not kept.
+pub fn held(stack: u32, blocks: u64, bytes: u64) -> Held {
+    Held {
+        stack,
+        op: "malloc".into(),
+        blocks,
+        bytes,
+        retained_bytes: bytes,
+        address: 0x2000,
+        address_bytes: bytes / blocks,
+        suppression: None,
+        path: Vec::new(),
+    }
 }
 
 impl Maker {

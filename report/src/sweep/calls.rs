@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 
 use memtrace_wire::op::{Op, calls};
 
-use super::args::SweepArgs;
 use crate::error::Error;
 use crate::run::environment;
 
@@ -30,13 +29,6 @@ pub fn preload(library: &Path, variables: &[CString], calls: Option<&str>) -> Re
     both.push(":");
     both.push(environment::calls_beside(library)?);
     Ok(both.into())
-}
-
-impl SweepArgs {
-    /// The settings of every run that concern calls.
-    pub fn call_settings(&self) -> Vec<String> {
-        settings(self.calls.as_deref(), self.calls_only)
-    }
 }
 
 /// Takes what MALLOC_FAIL_CALLS takes.

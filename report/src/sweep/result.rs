@@ -6,6 +6,7 @@ use std::io;
 use std::path::Path;
 
 use super::args::SweepArgs;
+use super::calls;
 use super::course::{Course, Point, Task};
 use super::coverage;
 use super::findings::{Alone, Key, hex, op};
@@ -127,7 +128,7 @@ pub const IN_CHILDREN: &str = "MALLOC_FAIL_CHILDREN=same";
 pub fn repeat(args: &SweepArgs, subject: &Subject, task: &Task, id: &str) -> Repeat {
     let file = quoted(&super::file_of(&args.output, &subject.target).to_string_lossy());
     let mut plain: Vec<String> = task.settings();
-    plain.extend(args.call_settings());
+    plain.extend(calls::settings(args.calls.as_deref(), args.calls_only));
     // The failed call may be a child's.
     plain.extend((!args.no_children).then(|| IN_CHILDREN.to_owned()));
     plain.push(format!("LD_PRELOAD={}", quoted(&subject.preload.to_string_lossy())));

@@ -17,7 +17,7 @@ use super::progress::Progress;
 use super::screening::{self, Screens};
 use super::since::Earlier;
 use super::worker::Workers;
-use super::{file, findings, result, text};
+use super::{calls, file, findings, result, text};
 use crate::error::Error;
 use crate::sys;
 
@@ -146,7 +146,7 @@ impl<'a> Session<'a> {
 
     /// Settings that narrow what may fail.
     fn scope(&self) -> Vec<String> {
-        let mut settings = self.args.call_settings();
+        let mut settings = calls::settings(self.args.calls.as_deref(), self.args.calls_only);
         settings.extend(self.args.exe.as_ref().map(|exe| format!("MALLOC_FAIL_EXE={exe}")));
         if !self.args.no_children {
             settings.push(result::IN_CHILDREN.to_owned());

@@ -163,16 +163,14 @@ const KINDS: [Kind; 4] = [Kind::Definite, Kind::Possible, Kind::Indirect, Kind::
 mod tests {
     use super::super::{Request, report};
     use super::*;
-    use crate::profile::leaks::{Held, Heuristics, Leak};
-    use crate::profile::sample::process;
+    use crate::profile::leaks::Heuristics;
+    use crate::profile::sample::{held, leak, process};
     use crate::views::Choice;
 
     const NONE: Sum = Sum { blocks: 0, bytes: 0 };
 
     fn profile(process: Process) -> Profile {
-        let json = br#"{"format":"memtrace-profile","version":1,"tool":{"name":"memtrace","version":"0"},
-            "processes_lost":0,"processes":[]}"#;
-        Profile { processes: vec![process], ..Profile::from_json(json, "x").unwrap() }
+        Profile { processes: vec![process], ..Profile::without_processes() }
     }
 
     fn print(process: Process, request: &Request) -> String {
@@ -181,28 +179,11 @@ mod tests {
         String::from_utf8(text).unwrap()
     }
 
-    fn leak(stack: u32, kind: Kind, blocks: u64, bytes: u64, indirect: Sum) -> Leak {
-        let (op, address, suppression) = ("malloc".to_owned(), 0x1000, None);
-        let (indirect_blocks, indirect_bytes) = (indirect.blocks, indirect.bytes);
-        Leak { stack, op, kind, blocks, bytes, indirect_blocks, indirect_bytes, address, suppression }
-    }
-
     /// A process that leaks 32 bytes, which lead to 32 others, and 1,040 possibly; it has 8 still.
     fn leaky() -> Process {
         process(|maker| {
             let stacks = ["plant", "water", "dig", "keep"].map(|function| maker.stack(&[function, "main"]));
             let [plant, water, dig, keep] = stacks;
-            let held = Held {
-                stack: keep,
-                op: "malloc".into(),
-                blocks: 1,
-                bytes: 8,
-                retained_bytes: 8,
-                address: 0x2000,
-                address_bytes: 8,
-                suppression: None,
-                path: Vec::new(),
-            };
             let two = Sum { blocks: 2, bytes: 32 };
             let check = Check {
                 cause: "end".into(),
@@ -212,7 +193,7 @@ mod tests {
                     leak(dig, Kind::Possible, 1, 1040, NONE),
                     leak(water, Kind::Indirect, 2, 32, NONE),
                 ],
-                held: vec![held],
+                held: vec![held(keep, 1, 8)],
                 summary: Sums {
                     definite: Sum { blocks: 1, bytes: 32 },
                     indirect: two,

@@ -5,13 +5,7 @@ use crate::profile::sample::process;
 use crate::views::{By, Sort};
 
 fn profile(processes: Vec<Process>) -> Profile {
-    let mut profile = Profile::from_json(
-        br#"{"format":"memtrace-profile","version":1,"tool":{"name":"memtrace","version":"0"},"processes_lost":0,"processes":[]}"#,
-        "x",
-    )
-    .unwrap();
-    profile.processes = processes;
-    profile
+    Profile { processes, ..Profile::without_processes() }
 }
 
 fn print(processes: Vec<Process>, request: &Request) -> String {

@@ -139,7 +139,7 @@ fn global(process: &Process, step: &Step) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::profile::sample::process;
+    use crate::profile::sample::{self, process};
 
     fn step(holder: &str, at: u64) -> Step {
         Step {
@@ -171,35 +171,18 @@ mod tests {
                 ..step("block", 0x5010)
             };
             let held = |stack, blocks, path| Held {
-                stack,
-                op: "malloc".into(),
-                blocks,
-                bytes: 40 * blocks,
                 retained_bytes: 200,
                 address: 0x6000,
-                address_bytes: 40,
-                suppression: None,
                 path,
+                ..sample::held(stack, blocks, 40 * blocks)
             };
-            let leak = crate::profile::leaks::Leak {
-                stack: dig,
-                op: "malloc".into(),
-                kind: Kind::Definite,
-                blocks: 1,
-                bytes: 8,
-                indirect_blocks: 0,
-                indirect_bytes: 0,
-                address: 0x9000,
-                suppression: None,
-            };
+            let leak = sample::leak(dig, Kind::Definite, 1, 8, Sum::default());
             let held = vec![held(plant, 2, vec![global, block]), held(water, 5, Vec::new())];
             let check =
                 Check { cause: cause.into(), rung: "alone".into(), leaks: vec![leak], held, ..Check::default() };
             maker.process().checks.push(check);
         });
-        let json = br#"{"format":"memtrace-profile","version":1,"tool":{"name":"memtrace","version":"0"},
-            "processes_lost":0,"processes":[]}"#;
-        Profile { processes: vec![process], ..Profile::from_json(json, "x").unwrap() }
+        Profile { processes: vec![process], ..Profile::without_processes() }
     }
 
     fn printed(pattern: &str) -> String {

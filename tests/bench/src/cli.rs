@@ -35,7 +35,7 @@ pub struct SpeedArgs {
     /// Ways to run them; native always is one
     #[arg(long, value_name = "WAY", value_delimiter = ',')]
     pub ways: Vec<String>,
-    /// Which peers to run: those that are found, all (memcheck too, which is slow), or none
+    /// Which peers to run: those that are found, all (memcheck and memray too), or none
     #[arg(long, value_enum, default_value_t = Peers::Found)]
     pub peers: Peers,
     /// Put the result into the section `<!-- speed -->` of this file

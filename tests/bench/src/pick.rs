@@ -26,7 +26,7 @@ pub fn ways(arguments: &SpeedArgs) -> Result<Vec<Way>, Error> {
         _ if !arguments.ways.is_empty() => arguments.ways.iter().any(|name| way.name() == name),
         _ if !way.is_peer() => true,
         Peers::None => false,
-        Peers::Found => !way.is_slow(),
+        Peers::Found => !way.is_unasked(),
         Peers::All => true,
     };
     Ok(way::ALL.into_iter().filter(wanted).collect())

@@ -26,6 +26,7 @@ fn colour(way: Way) -> &'static str {
         Way::Gperftools => "#3a8f3a",
         Way::MallocDebug => "#b0a030",
         Way::Memcheck => "#444444",
+        Way::Memray => "#9c755f",
     }
 }
 

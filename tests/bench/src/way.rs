@@ -34,10 +34,12 @@ pub enum Way {
     MallocDebug,
     /// valgrind's memcheck, with all leaks.
     Memcheck,
+    /// memray, which runs scripts for Python and nothing else.
+    Memray,
 }
 
 /// All ways, in the order of the table.
-pub const ALL: [Way; 11] = [
+pub const ALL: [Way; 12] = [
     Way::Native,
     Way::Bare,
     Way::Run,
@@ -49,6 +51,7 @@ pub const ALL: [Way; 11] = [
     Way::Gperftools,
     Way::MallocDebug,
     Way::Memcheck,
+    Way::Memray,
 ];
 
 impl Way {
@@ -66,6 +69,7 @@ impl Way {
             Way::Gperftools => "gperftools",
             Way::MallocDebug => "malloc-debug",
             Way::Memcheck => "memcheck",
+            Way::Memray => "memray",
         }
     }
 
@@ -74,9 +78,9 @@ impl Way {
         self >= Way::Heaptrack
     }
 
-    /// Too slow to be run unasked.
-    pub fn is_slow(self) -> bool {
-        self == Way::Memcheck
+    /// Only if it is asked for: too slow, or for too few rows.
+    pub fn is_unasked(self) -> bool {
+        self >= Way::Memcheck
     }
 
     /// Where a row counts pairs, a slow peer does this part of them; ratios are taken by the pair.
@@ -114,6 +118,7 @@ pub struct Tools {
     gperftools: Option<PathBuf>,
     malloc_debug: Option<PathBuf>,
     valgrind: Option<PathBuf>,
+    memray: Option<PathBuf>,
 }
 
 impl Tools {
@@ -138,6 +143,7 @@ impl Tools {
             gperftools: find::library(&["libtcmalloc.so.4"]),
             malloc_debug: find::library(&["libc_malloc_debug.so.0"]),
             valgrind: find::program("valgrind"),
+            memray: find::program("memray"),
         })
     }
 
@@ -185,7 +191,11 @@ impl Tools {
             Way::Gperftools => preload(&library(&self.gperftools)?, &[("HEAPPROFILE", "gperftools")]),
             Way::MallocDebug => preload(&library(&self.malloc_debug)?, &[("GLIBC_TUNABLES", "glibc.malloc.check=3")]),
             Way::Memcheck => before(&found(&self.valgrind)?, &["--leak-check=full", "--log-file=memcheck.%p"]),
+            Way::Memray if !runs_python(words) => return Err("not Python"),
+            // It stands for the interpreter, whose first argument is the script.
+            Way::Memray => before(&found(&self.memray)?, &["run", "--quiet", "--force", "--output", "memray.bin"]),
         };
+        let words = &words[usize::from(way == Way::Memray)..];
         let own = variables.iter().map(|(name, value)| (name.to_string(), value.to_string()));
         Ok(Start {
             words: [before, words.to_vec()].concat(),
@@ -193,6 +203,11 @@ impl Tools {
             leaves: (way == Way::Heaptrack).then_some("/tmp/heaptrack_fifo%p"),
         })
     }
+}
+
+fn runs_python(words: &[String]) -> bool {
+    let program = words.first().and_then(|word| Path::new(word).file_name());
+    program.is_some_and(|name| name.to_string_lossy().starts_with("python"))
 }
 
 /// Each allocation is sampled, and the profile is written at the end.
@@ -213,6 +228,7 @@ mod tests {
             gperftools: None,
             malloc_debug: None,
             valgrind: Some("/bin/valgrind".into()),
+            memray: Some("/bin/memray".into()),
         }
     }
 
@@ -227,6 +243,13 @@ mod tests {
         let lsan = start(Way::Lsan).unwrap();
         assert!(lsan.variables.contains(&("LD_PRELOAD".to_owned(), "/lib/liblsan.so:libstdc++.so.6".to_owned())));
         assert_eq!(lsan.variables[0].0, "A");
+        assert_eq!(start(Way::Memray), Err("not Python"));
+        let script = ["/usr/bin/python3".to_owned(), "work.py".to_owned()];
+        let memray = tools().start(Way::Memray, &script, &[]).unwrap().words;
+        assert_eq!(
+            (memray[0].as_str(), memray[memray.len() - 2..].join(" ")),
+            ("/bin/memray", "memray.bin work.py".into())
+        );
     }
 
     #[test]
