@@ -186,7 +186,8 @@ fn the_examples_own_tests_pass_for_the_corrected_extension_and_name_the_defects_
             "a crash: SIGABRT\n  failed: 24 bytes\n    decoder_binding (defective.c:",
             "    decoder_source (defective.c:",
             "    cbor_decoder_new (cbor_like.c:",
-            "85 bytes lost\n85 bytes in 1 block\n    write_text (defective.c:",
+            "path 6: 85 bytes lost\n85 bytes in 1 block\n",
+            "    write_text (defective.c:",
             "    round_trip (test_cborlike.py:",
         ] {
             assert_eq!(ended.stdout.contains(part), !is_corrected, "{main}: {part}: {}", ended.stdout);
