@@ -7,6 +7,8 @@ mod environment;
 mod frames;
 #[path = "python/package.rs"]
 mod package;
+#[path = "python/ways.rs"]
+mod ways;
 
 use std::path::{Path, PathBuf};
 
@@ -50,20 +52,20 @@ fn includes(place: &Place) -> Option<Vec<String>> {
     flags.iter().any(is_there).then_some(flags)
 }
 
-/// The example's extension, without its defects. `None`: the headers of Python are missing.
-fn extension(place: &Place) -> Option<PathBuf> {
+/// The example's extension by its main file, as `cborlike`. `None`: the headers of Python are missing.
+fn extension(place: &Place, main: &str) -> Option<PathBuf> {
     let includes = includes(place)?;
-    let path = |name: &str| workspace().join("examples").join(name).display().to_string();
-    let (include, native) = (format!("-I{}", path("python_ext")), path("python_ext/cbor_like.c"));
-    let mut flags = vec!["-shared", "-fPIC", "-fno-builtin", "-DOOM_RETURNS_NULL", &include, &native];
+    let directory = workspace().join("examples/python-ext");
+    let native = directory.join("cbor_like.c").display().to_string();
+    let mut flags = vec!["-shared", "-fPIC", "-fno-builtin", "-DOOM_RETURNS_NULL", &native];
     flags.extend(includes.iter().map(String::as_str));
-    Some(place.compile(Path::new(&path("python_ext_fixed/main.c")), "cborlike.so", &flags))
+    Some(place.compile(&directory.join(main), "cborlike.so", &flags))
 }
 
 #[test]
 fn failures_below_an_extension_are_memory_errors_and_without_the_library_nothing_fails() {
     let place = Place::new();
-    let Some(_) = extension(&place) else {
+    let Some(_) = extension(&place, "corrected.c") else {
         return println!("skipped: Python.h is missing (Debian: python3-dev)");
     };
     let path = format!("{}:{}", place.path().display(), workspace().join("shim/python").display());

@@ -111,7 +111,8 @@ pub fn word(state: State) -> &'static str {
 pub fn stack(steps: &[Step]) -> Vec<String> {
     let has_own = steps.iter().any(|step| step.own);
     let is_folded = |step: &&Step| match has_own {
-        true => !step.own && step.whose != Whose::Own && !is_script(step),
+        _ if is_script(step) => false,
+        true => !step.own && step.whose != Whose::Own,
         false => step.whose == Whose::Runtime,
     };
     let mut lines = Vec::new();

@@ -1,4 +1,4 @@
-//! Python functions on the stacks of allocations, where CPython 3.11 to 3.13 is in the process.
+//! Python functions on the stacks of allocations, where CPython 3.11 to 3.14 is in the process.
 //!
 //! ```text
 //!   native stack ─▶ node ──┐
@@ -34,7 +34,7 @@ use crate::unwind::object::{LinkMap, Object};
 use crate::unwind::steps::Steps;
 use code::Types;
 use frames::Own;
-use layout::{COOKIE, LAYOUTS, Layout, Lock, Top, WITHOUT_LOCK};
+use layout::{COOKIE, DESCRIBED_FROM, LAYOUTS, Layout, Lock, Top, WITHOUT_LOCK};
 use read::Pages;
 
 /// Begins the hash of a child that stands for a native stack and a Python stack.
@@ -54,6 +54,8 @@ pub struct Python {
     pub wanted: U32,
     /// Its version is read: place in `LAYOUTS` plus one; 0: it is not.
     layout: U32,
+    /// `python_flags`: that it is not read, and why.
+    unread: U32,
     /// 1: the process's header says what is to be said of it.
     is_told: U32,
     /// `Py_Version`; 0: it has none, being older than 3.11.
@@ -77,6 +79,7 @@ impl Python {
             on: U32::new(0),
             wanted: U32::new(0),
             layout: U32::new(0),
+            unread: U32::new(0),
             is_told: U32::new(0),
             version: U32::new(0),
             runtime: U64::new(0),
@@ -119,8 +122,12 @@ impl Python {
         self.state_of_thread.set(state as u64);
         self.allocator.set(elf::function(map, c"_PyMem_GetCurrentAllocatorName").unwrap_or(0) as u64);
         self.runtime.set(runtime as u64);
-        let known = LAYOUTS.iter().position(|layout| is_of(layout, version, runtime as u64));
-        self.layout.set(known.map_or(0, |place| place as u32 + 1));
+        let (layout, unread) = match layout_of(version, runtime as u64) {
+            Ok(place) => (place as u32 + 1, 0),
+            Err(why) => (0, python_flags::UNREAD | why),
+        };
+        self.layout.set(layout);
+        self.unread.set(unread);
         self.tries.set(place::TRIES_MAX);
         // A module of the size of an object that is looked for is no module.
         if object.start < object.end {
@@ -314,7 +321,7 @@ impl Hot {
         if state.is_none() {
             return;
         }
-        let mut flags = if has_layout { 0 } else { python_flags::UNREAD };
+        let mut flags = self.python.unread.get();
         let allocator = self.python.allocator.get() as usize;
         if allocator != 0 {
             // SAFETY: the address of this function: it compares tables of functions, and gives a constant text or null.
@@ -340,18 +347,21 @@ fn step_to_both(native: u32, python: u32) -> (u64, u64) {
     (word, roll(roll(CHILD_SEED, native.into()), word))
 }
 
-/// Whether a version is this one, and says of itself what is known of it.
-fn is_of(layout: &Layout, version: u32, runtime: u64) -> bool {
+/// The place in `LAYOUTS` of a version that says of itself what is known of it, or why there is none (`python_flags`).
+fn layout_of(version: u32, runtime: u64) -> Result<usize, u32> {
     // 0x030b02f0: 3.11.2, as it was released.
-    if version >> 24 != 3 || (version >> 16 & 0xff) as u8 != layout.minor || version & 0xf0 != 0xf0 {
-        return false;
+    let (major, minor) = (version >> 24, (version >> 16) as u8);
+    let describes_itself = major == 3 && minor >= DESCRIBED_FROM && word(runtime) == COOKIE;
+    if describes_itself && word(runtime + WITHOUT_LOCK) != 0 {
+        return Err(python_flags::FREE_THREADED);
     }
-    if layout.minor < 13 {
-        return true;
-    }
-    word(runtime) == COOKIE
-        && word(runtime + WITHOUT_LOCK) == 0
-        && layout.described().iter().all(|&(at, expected)| word(runtime + at) == expected)
+    let is_of = |layout: &Layout| major == 3 && layout.minor == minor && version & 0xf0 == 0xf0;
+    let place = LAYOUTS.iter().position(is_of).ok_or(0u32)?;
+    let is_as_known = |layout: &Layout| {
+        layout.minor < DESCRIBED_FROM
+            || describes_itself && layout.described().all(|(at, expected)| word(runtime + at) == expected)
+    };
+    if LAYOUTS.get(place).is_some_and(is_as_known) { Ok(place) } else { Err(python_flags::DESCRIBED_OTHERWISE) }
 }
 
 /// `pthread_self()`.

@@ -242,6 +242,10 @@ pub mod python_flags {
     pub const ARENAS: u32 = 1;
     /// Its frames are not read: a version, or a way of building it, whose are not known.
     pub const UNREAD: u32 = 2;
+    /// Why they are not: it has no lock that says whose frames may be read.
+    pub const FREE_THREADED: u32 = 4;
+    /// Why they are not: what it says of its own offsets is not what its version has.
+    pub const DESCRIBED_OTHERWISE: u32 = 8;
 }
 
 /// Flags of `Module`.

@@ -170,7 +170,7 @@ pub const ROWS: &[Row] = &[
         "MEMTRACE_PYTHON",
         "1",
         Shape::Switch,
-        "Put Python functions into stacks, where CPython 3.11 to 3.13 is in the process and the thread holds its lock.",
+        "Put Python functions into stacks, where CPython 3.11 to 3.14 is in the process and the thread holds its lock.",
     ),
     row(
         "MEMTRACE_BUNDLED",

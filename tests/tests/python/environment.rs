@@ -8,7 +8,7 @@ use crate::PYTHON;
 
 /// Says what it was given.
 const SCRIPT: &str = "import os\nprint(os.environ.get('PYTHONMALLOC'), os.environ.get('PYTHONHASHSEED'))\n";
-const TOLD: &str =
+pub const TOLD: &str =
     "memtrace: the target is CPython and gets PYTHONMALLOC=malloc PYTHONHASHSEED=0 (`--no-python-env`: nothing)\n";
 
 /// stdout and stderr of a check of this command.

@@ -5,6 +5,12 @@
 #include <internal/pycore_code.h>
 #include <internal/pycore_frame.h>
 #include <internal/pycore_interp.h>
+#if PY_MINOR_VERSION >= 14
+#include <internal/pycore_debug_offsets.h>
+#include <internal/pycore_interpframe_structs.h>
+#include <internal/pycore_runtime_structs.h>
+#include <internal/pycore_stackref.h>
+#endif
 #include <internal/pycore_runtime.h>
 #include <stddef.h>
 
@@ -67,6 +73,33 @@ AT(_Py_DebugOffsets, interpreter_frame.owner, 264);
 AT(_Py_DebugOffsets, code_object.filename, 280);
 AT(_Py_DebugOffsets, code_object.firstlineno, 312);
 AT(_Py_DebugOffsets, code_object.co_code_adaptive, 344);
+#elif PY_MINOR_VERSION == 14
+AT(_PyRuntimeState, _finalizing, 784);
+AT(PyThreadState, _status, 32);
+AT(PyThreadState, thread_id, 152);
+AT(PyThreadState, current_frame, 72);
+AT(_PyInterpreterFrame, f_executable, 0);
+AT(_PyInterpreterFrame, previous, 8);
+AT(_PyInterpreterFrame, instr_ptr, 56);
+AT(_PyInterpreterFrame, owner, 74);
+AT(PyCodeObject, co_firstlineno, 68);
+AT(PyCodeObject, co_code_adaptive, 208);
+AT(PyCodeObject, _co_firsttraceable, 192);
+_Static_assert(FRAME_OWNED_BY_INTERPRETER == 3 && FRAME_OWNED_BY_CSTACK == 4, "owner");
+_Static_assert(Py_TAG_REFCNT == 1, "tag");
+_Static_assert(sizeof(PyASCIIObject) == 40 && sizeof(PyCompactUnicodeObject) == 56, "letters");
+AT(_Py_DebugOffsets, free_threaded, 16);
+AT(_Py_DebugOffsets, runtime_state.finalizing, 32);
+AT(_Py_DebugOffsets, thread_state.current_frame, 208);
+AT(_Py_DebugOffsets, thread_state.thread_id, 216);
+AT(_Py_DebugOffsets, thread_state.status, 240);
+AT(_Py_DebugOffsets, interpreter_frame.previous, 256);
+AT(_Py_DebugOffsets, interpreter_frame.executable, 264);
+AT(_Py_DebugOffsets, interpreter_frame.instr_ptr, 272);
+AT(_Py_DebugOffsets, interpreter_frame.owner, 288);
+AT(_Py_DebugOffsets, code_object.filename, 320);
+AT(_Py_DebugOffsets, code_object.firstlineno, 352);
+AT(_Py_DebugOffsets, code_object.co_code_adaptive, 384);
 #endif
 AT(PyCodeObject, co_filename, 112);
 AT(PyCodeObject, co_qualname, 128);

@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use memtrace_tests::{Ended, How, Place, pair, workspace};
 
-use crate::{PYTHON, includes};
+use crate::{PYTHON, extension, includes};
 
 /// Each profile names thousands of stacks, which takes a build without optimisation seconds.
-const PATIENCE: Duration = Duration::from_secs(600);
+pub const PATIENCE: Duration = Duration::from_secs(600);
 
 /// A virtual environment with the package.
 struct Environment {
@@ -45,18 +45,32 @@ impl Environment {
         Some(Environment { place, python })
     }
 
+    /// Whether pytest is there; otherwise it is said.
+    fn has_pytest(&self) -> bool {
+        let is_there = self.run(&self.python, &["-c", "import pytest"]).code() == Some(0);
+        if !is_there {
+            println!("skipped: pytest is missing (Debian: python3-pytest)");
+        }
+        is_there
+    }
+
     fn run(&self, program: &Path, arguments: &[&str]) -> Ended {
         let job = self.place.job(How::Native, program).args(arguments.iter().copied());
         let job = job.env("PYTHONPATH", self.place.path()).env("PYTHONDONTWRITEBYTECODE", "1");
         job.env("MEMTRACE_DEADLINE", "300").patience(PATIENCE).run()
     }
 
-    /// Results by test, as pytest says them; and its output.
+    /// Results by test of `test_leaky.py`, as pytest says them; and its output.
     fn pytest(&self, arguments: &[&str]) -> (BTreeMap<String, bool>, Ended) {
-        let words = [&["-m", "pytest", "-rA", "-p", "no:cacheprovider"][..], arguments, &["test_leaky.py"]].concat();
+        self.pytest_of("test_leaky.py", arguments)
+    }
+
+    /// The same of another file.
+    fn pytest_of(&self, file: &str, arguments: &[&str]) -> (BTreeMap<String, bool>, Ended) {
+        let words = [&["-m", "pytest", "-rA", "-p", "no:cacheprovider"][..], arguments, &[file]].concat();
         let ended = self.run(&self.python, &words);
         let result = |line: &str| {
-            let (word, rest) = line.split_once(" test_leaky.py::")?;
+            let (word, rest) = line.split_once(&format!(" {file}::"))?;
             let name = rest.split(" - ").next()?.to_owned();
             matches!(word, "PASSED" | "FAILED").then(|| (name, word == "PASSED"))
         };
@@ -121,8 +135,8 @@ const TESTS: usize = 14;
 fn tests_fail_in_pytests_own_report_by_what_they_lose_and_by_paths() {
     let Some(environment) = Environment::new() else { return };
     let Environment { place, python } = &environment;
-    if environment.run(python, &["-c", "import pytest"]).code() != Some(0) {
-        return println!("skipped: pytest is missing (Debian: python3-pytest)");
+    if !environment.has_pytest() {
+        return;
     }
     place.write("test_leaky.py", include_str!("test_leaky.py"));
     let hangs = "--memtrace-timeout=3";
@@ -147,4 +161,36 @@ fn tests_fail_in_pytests_own_report_by_what_they_lose_and_by_paths() {
     }
     let (results, ended) = environment.pytest(&["--memtrace", hangs, "-n", "2"]);
     assert_told(&results, &ended);
+}
+
+#[test]
+fn the_examples_own_tests_pass_for_the_corrected_extension_and_name_the_defects_of_the_other() {
+    const FILE: &str = "test_cborlike.py";
+    let Some(environment) = Environment::new() else { return };
+    if !environment.has_pytest() {
+        return;
+    }
+    let place = &environment.place;
+    std::fs::copy(workspace().join("examples/python-ext").join(FILE), place.join(FILE)).unwrap();
+    for (main, is_corrected) in [("corrected.c", true), ("defective.c", false)] {
+        extension(place, main).expect("the headers are there");
+        let (results, ended) = environment.pytest_of(FILE, &[]);
+        assert!(ended.code() == Some(0) && results.len() == 5, "{main}: without failures: {}", ended.stdout);
+        let (results, ended) = environment.pytest_of(FILE, &["--memtrace"]);
+        assert_eq!(results.len(), 5, "{main}: {}{}", ended.stdout, ended.stderr);
+        for (test, passed) in &results {
+            assert_eq!(*passed, is_corrected || test == "test_nothing_is_kept", "{main} {test}: {}", ended.stdout);
+        }
+        for part in [
+            "a crash: SIGSEGV\n  failed: 16 bytes\n    encoder_binding (defective.c:",
+            "a crash: SIGABRT\n  failed: 24 bytes\n    decoder_binding (defective.c:",
+            "    decoder_source (defective.c:",
+            "    cbor_decoder_new (cbor_like.c:",
+            "path 6: 85 bytes lost\n85 bytes in 1 block\n",
+            "    write_text (defective.c:",
+            "    round_trip (test_cborlike.py:",
+        ] {
+            assert_eq!(ended.stdout.contains(part), !is_corrected, "{main}: {part}: {}", ended.stdout);
+        }
+    }
 }

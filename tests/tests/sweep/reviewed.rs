@@ -1,6 +1,6 @@
 //! The programs of `examples/` with planted defects, and their corrected twins.
 //!
-//! The head of `main.c` says how the program is built, and what a sweep must find in each build:
+//! The head of the main file says how the program is built, and what a sweep must find in each build:
 //!
 //! ```text
 //!   // sources: main.c session.c           from the program's directory
@@ -21,9 +21,9 @@ use crate::witness::{Points, Seen};
 use crate::{engine, witness};
 
 /// A program and its twin.
-const C: [&str; 2] = ["safe_malloc", "safe_malloc_fixed"];
+const C: [&str; 2] = ["safe_malloc/main.c", "safe_malloc_fixed/main.c"];
 /// The same.
-const EXTENSION: [&str; 2] = ["python_ext", "python_ext_fixed"];
+const EXTENSION: [&str; 2] = ["python-ext/defective.c", "python-ext/corrected.c"];
 /// The system's own: what stands first in PATH may be a script of a version manager.
 const PYTHON: &str = "/usr/bin/python3";
 /// As it is imported.
@@ -51,8 +51,9 @@ struct Defect {
 impl Reviewed {
     /// Reads the head of its main file.
     fn read(name: &str) -> Reviewed {
-        let directory = workspace().join("examples").join(name);
-        let head = std::fs::read_to_string(directory.join("main.c")).expect("it has a main file");
+        let main = workspace().join("examples").join(name);
+        let head = std::fs::read_to_string(&main).expect("it is there");
+        let directory = main.parent().expect("it is in a directory").to_path_buf();
         let mut read = Reviewed { directory, sources: Vec::new(), flags: Vec::new(), drive: None, builds: Vec::new() };
         for line in head.lines().map_while(|line| line.strip_prefix("//")) {
             let Some((key, value)) = line.trim().split_once(": ") else { continue };

@@ -19,6 +19,8 @@ pub struct Layout {
     pub top: Top,
     /// Frame: code.
     pub code: u64,
+    /// Bits of that word that are no part of the address.
+    pub tag: u64,
     /// Frame: the caller's frame.
     pub previous: u64,
     /// Frame: the instruction that is being executed.
@@ -35,6 +37,8 @@ pub struct Layout {
     pub prologue: u64,
     /// Text: the letters of one that is ASCII, and of another.
     pub letters: [u64; 2],
+    /// Where the interpreter's description of itself has what `Layout::described` gives, in that order.
+    pub description: &'static [u64],
 }
 
 /// How it is known that a thread holds the lock.
@@ -80,7 +84,7 @@ impl Top {
 pub enum Edge {
     /// The byte is 1 in the frame itself.
     Marked,
-    /// The frame outside is no function's, but stands on the C stack: the byte is 3 there.
+    /// The frame outside is no function's, but stands on the C stack: the byte is 3 there, or more.
     Outside,
 }
 
@@ -100,7 +104,7 @@ pub const BYTES: u64 = 32;
 pub const STATE: u64 = 32;
 
 /// The versions whose frames are read.
-pub static LAYOUTS: [Layout; 3] = [
+pub static LAYOUTS: [Layout; 4] = [
     Layout {
         minor: 11,
         finalizing: 24,
@@ -108,6 +112,7 @@ pub static LAYOUTS: [Layout; 3] = [
         thread_id: 152,
         top: Top::Record(56, 8, 16),
         code: 32,
+        tag: 0,
         previous: 48,
         instruction: 56,
         edge_at: 68,
@@ -116,6 +121,7 @@ pub static LAYOUTS: [Layout; 3] = [
         instructions: 184,
         prologue: 168,
         letters: [48, 72],
+        description: &[],
     },
     Layout {
         minor: 12,
@@ -124,6 +130,7 @@ pub static LAYOUTS: [Layout; 3] = [
         thread_id: 136,
         top: Top::Record(56, 0, 8),
         code: 0,
+        tag: 0,
         previous: 8,
         instruction: 56,
         edge_at: 70,
@@ -132,6 +139,7 @@ pub static LAYOUTS: [Layout; 3] = [
         instructions: 192,
         prologue: 176,
         letters: [40, 56],
+        description: &[],
     },
     Layout {
         minor: 13,
@@ -140,6 +148,7 @@ pub static LAYOUTS: [Layout; 3] = [
         thread_id: 152,
         top: Top::Direct(72),
         code: 0,
+        tag: 0,
         previous: 8,
         instruction: 56,
         edge_at: 70,
@@ -148,31 +157,53 @@ pub static LAYOUTS: [Layout; 3] = [
         instructions: 200,
         prologue: 184,
         letters: [40, 56],
+        description: &[32, 184, 192, 216, 232, 240, 248, 264, 280, 312, 344],
+    },
+    Layout {
+        minor: 14,
+        finalizing: 784,
+        lock: Lock::Active(32),
+        thread_id: 152,
+        top: Top::Direct(72),
+        code: 0,
+        tag: 1,
+        previous: 8,
+        instruction: 56,
+        edge_at: 74,
+        edge: Edge::Outside,
+        first_line: 68,
+        instructions: 208,
+        prologue: 192,
+        letters: [40, 56],
+        description: &[32, 208, 216, 240, 256, 264, 272, 288, 320, 352, 384],
     },
 ];
 
-/// Of 3.13's own description of itself, at the start of `_PyRuntime`: its first word.
+/// Of the description that 3.13 and later give of themselves, at the start of `_PyRuntime`: its first word.
 pub const COOKIE: u64 = u64::from_le_bytes(*b"xdebugpy");
 /// There: 1 if the interpreter has no lock.
 pub const WITHOUT_LOCK: u64 = 16;
+/// The first version that has one: 3.13.
+pub const DESCRIBED_FROM: u8 = 13;
 
 impl Layout {
     /// Where the description has an offset, and what it must be.
-    pub fn described(&self) -> [(u64, u64); 11] {
+    pub fn described(&self) -> impl Iterator<Item = (u64, u64)> {
         let top = if let Top::Direct(at) = self.top { at } else { 0 };
         let status = if let Lock::Active(at) = self.lock { at } else { 0 };
-        [
-            (32, self.finalizing),
-            (184, top),
-            (192, self.thread_id),
-            (216, status),
-            (232, self.previous),
-            (240, self.code),
-            (248, self.instruction),
-            (264, self.edge_at),
-            (280, FILE),
-            (312, self.first_line),
-            (344, self.instructions),
-        ]
+        let expected = [
+            self.finalizing,
+            top,
+            self.thread_id,
+            status,
+            self.previous,
+            self.code,
+            self.instruction,
+            self.edge_at,
+            FILE,
+            self.first_line,
+            self.instructions,
+        ];
+        self.description.iter().copied().zip(expected)
     }
 }

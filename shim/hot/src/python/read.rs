@@ -32,7 +32,7 @@ pub struct Frame {
 impl Frame {
     /// Whether it is no function's, but what C code puts before those that it begins.
     pub fn is_outside(self, layout: &Layout) -> bool {
-        layout.edge == Edge::Outside && self.edge == 3
+        layout.edge == Edge::Outside && self.edge >= 3
     }
 }
 
@@ -127,7 +127,7 @@ impl Pages {
 }
 
 /// What all frames have before their values.
-const FRAME_BYTES: u64 = 72;
+const FRAME_BYTES: u64 = 80;
 
 /// A frame that was read before, and that the interpreter's own pointers have led to again.
 ///
@@ -139,7 +139,7 @@ pub unsafe fn frame(layout: &Layout, address: u64) -> Frame {
     unsafe {
         let word = |at: u64| ((address + at) as *const u64).read();
         Frame {
-            code: word(layout.code),
+            code: word(layout.code) & !layout.tag,
             instruction: word(layout.instruction),
             previous: word(layout.previous),
             edge: ((address + layout.edge_at) as *const u8).read(),
@@ -158,7 +158,7 @@ pub unsafe fn is_frame(layout: &Layout, address: u64, read: &Frame) -> bool {
         let word = |at: u64| ((address + at) as *const u64).read();
         word(layout.instruction) == read.instruction
             && word(layout.previous) == read.previous
-            && word(layout.code) == read.code
+            && word(layout.code) & !layout.tag == read.code
             && ((address + layout.edge_at) as *const u8).read() == read.edge
     }
 }
@@ -183,7 +183,7 @@ mod tests {
         assert_eq!(pages.word(region + PAGE - 8), Some(0));
         assert_eq!(pages.word(region + PAGE - 7), None, "half of it is gone");
         assert_eq!(pages.word(region + 2 * PAGE), Some(0));
-        let frame = [7u64; 9];
+        let frame = [7u64; 10];
         let read = pages.frame(&LAYOUTS[1], frame.as_ptr() as u64).expect("it is there");
         assert_eq!((read.code, read.previous, read.instruction, read.edge), (7, 7, 7, 0));
     }

@@ -79,7 +79,8 @@ impl Default for Scratch {
 }
 
 impl Row {
-    const START: Row = Row { cfa: Cfa::Register(RSP as u8, 8), places: [Place::Same; REGISTERS] };
+    /// All registers as in the callee, whose frame ends below its return address.
+    pub const START: Row = Row { cfa: Cfa::Register(RSP as u8, 8), places: [Place::Same; REGISTERS] };
 }
 
 /// What the unwind data says about one address.

@@ -26,6 +26,7 @@ pub mod slow;
 pub mod stack;
 pub mod steps;
 pub mod stopped;
+pub mod trampoline;
 pub mod walk;
 
 /// Where a hook was entered: the caller's return address is at `[sp]`.

@@ -25,6 +25,12 @@ impl Short {
     /// `Rule::UNKNOWN`.
     pub const UNKNOWN: Short = Short(NONE | UNKNOWN << 2);
 
+    /// The short form of a rule that has a plain one; of another, `UNKNOWN`.
+    pub const fn plain(rule: Rule) -> Short {
+        let (k, n) = (rule.0 >> 10, rule.0 >> 2 & 0xff);
+        if rule.is_plain() && k < 1 << 10 && n < 1 << 4 { Short(rule.0 & 0x3f | k << 6) } else { Short::UNKNOWN }
+    }
+
     /// Whether it is a rule of the form `BY_SP` or `BY_BP`; only then do the following hold.
     #[inline(always)]
     pub const fn is_plain(self) -> bool {
@@ -184,9 +190,9 @@ impl Rules {
     }
 
     fn short(&self, rule: Rule) -> Short {
-        let (k, n) = (rule.0 >> 10, rule.0 >> 2 & 0xff);
-        if rule.is_plain() && k < 1 << 10 && n < 1 << 4 {
-            return Short(rule.0 & 0x3f | k << 6);
+        let plain = Short::plain(rule);
+        if plain.is_plain() {
+            return plain;
         }
         let number = match rule {
             Rule::UNKNOWN => UNKNOWN,

@@ -13,6 +13,7 @@ use super::cursor::{Cursor, Expression};
 use super::object::{Object, Objects};
 use super::rules::Short;
 use super::stack::Stacks;
+use super::trampoline;
 use super::walk::{CUT_BOUNDS, CUT_UNWIND, Stop};
 use super::{Entry, FRAMES_MAX, readable_word, word};
 use crate::Hot;
@@ -130,10 +131,18 @@ pub fn caller(
     const UNKNOWN: Stop = CUT_UNWIND;
     const OUTSIDE: Stop = CUT_BOUNDS;
     let pc = if exact { pc_of(registers) } else { pc_of(registers).wrapping_sub(1) };
-    let object = objects.find(pc).ok_or(UNKNOWN)?;
-    met(&object);
-    let nothing = if objects.is_loader(pc) { Stop::End } else { UNKNOWN };
-    let advice = cfi::row(&object, pc, scratch).ok_or(nothing)?;
+    let is_signals = match objects.find(pc) {
+        Some(object) => {
+            met(&object);
+            let nothing = if objects.is_loader(pc) { Stop::End } else { UNKNOWN };
+            cfi::row(&object, pc, scratch).ok_or(nothing)?.signal
+        }
+        None if exact => return Err(UNKNOWN),
+        None => {
+            trampoline::row(pc_of(registers), &mut scratch.row, &mut read).ok_or(UNKNOWN)?;
+            false
+        }
+    };
     let row = &scratch.row;
     let cfa = match row.cfa {
         Cfa::Register(register, offset) => {
@@ -163,11 +172,11 @@ pub fn caller(
         }
     }
     // Only a signal frame leads to a stack further down.
-    if !advice.signal && sp_of(&next) <= sp_of(registers) && row.places.get(RSP) == Some(&Place::Same) {
+    if !is_signals && sp_of(&next) <= sp_of(registers) && row.places.get(RSP) == Some(&Place::Same) {
         return Err(OUTSIDE);
     }
     *registers = next;
-    Ok(advice.signal)
+    Ok(is_signals)
 }
 
 /// The program counter among registers.

@@ -7,7 +7,7 @@ use super::chain::{Chain, Frame, Fresh, Word, at_or_above};
 use super::rule::{self, BY_SP, NONE, REALIGNED, RETURN_AT, Rule};
 use super::rules::Short;
 use super::steps::Steps;
-use super::{Entry, word};
+use super::{Entry, readable_word, trampoline, word};
 use crate::Hot;
 use crate::site::Known;
 use crate::thread::Body;
@@ -374,7 +374,10 @@ impl Hot {
             return Short::UNKNOWN;
         }
         // Not kept for code outside all modules: one may be loaded there later.
-        let Some(object) = self.objects.find(pc - 1) else { return Short::UNKNOWN };
+        let Some(object) = self.objects.find(pc - 1) else {
+            let is_known = trampoline::row(pc, &mut scratch.row, readable_word).is_some();
+            return if is_known { Short::plain(Rule::of(&scratch.row, false)) } else { Short::UNKNOWN };
+        };
         self.notice(&object);
         let rule = match rule::compile(&object, pc, scratch) {
             // The loader's first instructions have no unwind data, and no caller.

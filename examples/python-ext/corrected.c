@@ -1,8 +1,7 @@
-// The Python module of ../python_ext without its defects: every failure is a MemoryError.
+// The Python module of `defective.c` without its defects: every failure is a MemoryError.
 //
-// sources: main.c ../python_ext/cbor_like.c
-// flags: -I../python_ext
-// drive: ../python_ext/drive.py
+// sources: corrected.c cbor_like.c
+// drive: drive.py
 //
 // build: -DOOM_RETURNS_NULL
 //

@@ -4,7 +4,7 @@
 // library aborts without memory, only those remain that begin with an allocation of the Python side.
 // Seen with PYTHONMALLOC=malloc: otherwise most of Python's blocks are parts of its arenas.
 //
-// sources: main.c cbor_like.c
+// sources: defective.c cbor_like.c
 // drive: drive.py
 //
 // build: -DOOM_RETURNS_NULL
