@@ -109,6 +109,16 @@ pub fn memfd(name: &CStr) -> io::Result<File> {
     Ok(unsafe { File::from_raw_fd(fd) })
 }
 
+/// Gives an open file a name that is free; of one without names it is the first.
+pub fn name(file: &File, path: &Path) -> io::Result<()> {
+    let from = CString::new(format!("/proc/self/fd/{}", file.as_raw_fd()))?;
+    let to = CString::new(path.as_os_str().as_bytes())?;
+    // SAFETY: two C strings and flags.
+    let result =
+        unsafe { libc::linkat(libc::AT_FDCWD, from.as_ptr(), libc::AT_FDCWD, to.as_ptr(), libc::AT_SYMLINK_FOLLOW) };
+    checked(result).map(|_| ())
+}
+
 /// Locks a file for this command, as long as it has it open; false: somebody else has it.
 pub fn try_lock(file: &File) -> bool {
     // SAFETY: integers.
