@@ -7,7 +7,7 @@
 #   -b  where libmemtrace.so and memtrace are (default: target/release)
 #   -k  keep sources and logs there, and use what is there already
 #
-# NAME is one of zlib bzip2 gzip xz-utils sed grep sqlite3; default: all. Exit 1: a suite came to something else;
+# NAME is one of zlib bzip2 gzip xz-utils sed grep sqlite3 jq; default: all. Exit 1: a suite came to something else;
 # 2: none could be run.
 
 set -u
@@ -38,6 +38,8 @@ cases() {
         sed) make='./configure && make' check='make check SUBDIRS=.' results='^(PASS|FAIL|SKIP|XFAIL|XPASS|ERROR)' ;;
         grep) make='./configure && make' check='make -C tests check' results='^(PASS|FAIL|SKIP|XFAIL|XPASS|ERROR)' ;;
         sqlite3) make='./configure --disable-amalgamation && make testfixture' check='for t in select1 insert join where trans index func expr collate1 subquery; do ./testfixture test/$t.test; done' results='^[a-z0-9.-]+\.\.\. |errors out of' ;;
+        # Its tests would run under valgrind where that is installed.
+        jq) make='autoreconf -fi && ./configure --disable-docs --disable-maintainer-mode && make' check='make check NO_VALGRIND=1' results='^(PASS|FAIL|SKIP|XFAIL|XPASS|ERROR)' ;;
         *) return 1 ;;
     esac
 }
@@ -67,7 +69,7 @@ run() {
 }
 
 failed=0 count=0
-for name in ${*:-zlib bzip2 gzip xz-utils sed grep sqlite3}; do
+for name in ${*:-zlib bzip2 gzip xz-utils sed grep sqlite3 jq}; do
     cases "$name" || { echo "suites: there is no \`$name\`"; exit 2; }
     if ! fetch "$name" >"$top/$name.fetch.log" 2>&1; then
         echo "suites: $name: no source: $(tail -1 "$top/$name.fetch.log")"

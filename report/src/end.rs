@@ -187,13 +187,10 @@ fn work(
         output::create(&pattern, process.header.pid.get(), &exe, SystemTime::now())
     };
     if let Some(pattern) = json {
-        let written = create(pattern).and_then(|(file, path)| {
-            profile.write_json(Patient(&file)).map_err(|cause| Error::CannotWrite { path, cause })
-        });
-        match written {
+        match create(pattern).and_then(|new| new.write(|file| profile.write_json(Patient(file)))) {
             // The report is still to come.
             Err(error) if wants_text => say(report, &error),
-            result => result?,
+            result => drop(result?),
         }
     }
     if wants_text {
@@ -210,8 +207,7 @@ fn work(
                 result => result.map_err(|cause| Error::CannotWrite { path: "stderr".into(), cause })?,
             }
         } else {
-            let (file, path) = create(settings.out)?;
-            write(&file).map_err(|cause| Error::CannotWrite { path, cause })?;
+            create(settings.out)?.write(write)?;
         }
     }
     // The process ends now: to give a hundred thousand texts back one by one would take longer than to write them.

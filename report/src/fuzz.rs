@@ -7,11 +7,13 @@
 
 #[cfg(test)]
 mod driver;
+#[cfg(test)]
+mod flips;
 
 use std::fs::File;
 use std::io::Write;
 use std::os::fd::AsRawFd;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::check;
 use crate::check::baseline::Baseline;
@@ -81,7 +83,11 @@ fn recording(bytes: &[u8]) {
 /// What `report`, `check` and `diff` are given.
 fn input(bytes: &[u8]) {
     let (_file, path) = file(bytes);
-    match Input::read(&path, None) {
+    input_at(&path);
+}
+
+fn input_at(path: &Path) {
+    match Input::read(path, None) {
         Ok(Input::Profile(profile)) => {
             show(&profile);
             let mut again = Vec::new();

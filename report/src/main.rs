@@ -71,6 +71,7 @@ libfuzzer_sys::fuzz_target!(|bytes: &[u8]| (fuzz::chosen().run)(bytes));
 
 /// What the exported `main` calls.
 pub fn start() -> u8 {
+    sys::abort::tell();
     sys::set_up_heap();
     sys::fill_standard_fds();
     std::panic::set_hook(Box::new(|panic| {

@@ -3,6 +3,7 @@
 //! `main` is exported from here, past Rust's runtime: the runtime would ignore SIGPIPE, install signal handlers and
 //! open closed standard fds, and a target has to find all of that as memtrace found it.
 
+pub mod abort;
 pub mod ghost;
 mod start;
 pub mod terminal;
@@ -106,6 +107,16 @@ pub fn memfd(name: &CStr) -> io::Result<File> {
     let fd = checked(unsafe { libc::memfd_create(name.as_ptr(), libc::MFD_CLOEXEC) })?;
     // SAFETY: a new fd that has no other owner.
     Ok(unsafe { File::from_raw_fd(fd) })
+}
+
+/// Gives an open file a name that is free; of one without names it is the first.
+pub fn name(file: &File, path: &Path) -> io::Result<()> {
+    let from = CString::new(format!("/proc/self/fd/{}", file.as_raw_fd()))?;
+    let to = CString::new(path.as_os_str().as_bytes())?;
+    // SAFETY: two C strings and flags.
+    let result =
+        unsafe { libc::linkat(libc::AT_FDCWD, from.as_ptr(), libc::AT_FDCWD, to.as_ptr(), libc::AT_SYMLINK_FOLLOW) };
+    checked(result).map(|_| ())
 }
 
 /// Locks a file for this command, as long as it has it open; false: somebody else has it.

@@ -41,6 +41,7 @@ static const struct { int number, error; const char *name; } table[] = {
     CALL(epoll_create1, EMFILE), CALL(signalfd4, EMFILE), CALL(timerfd_create, EMFILE), CALL(pidfd_open, EMFILE),
     CALL(write, ENOSPC), CALL(pwrite64, ENOSPC), CALL(writev, ENOSPC), CALL(sendfile, ENOSPC), CALL(ftruncate, ENOSPC),
     CALL(fallocate, ENOSPC), CALL(copy_file_range, ENOSPC), CALL(rename, ENOSPC), CALL(renameat2, ENOSPC), CALL(mkdir, ENOSPC),
+    CALL(linkat, EPERM),
     CALL(read, EIO), CALL(pread64, EIO), CALL(readlink, EACCES), CALL(readlinkat, EACCES), CALL(getdents64, EIO),
     CALL(newfstatat, EACCES), CALL(statx, EACCES), CALL(lseek, EINVAL), CALL(access, EACCES),
     CALL(clone, EAGAIN), CALL(clone3, EAGAIN), CALL(fork, EAGAIN), CALL(vfork, EAGAIN), CALL(execve, ENOMEM), CALL(execveat, ENOMEM),

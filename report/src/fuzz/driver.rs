@@ -16,7 +16,7 @@ use crate::{check, profile, sweep};
 /// Address space of a process that tries a target, in KiB: what it may take, and what a test has mapped anyway.
 const SPACE_KIB: u64 = (512 + 256) << 10;
 /// The longest that one input may take.
-const INPUT_MAX: Duration = Duration::from_secs(10);
+pub const INPUT_MAX: Duration = Duration::from_secs(10);
 /// Inputs do not grow beyond this.
 const BYTES_MAX: usize = 1 << 20;
 
@@ -126,35 +126,6 @@ fn every_prefix_of_a_recording_and_many_flips_are_read_or_refused() {
         flipped[at] ^= 1 << random.below(8);
         (target.run)(&flipped);
     }
-}
-
-/// Every prefix and every flip of one byte of a recording: `tests/flips.sh` starts it. What is zero is looked at in every
-/// 16th place only, where the recording's numbers begin.
-#[test]
-#[ignore = "it takes an hour: tests/flips.sh"]
-fn every_prefix_and_every_flip_of_a_real_recording() {
-    let path = PathBuf::from(std::env::var_os("MEMTRACE_FLIPS").expect("MEMTRACE_FLIPS names a recording"));
-    let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse().ok());
-    let (from, step) =
-        (number("MEMTRACE_FLIPS_FROM").unwrap_or(0usize), number("MEMTRACE_FLIPS_STEP").unwrap_or(1usize));
-    let mut bytes = std::fs::read(path).expect("the recording can be read");
-    let target = &TARGETS[0];
-    let is_looked_at = |bytes: &[u8], at: usize| bytes[at] != 0 || at.is_multiple_of(16);
-    let (mut count, mut longest) = (0, Duration::ZERO);
-    for at in (from..bytes.len()).step_by(step) {
-        if !is_looked_at(&bytes, at) {
-            continue;
-        }
-        println!("at {at}");
-        let began = Instant::now();
-        (target.run)(&bytes[..at]);
-        bytes[at] ^= 0xff;
-        (target.run)(&bytes);
-        bytes[at] ^= 0xff;
-        (count, longest) = (count + 1, longest.max(began.elapsed()));
-        assert!(longest < INPUT_MAX, "byte {at} took {longest:?}");
-    }
-    println!("flips: {count} prefixes and as many flips, both of one in {longest:?} at most");
 }
 
 /// One of the samples, changed a little.

@@ -134,17 +134,9 @@ fn parts(recording: Recording, target: Pid, naming: &Naming) -> Vec<(u32, OsStri
 }
 
 fn create(pid: u32, name: &OsStr, naming: &Naming, profile: &Profile) -> Result<Written, Error> {
-    let (file, path) = output::create(&naming.pattern, pid, &name.to_string_lossy(), SystemTime::now())?;
-    let is_ours = file.metadata().is_ok_and(|about| about.is_file());
-    let failed = |cause| {
-        // Half a profile is none. A device or pipe was there before us.
-        if is_ours {
-            let _ = fs::remove_file(&path);
-        }
-        Error::CannotWrite { path: path.clone(), cause }
-    };
-    put(&file, profile).map_err(failed)?;
-    let about = file.metadata().map_err(failed)?;
+    let new = output::create(&naming.pattern, pid, &name.to_string_lossy(), SystemTime::now())?;
+    let (file, path) = new.write(|file| put(file, profile))?;
+    let about = file.metadata().map_err(|cause| Error::CannotWrite { path: path.clone(), cause })?;
     Ok(Written { pid, device: about.dev(), inode: about.ino(), modified_ns: modified_ns(&about), path })
 }
 

@@ -55,8 +55,15 @@ fn with_few_descriptors_a_program_runs_or_is_refused_in_words() {
 #[test]
 fn with_little_address_space_a_program_runs_or_is_refused_in_words() {
     scene(|scene| {
-        let script = |mib: u32| format!("ulimit -v {}; exec \"$1\" run -o \"$2\" -- \"$3\"", mib * 1024);
-        all(scene, [24, 32, 48, 64, 96, 128, 192, 256, 512, 1024].map(script).to_vec())
+        // Where the loader has no room for the command, it is the loader's to say so.
+        let script = |kib: u32| {
+            format!(
+                "ulimit -v {kib}; \"$1\" --version >/dev/null 2>&1 || {{ echo ok; exit; }}
+                exec \"$1\" run -o \"$2\" -- \"$3\""
+            )
+        };
+        let narrow = (8..32).flat_map(|mib| [mib << 10, (mib << 10) + 512]);
+        all(scene, narrow.chain([48, 64, 96, 128, 192, 256, 512, 1024].map(|mib| mib << 10)).map(script).collect())
     });
 }
 
@@ -65,6 +72,44 @@ fn where_files_have_a_limit_a_program_runs_or_is_refused_in_words() {
     scene(|scene| {
         let script = |kib: u32| format!("ulimit -f {kib}; exec \"$1\" run -o \"$2\" -- \"$3\"");
         all(scene, [0, 1, 4, 64, 4096, 1 << 20, 1 << 22].map(script).to_vec())
+    });
+}
+
+#[test]
+fn in_a_small_memory_cgroup_a_program_runs_or_is_refused_in_words() {
+    scene(|scene| {
+        let script = |mib: u32| {
+            format!(
+                "root=/sys/fs/cgroup; [ -e $root/cgroup.controllers ] || root=$root/memory
+                group=$root/memtrace-own-$$; limit=$group/memory.max
+                mkdir $group 2>/dev/null || {{ echo none; exit; }}
+                trap 'until rmdir $group; do sleep 0.1; done 2>/dev/null' EXIT
+                [ -e $limit ] || limit=$group/memory.limit_in_bytes
+                echo {} >$limit && (echo $BASHPID >$group/cgroup.procs && exec \"$1\" run -o \"$2\" -- \"$3\")",
+                mib << 20
+            )
+        };
+        if scene.play(&script(1024)).stdout == "none\n" {
+            println!("no memory cgroup can be made here: little memory in one is not tested");
+            return Vec::new();
+        }
+        all(scene, [4, 6, 8, 12, 16, 32, 64].map(script).to_vec())
+    });
+}
+
+#[test]
+fn an_ordinary_user_with_no_process_to_spare_runs_a_program_or_is_refused_in_words() {
+    scene(|scene| {
+        // The system counts a user's processes, and root's it does not limit: nobody else has this number.
+        let script = |most: u32| {
+            format!(
+                "as=; ((EUID)) || as='setpriv --reuid 61803 --regid 61803 --clear-groups'
+                mkdir own && cp \"${{1%/*}}\"/{{memtrace,libmemtrace*.so}} \"$3\" own && chmod -R a+rwX own && cd own || exit 9
+                exec $as bash -c 'ulimit -u {most}; exec ./memtrace run -o profile.json -- ./\"${{0##*/}}\"' \"$3\""
+            )
+            .replace("own", &format!("own-{most}"))
+        };
+        all(scene, (0..6).map(script).collect())
     });
 }
 
@@ -105,16 +150,23 @@ fn a_profile_that_cannot_be_written_is_said_before_or_after_and_leaves_nothing_h
         assert!([Some(2), Some(3)].contains(&ended.code()), "{to}: {} {}", ended.status, ended.stderr);
         assert!(ended.stderr.contains("memtrace: cannot write"), "{to}: {}", ended.stderr);
     }
-    // A file system of its own that is full, where one may be made.
-    let full = "unshare -m true 2>/dev/null || { echo none; exit 0; }; mkdir -p \"$2/full\"
-        exec unshare -m bash -c 'mount -t tmpfs -o size=16k none \"$2/full\" && cd \"$2/full\" || exit 9
-        head -c 12000 /dev/zero >filler; \"$1\" run -o profile.json -- \"$3\"; status=$?; ls -A; exit $status' bash \"$@\"";
-    let ended = run(full);
+    // A file system of its own that is full, where one may be made; with the launcher, and with the library alone.
+    let full = |command: &str| {
+        run(&format!(
+            "unshare -m true 2>/dev/null || {{ echo none; exit 0; }}; mkdir -p \"$2/full\"
+            exec unshare -m bash -c 'mount -t tmpfs -o size=16k none \"$2/full\" && cd \"$2/full\" || exit 9
+            head -c 12000 /dev/zero >filler; {command} \"$3\"; status=$?; ls -A; exit $status' bash \"$@\""
+        ))
+    };
+    let ended = full("\"$1\" run -o profile.json --");
     if ended.stdout == "none\n" {
         println!("no file system can be mounted here: a full one is not tested");
         return;
     }
     assert_eq!((ended.code(), ended.stdout.as_str()), (Some(3), "ok\nfiller\n"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("no space left"), "{}", ended.stderr);
+    let ended = full(&format!("env LD_PRELOAD={} MEMTRACE_JSON=half", pair().library.display()));
+    assert_eq!((ended.code(), ended.stdout.as_str()), (Some(0), "ok\nfiller\n"), "{}", ended.stderr);
     assert!(ended.stderr.contains("no space left"), "{}", ended.stderr);
 }
 

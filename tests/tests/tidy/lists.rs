@@ -185,6 +185,7 @@ pub const UNSAFE: &[&str] = &[
     "shim/wire/src/sys.rs",
     "report/src/end.rs",
     "report/src/sys.rs",
+    "report/src/sys/abort.rs",
     "report/src/sys/start.rs",
     "report/src/sys/terminal.rs",
     "report/src/sys/trace.rs",
