@@ -40,7 +40,7 @@ use read::Pages;
 /// Begins the hash of a child that stands for a native stack and a Python stack.
 const CHILD_SEED: u64 = 0x9712;
 
-const _: () = assert!(LAYOUTS.len() == 3, "`python_now` knows each version");
+const _: () = assert!(LAYOUTS.len() == 4, "`python_now` knows each version");
 
 /// Of `Python::on`.
 const THERE: u32 = 1;
@@ -219,6 +219,7 @@ impl Hot {
             1 => self.python_of::<0>(own, steps),
             2 => self.python_of::<1>(own, steps),
             3 => self.python_of::<2>(own, steps),
+            4 => self.python_of::<3>(own, steps),
             _ => 0,
         }
     }

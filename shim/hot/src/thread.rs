@@ -280,6 +280,7 @@ impl Hot {
         }
         if self.slots.first.load(Ordering::Acquire).is_null() {
             self.slots.first.store(core::ptr::from_ref(thread).cast_mut(), Ordering::Release);
+            sys::register_barrier();
         } else if self.alone.get() != 0 {
             self.end_of_solitude();
         }

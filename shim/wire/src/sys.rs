@@ -250,10 +250,22 @@ pub fn give_way() {
     unsafe { call(libc::SYS_sched_yield, 0, 0, 0, 0) };
 }
 
-/// A barrier on every running thread of the process (membarrier(2)); false where the kernel has none.
+/// Of membarrier(2): a barrier on the running threads of this process, and to register for it.
+const BARRIER: usize = 1 << 3;
+const BARRIER_REGISTER: usize = 1 << 4;
+
+fn membarrier(command: usize) -> bool {
+    // SAFETY: changes no memory. A filter may end the process for it.
+    !is_sealed() && unsafe { call(libc::SYS_membarrier, command, 0, 0, 0) == 0 }
+}
+
+/// Registers for `barrier`: while the process has one thread, because with more the kernel waits until every processor
+/// was somewhere else, which takes seconds on a machine with enough to do (`sync_runqueues_membarrier_state` of Linux).
+pub fn register_barrier() {
+    membarrier(BARRIER_REGISTER);
+}
+
+/// A barrier on every running thread of the process; false where the kernel has none.
 pub fn barrier() -> bool {
-    const REGISTER: usize = 1 << 4;
-    const EXPEDITED: usize = 1 << 3;
-    // SAFETY: changes no memory.
-    unsafe { call(libc::SYS_membarrier, REGISTER, 0, 0, 0) == 0 && call(libc::SYS_membarrier, EXPEDITED, 0, 0, 0) == 0 }
+    membarrier(BARRIER) || membarrier(BARRIER_REGISTER) && membarrier(BARRIER)
 }

@@ -10,7 +10,7 @@ use crate::target::{Target, build, kinds, rung};
 const STDOUT: &str = "said by ladder\n";
 
 /// Whether a tool is there; its package has its name (`apt-get install strace gdb`).
-fn has(tool: &str) -> bool {
+pub fn has(tool: &str) -> bool {
     let is_there = Command::new(tool).arg("--version").output().is_ok_and(|output| output.status.success());
     if !is_there {
         eprintln!("skipped: `{tool}` is not installed (apt-get install {tool})");

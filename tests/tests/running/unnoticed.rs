@@ -4,8 +4,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use memtrace_tests::{How, Place};
+use memtrace_tests::{How, Place, pair};
 
+use crate::ladder::has;
 use crate::target::{Target, build, kinds, rung};
 
 const HOWS: [How; 2] = [How::Bare, How::Run];
@@ -224,4 +225,23 @@ fn sixty_four_threads_are_stopped_and_go_on() {
     for how in HOWS {
         assert_eq!(crowd(how, &["0", "4", "60", "1"], 4), [""; 0], "{how:?}");
     }
+}
+
+/// With threads the kernel lets whoever registers for membarrier(2) wait, and with it every thread that begins meanwhile.
+#[test]
+fn what_a_second_thread_needs_of_the_kernel_is_there_before_it() {
+    if !has("strace") {
+        return;
+    }
+    let place = Place::new();
+    let program = build(&place, "ladder").display().to_string();
+    let preload = format!("LD_PRELOAD={}", pair().library.display());
+    let calls = ["-f", "-o", "calls", "-e", "trace=membarrier,clone,clone3", "-E", &preload, &program];
+    let ended = place.job(How::Native, "strace").args(calls).env("MEMTRACE_QUIET", "1").run();
+    assert_eq!(ended.code(), Some(7), "{}", ended.stderr);
+    let calls = place.read("calls");
+    let at = |what: &str| calls.lines().position(|line| line.contains(what));
+    let (registered, thread) = (at("REGISTER_PRIVATE_EXPEDITED"), at("CLONE_THREAD"));
+    assert!(registered.is_some() && registered < thread, "{calls}");
+    assert_eq!(calls.matches("REGISTER_PRIVATE_EXPEDITED").count(), 1, "{calls}");
 }

@@ -375,7 +375,8 @@ impl Hot {
         }
         // Not kept for code outside all modules: one may be loaded there later.
         let Some(object) = self.objects.find(pc - 1) else {
-            let is_known = trampoline::row(pc, &mut scratch.row, readable_word).is_some();
+            // To look at memory takes a system call, which only CPython's trampolines are worth.
+            let is_known = self.python.on.get() != 0 && trampoline::row(pc, &mut scratch.row, readable_word).is_some();
             return if is_known { Short::plain(Rule::of(&scratch.row, false)) } else { Short::UNKNOWN };
         };
         self.notice(&object);
