@@ -118,23 +118,9 @@ fn collect(run: &Run, keeper: Keeper, shown: Kinds) -> Result<(String, bool), Er
         let living = keeper::living(recording, address)?;
         let read = Recording::from_file(recording.file().map_err(failed)?, "recording")?;
         let processes: BTreeSet<u32> = read.processes.iter().map(|process| process.header.pid.get()).collect();
-        // The sums alone, without names: the profile below takes long enough.
-        let profile = Profile::build(
-            &read,
-            &Options { largest: Some(0), suppress: options.suppress.clone(), ..Options::default() },
-        )?;
-        let mut numbers = text::three_numbers(&profile);
-        numbers.extend(text::lost(&profile, shown).map(|lost| format!("\nmemtrace: {lost}")));
-        numbers.extend(text::heap_errors(&profile).map(|line| format!("\nmemtrace: {line}")));
-        numbers.extend(text::not_recorded(&profile.processes).iter().map(|line| format!("\nmemtrace: {line}")));
-        if profile.processes_lost > 0 {
-            let lost = text::count(profile.processes_lost, "process");
-            numbers
-                .push_str(&format!("\nmemtrace: {lost} not recorded: no room in the recording, or no memory for it"));
-        }
-        let is_bad = |process| leaks::leaked(process).blocks > 0 || heap::has_errors(process);
-        let is_leaky = profile.processes.iter().any(is_bad);
-        let written = profiles::write(read, pid, naming, options, &[])?;
+        let mut parts = profiles::build(read, pid, naming, options)?;
+        let (numbers, is_leaky) = profiles::look(&mut parts, |profile| said(profile, shown));
+        let written = profiles::write(parts, naming, &[])?;
         Ok((numbers, is_leaky, processes.len(), written, living))
     })();
     let (numbers, is_leaky, process_count, written, living) = match collected {
@@ -152,6 +138,20 @@ fn collect(run: &Run, keeper: Keeper, shown: Kinds) -> Result<(String, bool), Er
         }
     }
     Ok((summary(&numbers, process_count, &written, living.len()), is_leaky))
+}
+
+/// The numbers of a profile, and whether any process has leaks or heap errors.
+fn said(profile: &Profile, shown: Kinds) -> (String, bool) {
+    let mut numbers = text::three_numbers(profile);
+    numbers.extend(text::lost(profile, shown).map(|lost| format!("\nmemtrace: {lost}")));
+    numbers.extend(text::heap_errors(profile).map(|line| format!("\nmemtrace: {line}")));
+    numbers.extend(text::not_recorded(&profile.processes).iter().map(|line| format!("\nmemtrace: {line}")));
+    if profile.processes_lost > 0 {
+        let lost = text::count(profile.processes_lost, "process");
+        numbers.push_str(&format!("\nmemtrace: {lost} not recorded: no room in the recording, or no memory for it"));
+    }
+    let is_bad = |process| leaks::leaked(process).blocks > 0 || heap::has_errors(process);
+    (numbers, profile.processes.iter().any(is_bad))
 }
 
 /// The lines at the end.

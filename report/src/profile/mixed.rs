@@ -18,6 +18,8 @@ use crate::recording::Process;
 
 /// Frames of one stack; the shim keeps far fewer.
 const STACK_FRAMES_MAX: usize = 4 << 10;
+/// Frames that most stacks do not exceed.
+const USUAL: usize = 64;
 
 /// The trie of a process.
 pub struct Mixed<'p> {
@@ -37,7 +39,7 @@ impl<'p> Mixed<'p> {
     /// leads nowhere.
     pub fn chain(&self, places: &[Option<u32>], node: u32, room: usize, stack: &mut Vec<u32>) -> bool {
         let room = room.min(STACK_FRAMES_MAX);
-        let (mut native, mut python) = (Vec::new(), Vec::new());
+        let (mut native, mut python) = (Vec::with_capacity(USUAL), Vec::new());
         if !self.follow(node, room, &mut native) {
             return false;
         }

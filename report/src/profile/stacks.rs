@@ -96,11 +96,12 @@ impl Stacks {
         };
         let mut known: HashMap<Vec<u32>, u32> = HashMap::new();
         let (mixed, mut room) = (Mixed::of(process), ALL_FRAMES_MAX);
+        let mut stack = Vec::new();
         for node in nodes {
             if stacks.by_node.contains_key(&node) {
                 continue;
             }
-            let mut stack = Vec::new();
+            stack.clear();
             if !mixed.chain(&by_node, node, room, &mut stack) {
                 stack.clear();
                 stacks.damaged += 1;
@@ -110,9 +111,10 @@ impl Stacks {
                 stack.push(no_stack);
             }
             room = room.saturating_sub(stack.len());
-            let next = stacks.stacks.len() as u32;
-            let number = *known.entry(stack).or_insert_with_key(|stack| {
+            let number = known.get(&stack).copied().unwrap_or_else(|| {
+                let next = stacks.stacks.len() as u32;
                 stacks.stacks.push(stack.clone());
+                known.insert(stack.clone(), next);
                 next
             });
             stacks.by_node.insert(node, number);

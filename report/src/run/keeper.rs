@@ -110,7 +110,8 @@ fn complete(
         return Ok(());
     }
     let options = profiles::options(target, known.end, suppress);
-    profiles::write(read, target, naming, &options, &known.written).map(|_| ())
+    let parts = profiles::build(read, target, naming, &options)?;
+    profiles::write(parts, naming, &known.written).map(|_| ())
 }
 
 /// Who may still write into the recording.

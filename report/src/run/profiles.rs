@@ -89,17 +89,36 @@ pub fn options(target: Pid, end: Option<EndStatus>, suppress: &Suppressed) -> Op
     Options { ends, suppress: suppress.clone(), ..Options::default() }
 }
 
-/// Writes the profiles of a recording. A process in `old` has one: it is replaced, if it is still there.
-pub fn write(
-    recording: Recording,
-    target: Pid,
-    naming: &Naming,
-    options: &Options,
-    old: &[Written],
-) -> Result<Vec<Written>, Error> {
+/// A profile that is to be written, with the pid and the name that its file's name is made of.
+pub struct Part {
+    pid: u32,
+    name: OsString,
+    profile: Profile,
+}
+
+/// The profiles of a recording.
+pub fn build(recording: Recording, target: Pid, naming: &Naming, options: &Options) -> Result<Vec<Part>, Error> {
+    let build = |(pid, name, recording)| Ok(Part { pid, name, profile: Profile::build(&recording, options)? });
+    parts(recording, target, naming).into_iter().map(build).collect()
+}
+
+/// What somebody sees in a profile of all processes that these have.
+pub fn look<T>(parts: &mut [Part], look: impl FnOnce(&Profile) -> T) -> T {
+    let counts: Vec<usize> = parts.iter().map(|part| part.profile.processes.len()).collect();
+    let mut whole = parts.first().map_or_else(Profile::without_processes, |part| part.profile.head());
+    whole.processes = parts.iter_mut().flat_map(|part| std::mem::take(&mut part.profile.processes)).collect();
+    let seen = look(&whole);
+    let mut processes = whole.processes.into_iter();
+    for (part, count) in parts.iter_mut().zip(counts) {
+        part.profile.processes = processes.by_ref().take(count).collect();
+    }
+    seen
+}
+
+/// Writes them. A process in `old` has a profile: it is replaced, if it is still there.
+pub fn write(parts: Vec<Part>, naming: &Naming, old: &[Written]) -> Result<Vec<Written>, Error> {
     let mut written = Vec::new();
-    for (pid, name, recording) in parts(recording, target, naming) {
-        let mut profile = Profile::build(&recording, options)?;
+    for Part { pid, name, mut profile } in parts {
         match old.iter().find(|old| old.pid == pid) {
             Some(old) => {
                 // Whoever completes it has watched nobody; a profile that cannot be read again has no history to keep.
