@@ -120,7 +120,7 @@ tarball() {
 wheel() {
     local binaries
     binaries=$(realpath -e "$BUILT")
-    (cd report/python && MEMTRACE_BINARIES=$binaries python3 -c "import wheel_of_it; wheel_of_it.build_wheel('$dist')")
+    (cd report/python && MEMTRACE_BINARIES=$binaries /usr/bin/python3 -c "import hatchling.build as it; it.build_wheel('$dist')")
     cp "$dist"/memtrace-*.whl "$root/srv/"
     inside sh -c 'python3 -m venv /srv/venv && /srv/venv/bin/pip install --quiet --no-index /srv/memtrace-*.whl'
     inside /srv/venv/bin/python -c 'import memtrace'

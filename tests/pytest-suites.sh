@@ -19,7 +19,7 @@ if ! "${PYTHON:-/usr/bin/python3}" -m venv "$place/venv" >/dev/null || ! "$pytho
     echo "pytest-suites: skipped: no virtual environment, or no network" >&2
     exit 0
 fi
-MEMTRACE_BINARIES=$build "$python" -m pip install -q --no-index --no-deps "$here/report/python" || exit 2
+MEMTRACE_BINARIES=$build "$python" -m pip install -q --no-deps "$here/report/python" || exit 2
 unset PYTHONMALLOC MEMTRACE_OUT
 # pytest cuts its summary to the width of a terminal.
 export COLUMNS=400 PYTHONDONTWRITEBYTECODE=1 PYTHONHASHSEED=0 MEMTRACE_QUIET=1 MEMTRACE_DEADLINE=300

@@ -35,8 +35,13 @@ impl Environment {
         let python = venv.join("bin/python");
         let binaries = pair().command.parent().expect("a command has a directory").to_path_buf();
         let source = workspace().join("report/python");
+        if place.job(How::Native, &python).args(["-c", "import hatchling"]).run().code() != Some(0) {
+            println!("skipped: hatchling is missing (Debian: python3-hatchling)");
+            return None;
+        }
         let pip = place.job(How::Native, &python).args(["-m", "pip", "install", "--quiet", "--no-index", "--no-deps"]);
-        let installed = pip.arg(&source).env("MEMTRACE_BINARIES", binaries).run();
+        let installed =
+            pip.arg("--no-build-isolation").arg(&source).env("MEMTRACE_BINARIES", binaries).patience(PATIENCE).run();
         assert_eq!(installed.code(), Some(0), "{}{}", installed.stdout, installed.stderr);
         assert!(!source.join("build").exists(), "pip leaves nothing in the source");
         let mut flags = vec!["-shared", "-fPIC", "-fno-builtin"];
