@@ -144,7 +144,8 @@ fn tests_fail_in_pytests_own_report_by_what_they_lose_and_by_paths() {
         return;
     }
     place.write("test_leaky.py", include_str!("test_leaky.py"));
-    let hangs = "--memtrace-timeout=3";
+    // A path takes a second or two of a quiet machine; one of them hangs for ever.
+    let hangs = "--memtrace-timeout=15";
     let (results, ended) = environment.pytest(&["--memtrace", hangs, "--junitxml=junit.xml"]);
     assert_told(&results, &ended);
     let junit = place.read("junit.xml");
