@@ -78,7 +78,9 @@ impl Python {
             let why = self.unread.map_or(String::new(), |unread| format!(": {}", unread.told()));
             notes.push(format!("{name}: Python functions are not in stacks{why}"));
         }
-        if self.arenas {
+        if self.arenas && self.unread == Some(Unread::FreeThreaded) {
+            notes.push(format!("{name}: its objects come from the mimalloc in it, and are not seen"));
+        } else if self.arenas {
             notes.push(format!(
                 "{name}: objects of up to 512 bytes lie in its arenas, and are not seen; PYTHONMALLOC=malloc shows them"
             ));
@@ -111,6 +113,9 @@ mod tests {
         let old = Python { version: None, frames: false, unread: None, arenas: true }.notes();
         assert_eq!(old.len(), 2);
         assert!(old.iter().all(|note| note.starts_with("CPython before 3.11: ")), "{old:?}");
+        let unread = Some(Unread::FreeThreaded);
+        let free = Python { version: Some("3.13.5".into()), frames: false, unread, arenas: true }.notes();
+        assert!(free.len() == 2 && !free.iter().any(|note| note.contains("PYTHONMALLOC")), "{free:?}");
     }
 
     #[test]
