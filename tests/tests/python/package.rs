@@ -125,7 +125,7 @@ fn assert_told(results: &BTreeMap<String, bool>, ended: &Ended) {
         "path 2: 100 bytes lost\n100 bytes in 1 block\n    forgetful (leaky.c:",
         "memtrace: of 3 paths to an allocation 1 end otherwise",
         "path 3: a crash: SIGSEGV\n  failed: 100 bytes\n    crashing (leaky.c:",
-        "path 1: not at its end after 3 s\n  failed: 100 bytes\n    hanging (leaky.c:",
+        "path 1: not at its end after 15 s\n  failed: 100 bytes\n    hanging (leaky.c:",
         "-m pytest --memtrace --memtrace-path=3 test_leaky.py::test_fails_crashing\n",
     ] {
         assert!(ended.stdout.contains(part), "{part}: {}", ended.stdout);
