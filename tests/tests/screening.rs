@@ -196,7 +196,7 @@ static APART void ruin(const char *why) {
     if (fork() == 0) {
         setsid();
         if (fork() == 0) {
-            usleep(50000);
+            usleep(400000);
             close(open(stray(), O_CREAT | O_WRONLY, 0600));
             for (;;) pause();
         }
@@ -234,7 +234,7 @@ int main(void) {
     free(careful(88));
     group();
     printf("children told %d, left %d, first fd %d\n", told, waitpid(-1, NULL, WNOHANG), open("/dev/null", O_RDONLY));
-    usleep(150000);
+    usleep(600000);
     printf("entries %d, stray %d\n", entries, access(stray(), F_OK));
     return 0;
 }
@@ -245,7 +245,7 @@ fn a_process_does_not_notice_its_copies_and_nothing_of_them_is_left() {
     let place = Place::new();
     let app = place.c(&place.unused_name(), &format!("{HEAD}{NOTICED}"), &["-O0", "-g", "-fno-builtin"]);
     let (ended, result) =
-        sweep(&place, &["--accel", "snapshot", "--modes", "once", "--repeat", "0", "--timeout", "1s"], &app);
+        sweep(&place, &["--accel", "snapshot", "--modes", "once", "--repeat", "0", "--timeout", "3s"], &app);
     assert!(ended.code().is_some(), "{}", ended.stderr);
     assert_eq!(notes(&result), Vec::<&str>::new());
     assert_eq!(screen(&result, 77), "status");
