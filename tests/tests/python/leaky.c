@@ -55,11 +55,21 @@ static PyObject *careless(PyObject *self, PyObject *none) {
     Py_RETURN_NONE;
 }
 
+/* Many blocks, for the same reason. */
 static PyObject *forgetful(PyObject *self, PyObject *none) {
-    void *first = malloc(100), *second = first ? malloc(200) : NULL;
-    if (!second) return sink = first = NULL, wipe(), PyErr_NoMemory();
+    void *volatile many[20] = {NULL};
+    int count = 0;
+    while (count < 20 && (many[count] = malloc(100))) count++;
+    void *second = count == 20 ? malloc(200) : NULL;
+    int forgets = count == 20 && !second;
+    for (int number = 0; number < count; number++) {
+        if (!forgets) free(many[number]);
+        many[number] = NULL;
+    }
     free(second);
-    free(first);
+    sink = NULL;
+    wipe();
+    if (!second) return PyErr_NoMemory();
     Py_RETURN_NONE;
 }
 
