@@ -1,5 +1,5 @@
 /* Grows by a hundred blocks of 1,000 bytes in a hundredth of a second, and gives a block back at once from elsewhere; for a
- * minute at the most. Its first line is its process id. */
+ * minute at the most. Its first line is its process id, said when it has grown once. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,13 +22,15 @@ int main(void)
 {
     static void *kept[600000];
     int at = 0;
-    printf("%d\n", getpid());
-    fflush(stdout);
     for (int round = 0; round < 6000; round++) {
         for (int each = 0; each < 100; each++)
             kept[at++] = GROWER();
         for (int each = 0; each < 300; each++)
             passer();
+        if (round == 0) {
+            printf("%d\n", getpid());
+            fflush(stdout);
+        }
         usleep(10000);
     }
     return kept[0] == 0;
