@@ -6,7 +6,7 @@
 #
 #   -b  where libmemtrace.so and memtrace are (default: they are built)
 #   -h  only hosts with this in their names
-#   -p  other tools on the same hosts instead: heaptrack, valgrind, LSan, those that are installed
+#   -p  other tools on the same hosts instead: heaptrack, valgrind, LSan, those that are installed (MEMTRACE_TEST_PEER=NAME: one)
 #
 # TIMES is 20. Exit 1: some run was wrong; what it was is printed.
 

@@ -7,7 +7,7 @@
 #   -b  where libmemtrace.so and memtrace are (default: target/release)
 #   -k  keep sources and logs there, and use what is there already
 #
-# NAME is one of zlib bzip2 gzip xz-utils sed grep sqlite3 jq; default: all. Exit 1: a suite came to something else;
+# NAME is one of zlib bzip2 gzip xz-utils sed grep sqlite3 jq lua5.1 git; default: all. Exit 1: a suite came to something else;
 # 2: none could be run.
 
 set -u
@@ -40,9 +40,16 @@ cases() {
         sqlite3) make='./configure --disable-amalgamation && make testfixture' check='for t in select1 insert join where trans index func expr collate1 subquery; do ./testfixture test/$t.test; done' results='^[a-z0-9.-]+\.\.\. |errors out of' ;;
         # Its tests would run under valgrind where that is installed.
         jq) make='autoreconf -fi && ./configure --disable-docs --disable-maintainer-mode && make' check='make check NO_VALGRIND=1' results='^(PASS|FAIL|SKIP|XFAIL|XPASS|ERROR)' ;;
+        # The programs in its folder test/ that end by themselves and tell no time.
+        lua5.1) make='echo "#define DEB_HOST_MULTIARCH \"none\"" >src/lua5.1-deb-multiarch.h && cc -O2 -w -DLUA_USE_LINUX -Wl,-E -o src/lua $(ls src/*.c | grep -vE "/(luac|print).c") -lm -ldl -lreadline'
+            check='for t in bisect cf echo factorial fibfor hello readonly sieve sort table trace-calls xd; do src/lua test/$t.lua <README; echo "$t: $?"; done' results='^' ;;
+        # Of its thousand files those of what git is most used for.
+        git) make="make -j2 $git_options" check="make -C t $git_options DEFAULT_TEST_TARGET=test GIT_TEST_OPTS=--no-color T=\"$git_tests\"" results='^(ok|not ok|#) ' ;;
         *) return 1 ;;
     esac
 }
+git_options='NO_GETTEXT=1 NO_TCLTK=1 NO_CURL=1 NO_EXPAT=1 NO_OPENSSL=1 NO_PERL=1 NO_PYTHON=1'
+git_tests='t0001-init.sh t0005-signals.sh t1006-cat-file.sh t1300-config.sh t2000-conflict-when-checking-files-out.sh t3200-branch.sh t3404-rebase-interactive.sh t3903-stash.sh t4001-diff-rename.sh t4013-diff-various.sh t4202-log.sh t5300-pack-object.sh t5304-prune.sh t5510-fetch.sh t6020-bundle-misc.sh t6300-for-each-ref.sh t7600-merge.sh'
 
 fetch() {
     [ -d "$top/$1" ] && return 0
@@ -69,7 +76,7 @@ run() {
 }
 
 failed=0 count=0
-for name in ${*:-zlib bzip2 gzip xz-utils sed grep sqlite3 jq}; do
+for name in ${*:-zlib bzip2 gzip xz-utils sed grep sqlite3 jq lua5.1 git}; do
     cases "$name" || { echo "suites: there is no \`$name\`"; exit 2; }
     if ! fetch "$name" >"$top/$name.fetch.log" 2>&1; then
         echo "suites: $name: no source: $(tail -1 "$top/$name.fetch.log")"

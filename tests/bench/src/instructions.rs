@@ -1,10 +1,12 @@
-//! Instructions that a pair of malloc and free costs on top, counted by callgrind: the same on any machine.
+//! Instructions, counted by callgrind: the same on any machine, however busy.
 //!
-//! A workload is run at two lengths, natively and with the library; the difference of the differences is what the
-//! pairs cost, without start-up and end.
+//! Of pairs of malloc and free, what one costs on top: a workload is run at two lengths, natively and with the library; the
+//! difference of the differences is what the pairs cost, without start-up and end. Of a program, all that it executes, against
+//! what it does natively.
 
 use std::path::Path;
 
+use crate::find;
 use crate::kit::Kit;
 use crate::place::Place;
 use crate::rows::Row;
@@ -25,6 +27,20 @@ pub fn added(kit: &Kit<'_>, place: &Place, tools: &Tools, row: &Row, way: Way) -
     Ok(a_pair(kit, place, tools, row, way)? - a_pair(kit, place, tools, row, Way::Native)?)
 }
 
+/// Instructions that ways take for a tenth of the row's work, against native. The errors are what the cells say.
+pub fn against_native(
+    kit: &Kit<'_>,
+    place: &Place,
+    tools: &Tools,
+    row: &Row,
+    ways: &[Way],
+) -> Vec<(Way, Result<f64, String>)> {
+    let count = |way| counted(kit, place, tools, row, way, row.amount.div_ceil(10));
+    let native = count(Way::Native);
+    let ratio = |way| Ok(count(way)? as f64 / native.clone()? as f64);
+    ways.iter().map(|&way| (way, ratio(way))).collect()
+}
+
 fn a_pair(kit: &Kit<'_>, place: &Place, tools: &Tools, row: &Row, way: Way) -> Result<f64, String> {
     let [short, long] = LENGTHS.map(|length| counted(kit, place, tools, row, way, length));
     Ok((long? as f64 - short? as f64) / (LENGTHS[1] - LENGTHS[0]) as f64)
@@ -38,10 +54,14 @@ fn counted(kit: &Kit<'_>, place: &Place, tools: &Tools, row: &Row, way: Way, len
     let tool = TOOLS.iter().map(Path::new).find(|path| path.is_file()).unwrap_or(valgrind);
     let mut command = place.command(tool);
     command.args(["--tool=callgrind", "--callgrind-out-file=/dev/null"]).env("VALGRIND_LAUNCHER", valgrind);
-    command.args(kit.words(&row.words, length)?).env("MEMTRACE_QUIET", "1");
-    if way != Way::Native {
-        command.env("LD_PRELOAD", tools.preload(way).ok_or("not installed")?);
-        command.env("DUMP_HEAPTRACK_OUTPUT", "heaptrack");
+    let words = kit.words(&row.words, length)?;
+    command.args(&words);
+    match way {
+        Way::Heaptrack => {
+            let library = find::library(&["libheaptrack_preload.so"]).ok_or("not installed")?;
+            command.env("LD_PRELOAD", library).env("DUMP_HEAPTRACK_OUTPUT", "heaptrack");
+        }
+        _ => _ = command.envs(tools.start(way, &words, &row.variables)?.variables),
     }
     let output = command.output().map_err(|cause| format!("failed ({cause})"))?;
     if !output.status.success() {

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use crate::growth::Series;
 use crate::lines::{Cell, Line};
+use crate::rows::Counts;
 use crate::stats::Spread;
 use crate::table::Setting;
 use crate::targets;
@@ -81,8 +82,9 @@ fn setting_value(setting: &Setting) -> Value {
 
 fn line_value(line: &Line) -> Value {
     let cells = line.cells.iter().map(|(way, cell)| cell_value(line, *way, cell));
-    let instructions = line.instructions.iter().map(|(way, added)| match added {
-        Ok(added) => json!({ "way": way.name(), "added_a_pair": added }),
+    let counted = if line.row.counts == Counts::Work { "against_native" } else { "added_a_pair" };
+    let instructions = line.instructions.iter().map(|(way, found)| match found {
+        Ok(found) => json!({ "way": way.name(), counted: found }),
         Err(why) => json!({ "way": way.name(), "nothing": why }),
     });
     json!({

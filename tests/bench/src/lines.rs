@@ -34,7 +34,8 @@ pub struct Line {
     pub row: Row,
     /// Each way that was asked for, native first.
     pub cells: Vec<(Way, Cell)>,
-    /// Added instructions a pair, or why there is no figure.
+    /// What callgrind counted, by `Row::counts`: added instructions a pair, or those of the work against native's; or why
+    /// there is no figure.
     pub instructions: Vec<(Way, Result<f64, String>)>,
 }
 
@@ -102,6 +103,11 @@ impl Line {
     /// Bytes that the way left in files.
     pub fn output_bytes(&self, way: Way) -> Option<f64> {
         Some(spread(self.samples(way).iter().map(|sample| sample.took.output_bytes as f64))?.median)
+    }
+
+    /// What callgrind counted of a way.
+    pub fn counted(&self, way: Way) -> Option<&Result<f64, String>> {
+        self.instructions.iter().find(|found| found.0 == way).map(|found| &found.1)
     }
 
     /// Why there is no figure.

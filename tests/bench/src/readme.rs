@@ -3,6 +3,7 @@
 use crate::error::Error;
 use crate::grid;
 use crate::lines::Line;
+use crate::rows::Counts;
 use crate::table::{self, Setting};
 use crate::way::Way;
 
@@ -28,20 +29,24 @@ pub fn section(setting: &Setting, lines: &[Line]) -> String {
     let ways: Vec<Way> = setting.ways.iter().copied().filter(|way| ![Way::Native, Way::Report].contains(way)).collect();
     let mut head = vec!["CPU time, × native".to_owned()];
     head.extend(ways.iter().map(|&way| title(way).to_owned()));
-    head.push("peak RSS, MB".to_owned());
+    head.extend(["instructions, memtrace", "peak RSS, MB"].map(str::to_owned));
     let mut grid = vec![head];
     for line in lines.iter().filter(|line| line.row.is_headline) {
         let cells = ways.iter().map(|&way| cell(line, way));
         let mb = |way| line.rss_bytes(way).map_or("–".to_owned(), |bytes| format!("{:.0}", bytes / 1e6));
         let rss = format!("{} → {}", mb(Way::Native), mb(Way::Bare));
-        grid.push([line.row.about.clone()].into_iter().chain(cells).chain([rss]).collect());
+        let counted = line.counted(Way::Bare).filter(|_| line.row.counts == Counts::Work);
+        let counted = counted
+            .map_or("–".to_owned(), |found| found.clone().map_or_else(|why| why, |found| format!("{found:.2}")));
+        grid.push([line.row.about.clone()].into_iter().chain(cells).chain([counted, rss]).collect());
     }
     let heading = table::heading(setting).trim_end().replace('\n', "; ");
     format!(
         "{}\nMedians, each run against a native run of the same round. {}\n\n{heading}.\n",
         grid::markdown(&grid),
         "`memtrace` is quiet, by `LD_PRELOAD`; with `memtrace run` the launcher's own time counts, with heaptrack its \
-         interpreter's. Peak RSS is that of the largest process, native → memtrace.",
+         interpreter's. Instructions are callgrind's for a tenth of the work, × native: they do not depend on what else the \
+         machine does. Peak RSS is that of the largest process, native → memtrace.",
     )
 }
 
@@ -90,9 +95,9 @@ mod tests {
     fn the_section_has_a_column_for_each_way() {
         let section = section(&setting(), &lines());
         assert!(
-            section.starts_with("| CPU time, × native | memtrace | heaptrack | peak RSS, MB |\n|---|--:|--:|--:|\n")
+            section.starts_with("| CPU time, × native | memtrace | heaptrack | instructions, memtrace | peak RSS, MB |\n|---|--:|--:|--:|--:|\n")
         );
-        assert!(section.contains("| python3: json and ast | 1.35 | 5.00 | 10 → 14 |\n"), "{section}");
-        assert!(section.contains("| failed (status 7) | 10 → 11 |\n"), "{section}");
+        assert!(section.contains("| python3: json and ast | 1.35 | 5.00 | – | 10 → 14 |\n"), "{section}");
+        assert!(section.contains("| failed (status 7) | – | 10 → 11 |\n"), "{section}");
     }
 }

@@ -12,7 +12,7 @@ use crate::instructions;
 use crate::kit::Kit;
 use crate::lines::{Cell, Line, Sample};
 use crate::place::Place;
-use crate::rows::{Row, Unit};
+use crate::rows::{Counts, Row, Unit};
 use crate::run::Runner;
 use crate::way::{Tools, Way};
 
@@ -45,7 +45,7 @@ impl Bench<'_> {
             Ok(_) => self.rounds(row, &ways),
             Err(why) => ways.iter().map(|&way| (way, Cell::Nothing(first_line(&why)))).collect(),
         };
-        let instructions = if row.counts_instructions { self.instructions(row, &ways) } else { Vec::new() };
+        let instructions = self.instructions(row, &ways);
         self.say("\n");
         Line { row: row.clone(), cells, instructions }
     }
@@ -93,9 +93,16 @@ impl Bench<'_> {
     }
 
     fn instructions(&self, row: &Row, ways: &[Way]) -> Vec<(Way, Result<f64, String>)> {
-        let counted = ways.iter().copied().filter(|way| [Way::Bare, Way::Heaptrack].contains(way));
+        let chosen = |of: [Way; 2]| ways.iter().copied().filter(|way| of.contains(way)).collect::<Vec<_>>();
         let added = |way| (way, instructions::added(self.kit, self.place, self.tools, row, way));
-        counted.map(added).collect()
+        match row.counts {
+            Counts::Nothing => Vec::new(),
+            Counts::Pair => chosen([Way::Bare, Way::Heaptrack]).into_iter().map(added).collect(),
+            Counts::Work => {
+                let ways = chosen([Way::Bare, Way::Sampled]);
+                instructions::against_native(self.kit, self.place, self.tools, row, &ways)
+            }
+        }
     }
 
     fn say(&self, text: &str) {

@@ -3,7 +3,7 @@
 use crate::grid::{self, Grid};
 use crate::lines::{Line, Sample};
 use crate::machine::Machine;
-use crate::rows::Unit;
+use crate::rows::{Counts, Unit};
 use crate::stats::Spread;
 use crate::targets;
 use crate::way::Way;
@@ -36,7 +36,14 @@ pub fn text(setting: &Setting, lines: &[Line]) -> String {
         ("Added CPU time as a part of heaptrack's", against_heaptrack(setting, lines)),
         ("Peak RSS of the largest process, MB", megabytes(setting, lines, Line::rss_bytes)),
         ("Output files, MB", megabytes(setting, lines, Line::output_bytes)),
-        ("Added instructions a pair (callgrind)", instructions(lines)),
+        (
+            "Added instructions a pair (callgrind)",
+            instructions(lines, Counts::Pair, [Way::Bare, Way::Heaptrack], |added| format!("{added:.0}")),
+        ),
+        (
+            "Instructions of a tenth of the work, × native (callgrind)",
+            instructions(lines, Counts::Work, [Way::Bare, Way::Sampled], |ratio| format!("{ratio:.3}")),
+        ),
         ("Asked and found", asked(lines)),
     ];
     let mut text = heading(setting);
@@ -139,13 +146,12 @@ fn megabytes(setting: &Setting, lines: &[Line], bytes: fn(&Line, Way) -> Option<
     grid
 }
 
-fn instructions(lines: &[Line]) -> Grid {
-    let ways = [Way::Bare, Way::Heaptrack];
+fn instructions(lines: &[Line], of: Counts, ways: [Way; 2], figure: impl Fn(f64) -> String) -> Grid {
     let mut grid = vec![head(ways.into_iter())];
-    for line in lines.iter().filter(|line| !line.instructions.is_empty()) {
-        let cell = |way| match line.instructions.iter().find(|found| found.0 == way) {
-            Some((_, Ok(added))) => format!("{added:.0}"),
-            Some((_, Err(why))) => why.clone(),
+    for line in lines.iter().filter(|line| line.row.counts == of && !line.instructions.is_empty()) {
+        let cell = |way| match line.counted(way) {
+            Some(Ok(found)) => figure(*found),
+            Some(Err(why)) => why.clone(),
             None => String::new(),
         };
         grid.push([line.row.name.clone()].into_iter().chain(ways.map(cell)).collect());

@@ -10,6 +10,8 @@ pub enum Measure {
     Ratio,
     /// The same with sampling.
     SampledRatio,
+    /// Instructions with sampling, against native.
+    SampledInstructions,
     /// Added nanoseconds of CPU time a pair.
     AddedNs,
     /// Added instructions a pair.
@@ -87,9 +89,8 @@ fn found(measure: Measure, line: &Line, lines: &[Line]) -> Option<f64> {
         Measure::Ratio => Some(line.ratio(Way::Bare)?.median),
         Measure::SampledRatio => Some(line.ratio(Way::Sampled)?.median),
         Measure::AddedNs => Some(line.added_s(Way::Bare)?.median * 1e9),
-        Measure::AddedInstructions => {
-            line.instructions.iter().find(|found| found.0 == Way::Bare)?.1.as_ref().ok().copied()
-        }
+        Measure::AddedInstructions => line.counted(Way::Bare)?.as_ref().ok().copied(),
+        Measure::SampledInstructions => line.counted(Way::Sampled)?.as_ref().ok().copied(),
         Measure::AgainstOneThread => {
             let (alone, _) = line.row.name.rsplit_once("-t")?;
             let one = lines.iter().find(|line| line.row.name == alone)?;
@@ -106,6 +107,7 @@ fn words(measure: Measure) -> &'static str {
     match measure {
         Measure::Ratio => "CPU, × native",
         Measure::SampledRatio => "CPU when sampled, × native",
+        Measure::SampledInstructions => "instructions when sampled, × native",
         Measure::AddedNs => "added ns a pair",
         Measure::AddedInstructions => "added instructions a pair",
         Measure::AgainstOneThread => "added a pair, × one thread's",

@@ -152,15 +152,6 @@ impl Tools {
         self.valgrind.as_deref()
     }
 
-    /// The library of memtrace, or of heaptrack, for runs in other tools.
-    pub fn preload(&self, way: Way) -> Option<PathBuf> {
-        match way {
-            Way::Bare => Some(self.library.clone()),
-            Way::Heaptrack => find::library(&["libheaptrack_preload.so"]),
-            _ => None,
-        }
-    }
-
     /// The command gone this way; the error is what the cell says.
     pub fn start(&self, way: Way, words: &[String], variables: &[(&str, &str)]) -> Result<Start, &'static str> {
         let preload = |library: &str, more: &[(&str, &str)]| {

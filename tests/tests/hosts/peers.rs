@@ -1,6 +1,6 @@
 //! The same hosts under other tools: how many they leave intact, and in how many they find what was planted.
 //!
-//! Ignored: it takes half an hour, and is no test of memtrace. `tests/hosts.sh -p` starts it.
+//! Ignored: it takes half an hour, and is no test of memtrace. `tests/hosts.sh -p` starts it; `MEMTRACE_TEST_PEER=NAME`: one of them.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -58,7 +58,8 @@ const PEERS: &[Peer] = &[
 fn other_tools_on_the_same_hosts() {
     let files = hosts();
     let chosen: Vec<PathBuf> = files.into_iter().filter(|file| !name(file).starts_with("scale_live")).collect();
-    for peer in PEERS {
+    let only = std::env::var("MEMTRACE_TEST_PEER").ok();
+    for peer in PEERS.iter().filter(|peer| only.as_deref().is_none_or(|name| name == peer.name)) {
         if !Path::new(peer.needs).exists() {
             println!("{}: not installed", peer.name);
             continue;
