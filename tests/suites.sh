@@ -42,7 +42,7 @@ cases() {
         jq) make='autoreconf -fi && ./configure --disable-docs --disable-maintainer-mode && make' check='make check NO_VALGRIND=1' results='^(PASS|FAIL|SKIP|XFAIL|XPASS|ERROR)' ;;
         # The programs in its folder test/ that end by themselves and tell no time.
         lua5.1) make='echo "#define DEB_HOST_MULTIARCH \"none\"" >src/lua5.1-deb-multiarch.h && cc -O2 -w -DLUA_USE_LINUX -Wl,-E -o src/lua $(ls src/*.c | grep -vE "/(luac|print).c") -lm -ldl -lreadline'
-            check='for t in bisect cf echo factorial fibfor hello readonly sieve sort table trace-calls xd; do src/lua test/$t.lua <README; echo "$t: $?"; done' results='^' ;;
+            check='for t in bisect cf echo factorial fibfor hello readonly sieve sort table trace-calls xd; do src/lua test/$t.lua <README; echo "$t: $?"; done 2>&1 | sed "s/^/lua: /"' results='^lua: ' ;;
         # Of its thousand files those of what git is most used for.
         git) make="make -j2 $git_options" check="make -C t $git_options DEFAULT_TEST_TARGET=test GIT_TEST_OPTS=--no-color T=\"$git_tests\"" results='^(ok|not ok|#) ' ;;
         *) return 1 ;;
