@@ -111,6 +111,10 @@ impl<'s> Lines<'s> {
 
     /// The frames at an address, innermost first; none where the debug information says nothing of it.
     fn read(&self, address: u64, names: &mut Vec<Name>) -> Result<(), gimli::Error> {
+        // No code is there, and addr2line looks for what is before the address behind it.
+        if address == u64::MAX {
+            return Ok(());
+        }
         // Code that was compiled with split DWARF keeps its details elsewhere: what the module itself says stands.
         let mut frames = self.context.find_frames(address).skip_all_loads()?;
         while let Some(frame) = frames.next()? {
