@@ -4,12 +4,13 @@ use core::ffi::c_void;
 use memtrace_hot::live::Block;
 use memtrace_hot::mode::ACTIVE;
 use memtrace_hot::record::Taken;
-use memtrace_hot::release::{Release, Struck};
+use memtrace_hot::release::{Cut, Freed, Release, Struck};
+use memtrace_hot::thread::Inside;
 use memtrace_hot::unwind::Entry;
 use memtrace_wire::heap::Releaser;
 
 use crate::inside::{HOT, enter, enter_idle, is_active, is_no_sample};
-use crate::{guard, struck, tls};
+use crate::{guard, real, struck, tls};
 
 /// What comes after the look at a block that is given back.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -22,18 +23,69 @@ pub enum Next {
     Keep,
 }
 
-/// What a function that frees does before the real one.
+/// What the hook of free does, the real one included. Each way ends in a call, so that no register has to be saved.
 #[inline(always)]
-pub fn free(entry: Entry, old: *mut c_void) -> Next {
-    if old.is_null() {
-        return Next::Free;
+pub fn free(entry: Entry, old: *mut c_void) {
+    if old.is_null() || HOT.mode.acquire() != ACTIVE {
+        return free_otherwise(entry, old);
     }
-    if HOT.mode.acquire() == ACTIVE
-        && let Some(inside) = enter_idle(entry)
-    {
-        return if HOT.freed(inside, entry, old as u64) { Next::Struck } else { Next::Free };
+    let Some(inside) = enter_idle(entry) else { return free_otherwise(entry, old) };
+    inside.keep(entry.bp);
+    match HOT.freed(inside.body, old as u64) {
+        Freed::Whole => {
+            drop(inside);
+            real::free_if_known(old, free_by_name);
+        }
+        Freed::Due => free_and_hand_over(inside, old),
+        Freed::Other(cut) => free_of(inside, old, cut),
+        Freed::Unknown => free_unknown(inside, old),
     }
-    free_slowly(Release::free(entry), old)
+}
+
+#[cold]
+#[inline(never)]
+fn free_by_name(old: *mut c_void) {
+    real::free(old);
+}
+
+#[cold]
+#[inline(never)]
+fn free_otherwise(entry: Entry, old: *mut c_void) {
+    end(free_slowly(Release::free(entry), old), || real::free(old));
+}
+
+#[cold]
+#[inline(never)]
+fn free_and_hand_over(inside: Inside<'_>, old: *mut c_void) {
+    HOT.hand_over(inside.body);
+    drop(inside);
+    real::free(old);
+}
+
+#[inline(never)]
+fn free_of(inside: Inside<'_>, old: *mut c_void, cut: Cut) {
+    HOT.freed_of(inside, old as u64, cut);
+    real::free(old);
+}
+
+#[cold]
+#[inline(never)]
+fn free_unknown(inside: Inside<'_>, old: *mut c_void) {
+    let entry = inside.entry();
+    let next = match HOT.released_by_free(inside, entry, old as u64) {
+        Ok(_) => Next::Free,
+        Err(Struck) => Next::Struck,
+    };
+    end(next, || real::free(old));
+}
+
+/// Does what comes after the look.
+pub fn end(next: Next, free: impl FnOnce()) {
+    match next {
+        Next::Free => free(),
+        Next::Struck => struck::call(free),
+        Next::Keep => {}
+    }
 }
 
 /// The same where it is not the hook of free itself, or where there is more to do.

@@ -6,9 +6,9 @@ use memtrace_hot::unwind::Entry;
 use memtrace_wire::heap::Releaser;
 use memtrace_wire::layout::Op;
 
-use crate::frees::{Next, free as free_inside, free_slowly};
+use crate::frees::{self, free_slowly};
 use crate::inside::{allocate, is_no_sample, passes, reallocate};
-use crate::{real, struck};
+use crate::real;
 
 /// An exported function: its naked entry hands rsp and rbp, which show the caller's frame, to the body as two
 /// further arguments, and leaves. The body returns straight to the caller.
@@ -112,13 +112,7 @@ hook!(
 );
 hook!(
     /// See free(3).
-    free(old: *mut c_void) -> (), entry => {
-        match free_inside(entry, old) {
-            Next::Free => real::free(old),
-            Next::Struck => struck::call(|| real::free(old)),
-            Next::Keep => {}
-        }
-    };
+    free(old: *mut c_void) -> (), entry => frees::free(entry, old);
     first { if is_no_sample(old) { return real::free(old) } }
 );
 hook!(
@@ -130,11 +124,7 @@ hook!(
             // SAFETY: the C library's function of this name has this type (C23 7.24.3.4).
             address => unsafe { core::mem::transmute::<usize, extern "C" fn(*mut c_void, usize)>(address)(old, size) },
         };
-        match next {
-            Next::Free => free(),
-            Next::Struck => struck::call(free),
-            Next::Keep => {}
-        }
+        frees::end(next, free);
     }
 );
 hook!(
@@ -148,11 +138,7 @@ hook!(
                 core::mem::transmute::<usize, extern "C" fn(*mut c_void, usize, usize)>(address)(old, alignment, size)
             },
         };
-        match next {
-            Next::Free => free(),
-            Next::Struck => struck::call(free),
-            Next::Keep => {}
-        }
+        frees::end(next, free);
     }
 );
 hook!(

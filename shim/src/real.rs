@@ -142,6 +142,16 @@ fn errno_place() -> *mut i32 {
     location()
 }
 
+/// free, if it was looked up, as it was if anything is recorded; else what is to be done instead. Calls nothing but these.
+#[inline(always)]
+pub fn free_if_known(block: *mut c_void, otherwise: fn(*mut c_void)) {
+    match FREE.address.load(Ordering::Relaxed) {
+        0 => otherwise(block),
+        // SAFETY: the C library's free has this type (malloc(3)).
+        address => unsafe { core::mem::transmute::<usize, extern "C" fn(*mut c_void)>(address)(block) },
+    }
+}
+
 macro_rules! caller {
     ($($(#[$doc:meta])* $name:ident($real:ident; $($argument:ident: $ty:ty),*) -> $result:ty;)*) => {
         $(

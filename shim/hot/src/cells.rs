@@ -35,9 +35,10 @@ pub fn put([own, next]: &Cells, block: Block, short_max: u64) -> bool {
 #[inline(always)]
 pub fn take([own, next]: &Cells, address: u64) -> Option<(u32, u64)> {
     let cell = own.get();
-    if !live::is_at(cell, address) {
+    if !live::may_be_at(cell, address) {
         return None;
     }
+    // Of a cell where nothing lives the code is neither a size nor NEXT.
     let code = live::code(cell);
     let mut bytes = live::short_bytes(code);
     if bytes > SHORT_MAX {

@@ -51,64 +51,82 @@ impl Expected {
     pub const NONE: Expected = Expected { address: 0, bytes: ANY, family: 0, number: 0 };
 }
 
-impl Hot {
-    /// A block goes by free. True: the call is a heap error, and the C library may end the process for it.
-    #[inline(always)]
-    pub fn freed(&self, inside: Inside<'_>, entry: Entry, address: u64) -> bool {
-        let taken = self.take_own(address);
-        let body = &mut *inside.body;
-        let Some((number, bytes)) = taken else { return self.freed_slowly(inside, entry, address) };
-        if let Some(site) = self.sites.get(u64::from(number)) {
-            let family = body.expected.family;
-            if site.flags.get() != family {
-                return self.freed_of(inside, entry, address, (number, bytes));
-            }
-            self.count_out(body, site, Weight { count: 1, bytes }, address);
-            if family != 0 {
-                let given = core::mem::replace(&mut body.expected, Expected::NONE);
-                if given.bytes != bytes && given.bytes != ANY {
-                    return self.freed_as_another(inside, entry, (address, bytes, number), given);
-                }
-            }
-        }
-        body.last_block = 0;
-        false
+/// A block that was taken out: its site and bytes, in one word.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Cut(u64);
+
+impl Cut {
+    const fn of(number: u32, bytes: u64) -> Cut {
+        Cut((number as u64) << 32 | bytes)
     }
 
-    /// The same for a block of another family than free's, that was sampled, or of the loader's.
-    #[cold]
-    #[inline(never)]
-    fn freed_of(&self, inside: Inside<'_>, entry: Entry, address: u64, (number, bytes): (u32, u64)) -> bool {
+    const fn whole(self) -> (u32, u64) {
+        ((self.0 >> 32) as u32, self.0 & u32::MAX as u64)
+    }
+}
+
+/// Sizes in cells fit half a word.
+const _: () = assert!(memtrace_wire::live::SIZE_MAX <= u32::MAX as u64);
+
+/// What came of a block that free gives back.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Freed {
+    /// It is counted out.
+    Whole,
+    /// It is, and what the thread keeps to itself of the process's sum is to be handed over (`hand_over`).
+    Due,
+    /// It was taken out of the tables, and not counted yet: see `freed_of`.
+    Other(Cut),
+    /// It is not in the tables, or not by itself: see `released_by_free`.
+    Unknown,
+}
+
+impl Hot {
+    /// A block goes by free. What is not as usual is left to others: so nothing is called here.
+    #[inline(always)]
+    pub fn freed(&self, body: &mut Body, address: u64) -> Freed {
+        let Some((number, bytes)) = self.take_own(address) else { return Freed::Unknown };
+        let Some(site) = self.sites.get(u64::from(number)) else {
+            body.last_block = 0;
+            return Freed::Whole;
+        };
+        let family = body.expected.family;
+        if site.flags.get() != family || site.thread.get() != body.slot || !self.settles_alone(body, site) {
+            return Freed::Other(Cut::of(number, bytes));
+        }
+        if family != 0 {
+            if body.expected.bytes != bytes && body.expected.bytes != ANY {
+                return Freed::Other(Cut::of(number, bytes));
+            }
+            body.expected.family = 0;
+        }
+        match self.count_out_own(body, site, Weight { count: 1, bytes }, address) {
+            true => Freed::Due,
+            false => Freed::Whole,
+        }
+    }
+
+    /// The rest for a block that was taken out, but is another thread's, of another family or size than free expects, was
+    /// sampled, or is the loader's.
+    pub fn freed_of(&self, inside: Inside<'_>, address: u64, cut: Cut) {
+        let entry = inside.entry();
         let body = &mut *inside.body;
-        let release = expected(body, entry, address);
-        self.compare(body, &release, (address, bytes, number));
-        if let Some(site) = self.sites.get(u64::from(number)) {
+        let (number, bytes) = cut.whole();
+        let block = (address, bytes, number);
+        let site = self.sites.get(u64::from(number));
+        let given = body.expected;
+        // Of an operator delete that was for another block, the family alone counts.
+        let is_of_family = site.is_some_and(|site| site.flags.get() == given.family);
+        match is_of_family && (given.family == 0 || given.address != address) {
+            true => body.expected = Expected::NONE,
+            false => {
+                let release = expected(body, entry, address);
+                self.compare(body, &release, block);
+            }
+        }
+        if let Some(site) = site {
             self.count_out_of(body, site, address, bytes);
         }
-        false
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn freed_as_another(
-        &self,
-        inside: Inside<'_>,
-        entry: Entry,
-        block: (u64, u64, u32),
-        Expected { address, bytes, number, .. }: Expected,
-    ) -> bool {
-        let body = &mut *inside.body;
-        if address == block.0 {
-            self.compare(body, &Release { entry, by: Releaser::delete(number), given: bytes }, block);
-        }
-        body.last_block = 0;
-        false
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn freed_slowly(&self, inside: Inside<'_>, entry: Entry, address: u64) -> bool {
-        self.released_by_free(inside, entry, address).is_err()
     }
 
     /// As `released`, by the hook of free: it may be what an operator delete ends in.

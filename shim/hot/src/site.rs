@@ -266,26 +266,46 @@ impl Hot {
     /// Counts a block out; the site may be another thread's.
     #[inline(always)]
     pub fn count_out(&self, body: &mut Body, site: &Site, weight: Weight, address: u64) {
-        let Weight { count, bytes } = weight;
-        let process = body.process;
-        let is_alone = self.alone.get() != 0;
-        if site.epoch.get() != process.peak_epoch.get() as u32 {
-            settle(process, site, is_alone);
-        }
-        if site.thread.get() == body.slot {
-            site.freed_count.add(count);
-            site.live_bytes.sub(bytes);
-            if body.last_block == address {
-                site.temporary_count.add(count);
-            }
+        let is_due = if site.thread.get() == body.slot {
+            self.settle(body, site);
+            self.count_out_own(body, site, weight, address)
         } else {
+            self.settle(body, site);
             count_out_foreign(body, site, weight);
+            self.take_off(body, weight.bytes)
+        };
+        if is_due {
+            hand_over_now(body);
         }
-        if is_alone {
-            process.live_bytes.sub(bytes);
-        } else {
-            hand_over(body, (bytes as i64).wrapping_neg());
+    }
+
+    /// The same for a site that is this thread's, and settled. True: what it keeps to itself is to be handed over.
+    #[inline(always)]
+    pub fn count_out_own(&self, body: &mut Body, site: &Site, weight: Weight, address: u64) -> bool {
+        let Weight { count, bytes } = weight;
+        site.freed_count.add(count);
+        site.live_bytes.sub(bytes);
+        if body.last_block == address {
+            site.temporary_count.add(count);
         }
+        body.last_block = 0;
+        self.take_off(body, bytes)
+    }
+
+    /// Takes bytes off the process's sum. True: the thread keeps so many to itself that they are to be handed over.
+    #[inline(always)]
+    fn take_off(&self, body: &mut Body, bytes: u64) -> bool {
+        if self.alone.get() != 0 {
+            body.process.live_bytes.sub(bytes);
+            return false;
+        }
+        body.pending_bytes = body.pending_bytes.wrapping_sub(bytes as i64);
+        body.pending_bytes.unsigned_abs() >= SLACK_BYTES
+    }
+
+    /// Adds what a thread keeps to itself to the process's sum.
+    pub fn hand_over(&self, body: &mut Body) {
+        hand_over_now(body);
     }
 
     /// The live bytes of the process go up again: a realloc that failed.
@@ -296,7 +316,22 @@ impl Hot {
         body.process.live_bytes.add(bytes);
     }
 
+    /// As `settle`, if no other thread has to be minded for it; false: one has.
+    #[inline(always)]
+    pub fn settles_alone(&self, body: &Body, site: &Site) -> bool {
+        let epoch = body.process.peak_epoch.get() as u32;
+        if site.epoch.get() == epoch {
+            return true;
+        }
+        if self.alone.get() == 0 {
+            return false;
+        }
+        settle_alone(site, epoch);
+        true
+    }
+
     /// Before a site's live bytes change: keeps them if the whole process stood at its high since the last change.
+    #[inline(always)]
     pub fn settle(&self, body: &Body, site: &Site) {
         if site.epoch.get() != body.process.peak_epoch.get() as u32 {
             settle(body.process, site, self.alone.get() != 0);
@@ -317,19 +352,31 @@ fn count_out_foreign(body: &mut Body, site: &Site, weight: Weight) {
 #[inline(always)]
 fn settle(process: &ProcessHeader, site: &Site, is_alone: bool) {
     let epoch = process.peak_epoch.get() as u32;
-    let before = site.epoch.get();
-    let (bytes, count) = (
-        site.live_bytes.get().wrapping_sub(site.foreign_bytes.get()),
-        site.live_count().wrapping_sub(site.foreign_count.get()),
-    );
     if is_alone {
-        site.epoch.set(epoch);
-    } else if before == epoch || !site.epoch.replace(before, epoch) {
-        // The owner and a thread that frees may come here together: one of them keeps the numbers.
-        return;
+        return settle_alone(site, epoch);
     }
+    let before = site.epoch.get();
+    let (bytes, count) = held(site);
+    // The owner and a thread that frees may come here together: one of them keeps the numbers.
+    if before != epoch && site.epoch.replace(before, epoch) {
+        site.at_peak_bytes.set(bytes);
+        site.at_peak_count.set(count);
+    }
+}
+
+#[inline(always)]
+fn settle_alone(site: &Site, epoch: u32) {
+    site.epoch.set(epoch);
+    let (bytes, count) = held(site);
     site.at_peak_bytes.set(bytes);
     site.at_peak_count.set(count);
+}
+
+/// Live bytes and blocks of a site.
+#[inline(always)]
+fn held(site: &Site) -> (u64, u64) {
+    let bytes = site.live_bytes.get().wrapping_sub(site.foreign_bytes.get());
+    (bytes, site.live_count().wrapping_sub(site.foreign_count.get()))
 }
 
 /// Adds to the live bytes of a process with several threads: now and then.

@@ -29,6 +29,8 @@ pub struct Thread {
     pub left: U64,
     /// `IDLE`, or the stack pointer of the hook that is inside; 0: not registered in this process, as fork left it.
     pub state: U64,
+    /// rbp at the entry of the hook that is inside, where it was kept (`Inside::keep`).
+    bp: U64,
     body: UnsafeCell<Body>,
 }
 
@@ -114,6 +116,17 @@ impl Inside<'_> {
     /// Bytes to the next sample; as a signed number.
     pub fn left(&self) -> &U64 {
         &self.thread.left
+    }
+
+    /// Keeps what `entry` needs: a register is worth more than a place in memory.
+    #[inline(always)]
+    pub fn keep(&self, bp: u64) {
+        self.thread.bp.set(bp);
+    }
+
+    /// Where the hook was entered that is inside, if it was kept.
+    pub fn entry(&self) -> crate::unwind::Entry {
+        crate::unwind::Entry { sp: self.thread.state.get(), bp: self.thread.bp.get() }
     }
 }
 

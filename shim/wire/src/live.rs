@@ -130,6 +130,12 @@ pub const fn is_at(cell: u32, address: u64) -> bool {
     is_block(cell) && (cell & 2) as u64 == address >> 3 & 2 && address & 15 == 0
 }
 
+/// Whether a cell begins the block at this address, if it begins any: its code tells.
+#[inline(always)]
+pub const fn may_be_at(cell: u32, address: u64) -> bool {
+    (cell ^ (address >> 3) as u32) & 3 == 0 && address & 15 == 0
+}
+
 /// What tells the size.
 #[inline(always)]
 pub const fn code(cell: u32) -> u32 {
@@ -163,6 +169,8 @@ mod tests {
         for (at, site_number, code_number) in [(0x7f00_0000_0010, 1, short(0)), (0x7f00_0000_0020, SITE_MAX, NEXT)] {
             let packed = cell(at, site_number, code_number);
             assert!(is_at(packed, at) && !is_at(packed, at ^ 16) && !is_at(packed, at ^ 8));
+            assert!(may_be_at(packed, at) && !may_be_at(packed, at ^ 16) && !may_be_at(packed, at ^ 8));
+            assert!(!may_be_at(packed | 1, at) && !may_be_at(packed | 1, at ^ 8));
             assert_eq!((site(packed), code(packed)), (site_number, code_number));
             assert_eq!((address(packed, at & !31), address(packed, at)), (at, at));
             let gone = freed(packed);

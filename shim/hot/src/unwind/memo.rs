@@ -14,9 +14,9 @@ use super::{Entry, word};
 use crate::site::Known;
 use memtrace_wire::layout::Op;
 
-/// Words that a remembered way may have: a way is two cache lines.
-const WORDS_MAX: usize = 7;
-/// Ways that a thread remembers: 128 KiB, touched as they come.
+/// Words that a remembered way may have: a way is three cache lines.
+const WORDS_MAX: usize = 13;
+/// Ways that a thread remembers: 192 KiB, touched as they come.
 const SETS: usize = 1 << SET_BITS;
 const SET_BITS: u32 = 9;
 /// Ways from one caller with one stack pointer: a loop calls an allocator's wrapper from more than one place.
@@ -54,7 +54,7 @@ struct Way {
     values: [u64; WORDS_MAX],
 }
 
-const _: () = assert!(size_of::<Way>() == 128);
+const _: () = assert!(size_of::<Way>() == 192);
 
 /// The ways of one thread.
 #[repr(C)]
@@ -83,8 +83,10 @@ impl Memo {
     pub fn find(&mut self, chain: &mut Chain, high: u64, (pc, entry): (u64, Entry), op: Op) -> Option<Known> {
         for way in self.set(pc, entry.sp).0 {
             if way.claims < CLAIMS_TIRED
-                && way.holds(high, pc, entry)
-                && let Some(site) = way.site(chain, entry, op)
+                && way.begins(high, pc, entry)
+                && let Some(at) = way.join(chain, entry)
+                && way.holds(entry)
+                && let Some(site) = way.site(chain, at, op)
             {
                 return Some(site);
             }
@@ -112,16 +114,32 @@ impl Memo {
 }
 
 impl Way {
-    /// Whether the words from the entry to the join are what they were.
+    /// Whether it begins here, and the stack in use can be read up to the join.
     #[inline(always)]
-    fn holds(&self, high: u64, pc: u64, entry: Entry) -> bool {
-        if self.pc != pc
-            || self.sp != entry.sp
-            || entry.sp + u64::from(self.join_at) > high
-            || (self.bp != entry.bp && self.words & 1 != 0)
-        {
-            return false;
-        }
+    fn begins(&self, high: u64, pc: u64, entry: Entry) -> bool {
+        self.pc == pc
+            && self.sp == entry.sp
+            && entry.sp + u64::from(self.join_at) <= high
+            && (self.bp == entry.bp || self.words & 1 == 0)
+    }
+
+    /// The join, if it is on the chain.
+    #[inline(always)]
+    fn join(&self, chain: &Chain, entry: Entry) -> Option<*mut Frame> {
+        let join_sp = entry.sp + u64::from(self.join_at);
+        // SAFETY: a frame of the chain.
+        let (at, join) = unsafe {
+            let at = at_or_above(chain.top, join_sp);
+            (at, &*at)
+        };
+        let is_it =
+            join.sp == join_sp && join.node == self.join_node && (join.bp == self.join_bp || join.words & 1 == 0);
+        is_it.then_some(at)
+    }
+
+    /// Whether the words from the entry to the join are what they were; the way begins there.
+    #[inline(always)]
+    fn holds(&self, entry: Entry) -> bool {
         // Innermost first: it is the one that differs most often.
         let mut place = usize::from(self.words >> 1);
         while place != 0 {
@@ -139,18 +157,11 @@ impl Way {
         true
     }
 
-    /// The site, if the join is on the chain, with every word below it unchanged.
+    /// The site, if every word below the join is unchanged.
     #[inline(always)]
-    fn site(&mut self, chain: &mut Chain, entry: Entry, op: Op) -> Option<Known> {
-        let join_sp = entry.sp + u64::from(self.join_at);
+    fn site(&mut self, chain: &mut Chain, at: *mut Frame, op: Op) -> Option<Known> {
         // SAFETY: a frame of the chain.
-        let (at, join) = unsafe {
-            let at = at_or_above(chain.top, join_sp);
-            (at, &*at)
-        };
-        if join.sp != join_sp || join.node != self.join_node || (join.bp != self.join_bp && join.words & 1 != 0) {
-            return None;
-        }
+        let join = unsafe { &*at };
         if chain.changed(join.words >> 1) != 0 || !self.site.is_of(op) {
             return None;
         }
