@@ -113,7 +113,10 @@ fn the_corpus_and_the_samples_are_read() {
         let Some(folder) = std::env::var_os("MEMTRACE_FUZZ_SEEDS") else { continue };
         let folder = PathBuf::from(folder).join(target.name).join("seeds");
         std::fs::create_dir_all(&folder).unwrap();
-        samples.iter().enumerate().for_each(|(at, sample)| std::fs::write(folder.join(at.to_string()), sample).unwrap());
+        samples
+            .iter()
+            .enumerate()
+            .for_each(|(at, sample)| std::fs::write(folder.join(at.to_string()), sample).unwrap());
     }
 }
 

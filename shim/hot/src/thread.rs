@@ -11,6 +11,7 @@ use memtrace_wire::map::{Record, Region, U32, U64};
 use memtrace_wire::sys;
 
 use crate::Hot;
+pub use crate::inside::Inside;
 use crate::lock::Lock;
 pub use crate::operator::Pending;
 use crate::release::Expected;
@@ -30,7 +31,7 @@ pub struct Thread {
     /// `IDLE`, or the stack pointer of the hook that is inside; 0: not registered in this process, as fork left it.
     pub state: U64,
     /// rbp at the entry of the hook that is inside, where it was kept (`Inside::keep`).
-    bp: U64,
+    pub(crate) bp: U64,
     body: UnsafeCell<Body>,
 }
 
@@ -98,44 +99,6 @@ pub struct Body {
     pub python: crate::python::frames::Own,
     /// The last stack.
     pub chain: Chain,
-}
-
-/// The way into the tables: only `enter` makes one, and leaving is dropping it.
-pub struct Inside<'a> {
-    thread: &'a Thread,
-    /// The thread's own state.
-    pub body: &'a mut Body,
-}
-
-impl Inside<'_> {
-    /// See `Thread::passes`.
-    pub fn passes(&self, bytes: u64) -> bool {
-        self.thread.passes(bytes)
-    }
-
-    /// Bytes to the next sample; as a signed number.
-    pub fn left(&self) -> &U64 {
-        &self.thread.left
-    }
-
-    /// Keeps what `entry` needs: a register is worth more than a place in memory.
-    #[inline(always)]
-    pub fn keep(&self, bp: u64) {
-        self.thread.bp.set(bp);
-    }
-
-    /// Where the hook was entered that is inside, if it was kept.
-    pub fn entry(&self) -> crate::unwind::Entry {
-        crate::unwind::Entry { sp: self.thread.state.get(), bp: self.thread.bp.get() }
-    }
-}
-
-impl Drop for Inside<'_> {
-    #[inline(always)]
-    fn drop(&mut self) {
-        compiler_fence(Ordering::Release);
-        self.thread.state.set(IDLE);
-    }
 }
 
 impl Thread {
@@ -380,7 +343,7 @@ impl Hot {
     /// A second thread is about to record: the first one's plain counters of the whole process must be still.
     fn end_of_solitude(&self) {
         if let Some(process) = self.store.process() {
-            process.peak_slack_bytes.set(crate::site::SLACK_BYTES);
+            process.peak_slack_bytes.set(crate::count::SLACK_BYTES);
         }
         self.alone.publish(0);
         let fenced = sys::barrier();
