@@ -23,7 +23,7 @@ pub enum Next {
     Keep,
 }
 
-/// What the hook of free does, the real one included. Each way ends in a call, so that no register has to be saved.
+/// What the hook of free does, the real one included. Each way ends in a call, so that hardly a register has to be saved.
 #[inline(always)]
 pub fn free(entry: Entry, old: *mut c_void) {
     if old.is_null() || HOT.mode.acquire() != ACTIVE {

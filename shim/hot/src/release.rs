@@ -36,7 +36,7 @@ impl Release {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(C)]
 pub struct Expected {
-    /// The block; 0: none.
+    /// The block; 0: none. An operator that is called for this one has nothing to add.
     pub address: u64,
     /// The size that the operator was given, or `ANY`.
     pub bytes: u64,
@@ -98,7 +98,7 @@ impl Hot {
             if body.expected.bytes != bytes && body.expected.bytes != ANY {
                 return Freed::Other(Cut::of(number, bytes));
             }
-            body.expected.family = 0;
+            body.expected = Expected::NONE;
         }
         match self.count_out_own(body, site, Weight { count: 1, bytes }, address) {
             true => Freed::Due,
