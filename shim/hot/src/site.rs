@@ -4,6 +4,7 @@
 
 use memtrace_wire::heap::family_of;
 use memtrace_wire::layout::{Family, IGNORED, LOADER_BLOCKS, Op, SAMPLED, Site};
+use memtrace_wire::live::SITE_MAX;
 use memtrace_wire::loss::Loss;
 
 use crate::Hot;
@@ -73,7 +74,20 @@ pub struct Sites {
     pub ignores: bool,
     /// Stacks have no sites until `settled`: with the Python functions on them they will be others.
     pub puts_off: bool,
+    span: Span,
 }
+
+/// Numbers of sites that are set aside for one thread. All zeroes: none.
+///
+/// So the counters of two threads do not lie side by side: a processor that reads a line asks for those behind it too, and
+/// would take them from the one that counts there.
+struct Span {
+    next: u32,
+    end: u32,
+}
+
+/// So many at a time: a page.
+const SPAN: u32 = 4096 / size_of::<Site>() as u32;
 
 /// Whose a site is.
 #[derive(Clone, Copy)]
@@ -146,7 +160,8 @@ impl Hot {
             return known;
         }
         let (origin, made_by) = self.origin(node, op);
-        let known = match self.site_slowly(Owner { slot, ignores: sites.ignores }, origin, made_by) {
+        let owner = Owner { slot, ignores: sites.ignores };
+        let known = match self.site_slowly(&mut sites.span, owner, origin, made_by) {
             Some(number) => Known { key: key(node, op.family()), number, site: self.sites.get(u64::from(number)) },
             None => return Known { key: key(node, op.family()), ..Known::NONE },
         };
@@ -164,7 +179,7 @@ impl Hot {
         })
     }
 
-    fn site_slowly(&self, owner: Owner, node: u32, op: Op) -> Option<u32> {
+    fn site_slowly(&self, span: &mut Span, owner: Owner, node: u32, op: Op) -> Option<u32> {
         let family = op.family();
         let stack = u64::from(node) << 2 | family as u64;
         let hash = crate::trie::roll(crate::trie::roll(0x5173, stack), u64::from(owner.slot));
@@ -181,43 +196,97 @@ impl Hot {
         if let Some(site) = find() {
             return Some(site);
         }
-        let site = self.new_site(owner, node, op, hash);
+        let site = self.new_site(span, owner, node, op, hash);
         if site.is_none() {
             self.store.lose(Loss::SiteDropped);
         }
         site
     }
 
-    fn new_site(&self, owner: Owner, node: u32, op: Op, hash: u64) -> Option<u32> {
+    fn new_site(&self, span: &mut Span, owner: Owner, node: u32, op: Op, hash: u64) -> Option<u32> {
         let process = self.store.process()?;
-        let number = process.site_count.get();
-        if number > u64::from(memtrace_wire::live::SITE_MAX) {
-            return None;
+        if span.next == span.end {
+            *span = self.next_span(process.site_count.get());
         }
-        let site = self.sites.make(&self.store, number)?;
+        let number = Some(span.next).filter(|&number| number < span.end)?;
+        let site = self.sites.make(&self.store, number.into())?;
         let known = self.nodes.get(u64::from(node));
         site.node.set(node);
         site.thread.set(owner.slot);
         site.op.set(op as u32);
         let mean = self.sample.mean.get();
-        if mean != 0 {
-            site.sample_bytes.set(mean as u32);
-            site.flags.set(SAMPLED);
-        }
-        site.flags.set(site.flags.get() | family_of(op));
-        if owner.ignores {
-            site.flags.set(site.flags.get() | IGNORED);
-        }
-        if known.is_some_and(|known| self.objects.is_loader(known.frame.get())) {
-            site.flags.set(site.flags.get() | LOADER_BLOCKS);
-        }
+        site.sample_bytes.set(mean as u32);
+        let is_loaders = known.is_some_and(|known| self.objects.is_loader(known.frame.get()));
+        let flags = [(mean != 0, SAMPLED), (owner.ignores, IGNORED), (is_loaders, LOADER_BLOCKS)];
+        let flags = flags.iter().filter(|(is_so, _)| *is_so).fold(0, |all, (_, flag)| all | flag);
+        site.flags.set(flags | family_of(op));
         match known {
-            Some(known) if known.site.get() == 0 => known.site.publish(number as u32),
-            _ if !self.site_index.insert(hash, number as u32) => return None,
+            Some(known) if known.site.get() == 0 => known.site.publish(number),
+            _ if !self.site_index.insert(hash, number) => return None,
             _ => {}
         }
-        process.site_count.publish(number + 1);
+        span.next += 1;
+        // Those of a span that are none yet have counted nothing.
+        if u64::from(span.end) > process.site_count.get() {
+            process.site_count.publish(span.end.into());
+        }
         self.mind();
-        Some(number as u32)
+        Some(number)
+    }
+
+    /// The numbers that are set aside from the first free one on; none, if there are no more. They end with a page, so all
+    /// are in one window.
+    fn next_span(&self, next: u64) -> Span {
+        let next = next.min(u64::from(SITE_MAX) + 1) as u32;
+        let end = if self.alone.get() != 0 { next + 1 } else { (next | (SPAN - 1)) + 1 };
+        Span { next, end: end.min(SITE_MAX + 1) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::Source;
+    use std::boxed::Box;
+    use std::vec::Vec;
+
+    /// Numbers of the sites of 100 stacks, which two threads come to in turn.
+    fn numbers(alone: u32) -> [Vec<u32>; 2] {
+        let hot: &Hot = Box::leak(Box::new(Hot::new()));
+        assert!(hot.store.open(Source::Private) && hot.start());
+        hot.alone.set(alone);
+        let mut sites = [(); 2].map(|()| Sites {
+            cached: [Known::NONE; CACHED],
+            ignores: false,
+            puts_off: false,
+            span: Span { next: 0, end: 0 },
+        });
+        let mut numbers = [Vec::new(), Vec::new()];
+        for stack in 1..=100u64 {
+            let node = hot.child(0, stack << 12, stack, &[]);
+            for slot in 0..2 {
+                numbers[slot].push(hot.site_now(&mut sites[slot], slot as u32, node, Op::Malloc).number);
+            }
+        }
+        numbers
+    }
+
+    #[test]
+    fn counters_of_two_threads_are_on_pages_of_their_own() {
+        let [one, other] = numbers(0);
+        let page = |number: &u32| number / SPAN;
+        assert!(one.iter().all(|number| other.iter().all(|theirs| page(theirs) != page(number))), "{one:?} {other:?}");
+        assert!(one.len() == 100 && one.is_sorted_by(|before, after| before < after));
+        let pages = one.chunk_by(|before, after| page(before) == page(after)).count();
+        assert!(pages <= 100 / SPAN as usize + 2, "{one:?}");
+    }
+
+    #[test]
+    fn a_thread_that_is_alone_has_no_numbers_to_spare() {
+        let [one, other] = numbers(1);
+        let expected: Vec<u32> = (2..202).collect();
+        let mut all = [one, other].concat();
+        all.sort_unstable();
+        assert_eq!(all, expected);
     }
 }

@@ -38,6 +38,9 @@ pub struct SpeedArgs {
     /// Which peers to run: those that are found, all (memcheck and memray too), or none
     #[arg(long, value_enum, default_value_t = Peers::Found)]
     pub peers: Peers,
+    /// In how many of the rounds the peers are run: where a machine is noisy, more rounds are wanted of the rest
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..))]
+    pub peer_rounds: u16,
     /// Put the result into the section `<!-- speed -->` of this file
     #[arg(long, value_name = "FILE")]
     pub readme: Option<PathBuf>,
@@ -133,10 +136,10 @@ mod tests {
 
     #[test]
     fn rows_and_ways_are_lists() {
-        let line = typed("bench --rows churn-*,python --ways memtrace,lsan --rounds 3 --quick").unwrap();
+        let line = typed("bench --rows churn-*,python --ways memtrace,lsan --rounds 9 --quick").unwrap();
         assert_eq!(line.speed.rows, ["churn-*", "python"]);
         assert_eq!(line.speed.ways, ["memtrace", "lsan"]);
-        assert_eq!((line.speed.common.rounds, line.speed.common.quick), (3, true));
+        assert_eq!((line.speed.common.rounds, line.speed.peer_rounds, line.speed.common.quick), (9, 3, true));
         let Some(Task::Growth(growth)) = typed("bench growth --max-live 1000").unwrap().task else { panic!() };
         assert_eq!((growth.max_live, growth.common.rounds), (1000, 5));
     }

@@ -75,6 +75,7 @@ fn setting_value(setting: &Setting) -> Value {
         "load_before": setting.load_before,
         "load_after": setting.load_after,
         "rounds": setting.rounds,
+        "peer_rounds": setting.peer_rounds,
         "quick": setting.is_quick,
         "ways": setting.ways.iter().map(|way| way.name()).collect::<Vec<_>>(),
     })

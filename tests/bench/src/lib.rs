@@ -87,8 +87,10 @@ fn speed(arguments: &SpeedArgs) -> Result<String, Error> {
     let kit = Kit::new(&place);
     let runner = Runner::new(&place, &kit, common.patience)?;
     let rounds = usize::from(common.rounds);
-    let bench = rounds::Bench { place: &place, kit: &kit, tools: &tools, runner, rounds, is_talking: true };
-    let mut setting = setting(common, ways);
+    let peer_rounds = rounds.min(arguments.peer_rounds.into());
+    let bench =
+        rounds::Bench { place: &place, kit: &kit, tools: &tools, runner, rounds, peer_rounds, is_talking: true };
+    let mut setting = Setting { peer_rounds, ..setting(common, ways) };
     let lines: Vec<_> = rows.iter().map(|row| bench.line(row, &setting.ways)).collect();
     setting.load_after = machine::load();
     let text = table::text(&setting, &lines);
@@ -136,6 +138,7 @@ fn setting(common: &CommonArgs, ways: Vec<Way>) -> Setting {
         load_before: machine::load(),
         load_after: String::new(),
         rounds: common.rounds.into(),
+        peer_rounds: common.rounds.into(),
         is_quick: common.quick,
         ways,
     }

@@ -32,6 +32,8 @@ pub struct Bench<'p> {
     pub runner: Runner<'p>,
     /// How often.
     pub rounds: usize,
+    /// In how many of them the peers are run.
+    pub peer_rounds: usize,
     /// Says on stderr what is being done.
     pub is_talking: bool,
 }
@@ -55,7 +57,8 @@ impl Bench<'_> {
         for round in 0..self.rounds {
             for (way, cell) in &mut cells {
                 let Cell::Measured(samples) = cell else { continue };
-                if way.is_peer() && samples.iter().any(|sample| sample.took.wall_s > SLOW_S) {
+                let is_slow = samples.iter().any(|sample| sample.took.wall_s > SLOW_S);
+                if way.is_peer() && (is_slow || round >= self.peer_rounds) {
                     continue;
                 }
                 match self.once(row, *way) {

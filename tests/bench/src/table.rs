@@ -19,6 +19,8 @@ pub struct Setting {
     pub load_after: String,
     /// How many rounds.
     pub rounds: usize,
+    /// In how many of them peers were run.
+    pub peer_rounds: usize,
     /// Whether the work was a tenth.
     pub is_quick: bool,
     /// The ways, native first.
@@ -57,9 +59,14 @@ pub fn text(setting: &Setting, lines: &[Line]) -> String {
 /// What must stand with any figure.
 pub fn heading(setting: &Setting) -> String {
     let rounds = if setting.rounds == 1 { "1 round".to_owned() } else { format!("{} rounds", setting.rounds) };
+    let has_peers = setting.ways.iter().any(|way| way.is_peer()) && setting.peer_rounds < setting.rounds;
+    let peers = if has_peers { format!(" ({} of them with peers)", setting.peer_rounds) } else { String::new() };
     let quick = if setting.is_quick { ", a tenth of the work" } else { "" };
     let Setting { load_before, load_after, .. } = setting;
-    format!("{}\n{rounds}{quick}; load average before {load_before}, after {load_after}\n", setting.machine.text())
+    format!(
+        "{}\n{rounds}{peers}{quick}; load average before {load_before}, after {load_after}\n",
+        setting.machine.text()
+    )
 }
 
 fn others(setting: &Setting) -> impl Iterator<Item = Way> {
@@ -206,6 +213,7 @@ pub mod tests {
             load_before: "0.10 0.20 0.30".to_owned(),
             load_after: "0.40 0.50 0.60".to_owned(),
             rounds: 1,
+            peer_rounds: 1,
             is_quick: true,
             ways: vec![Way::Native, Way::Bare, Way::Heaptrack],
         }
@@ -229,6 +237,15 @@ pub mod tests {
         let text = text(&setting(), &lines());
         assert!(text.contains(&expected.join("\n")), "{text}");
         assert!(text.starts_with("Debian, glibc 2.36, Linux 6.1, <a> & b, 2 CPUs\n1 round, a tenth of the work; "));
+    }
+
+    #[test]
+    fn it_is_said_if_peers_were_run_in_some_rounds_only() {
+        let of = |rounds, peer_rounds, ways| heading(&Setting { rounds, peer_rounds, ways, ..setting() });
+        let (with, without) = (setting().ways, vec![Way::Native, Way::Bare]);
+        assert!(of(9, 3, with.clone()).contains("\n9 rounds (3 of them with peers), a tenth"));
+        assert!(of(3, 3, with).contains("\n3 rounds, a tenth"));
+        assert!(of(9, 3, without).contains("\n9 rounds, a tenth"));
     }
 
     #[test]

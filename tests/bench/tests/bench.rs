@@ -68,6 +68,20 @@ fn every_cell_is_there_and_nothing_stays() {
     assert_eq!(left(&place), 0);
 }
 
+/// The allocator's own checks are a peer that is part of the C library.
+#[test]
+fn peers_run_in_as_many_rounds_as_are_wanted_of_them() {
+    let place = Place::new();
+    let ways = ["--ways", "memtrace,malloc-debug", "--rounds", "2", "--peer-rounds", "1", "--out", "out"];
+    let mut command = bench(&place, &["--quick", "--rows", "churn-d8"]);
+    let output = command.args(ways).arg("--pair").arg(pair_folder()).output().unwrap();
+    assert!(output.status.success(), "{}", said(&output));
+    let result = read_json(&place.read("out/speed.json")).unwrap();
+    let cells = result["rows"][0]["cells"].as_array().unwrap();
+    let runs: Vec<_> = cells.iter().filter_map(|cell| cell["runs"].as_array().map(Vec::len)).collect();
+    assert_eq!(runs, [2, 2, 1], "{result}");
+}
+
 #[test]
 fn nothing_stays_of_a_benchmark_that_is_killed() {
     let place = Place::new();

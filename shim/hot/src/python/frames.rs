@@ -175,11 +175,24 @@ impl Hot {
     #[inline(always)]
     pub(super) fn python_stack<const VERSION: usize>(&self, own: &mut Own, steps: &mut Steps, top: u64) -> u32 {
         let layout = const { &LAYOUTS[VERSION] };
-        // Most often nothing has changed since the last allocation.
+        // Most often nothing has changed since the last allocation, or only the innermost function has gone on.
         match own.kept.get(..own.count).and_then(<[Kept]>::last) {
-            Some(last) if last.at == top && matches!(own.compare(layout, own.count - 1), Compared::Same) => last.node,
+            Some(last) if last.at == top => match own.compare(layout, own.count - 1) {
+                Compared::Same => last.node,
+                Compared::Moved(read) => self.moved_python_stack::<VERSION>(own, steps, read),
+                Compared::Changed => self.changed_python_stack::<VERSION>(own, steps, top),
+            },
             _ => self.changed_python_stack::<VERSION>(own, steps, top),
         }
+    }
+
+    /// The innermost frame has gone on; all outside it is as it was.
+    #[inline(never)]
+    fn moved_python_stack<const VERSION: usize>(&self, own: &mut Own, steps: &mut Steps, read: Frame) -> u32 {
+        let Some(innermost) = own.count.checked_sub(1) else { return 0 };
+        let Some(&Kept { at, print, .. }) = own.kept.get(innermost) else { return 0 };
+        own.fresh[0] = Fresh { at, read };
+        self.push_python(own, steps, const { &LAYOUTS[VERSION] }, (innermost, 1), Some(print))
     }
 
     #[inline(never)]
