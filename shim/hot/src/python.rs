@@ -17,6 +17,7 @@ pub mod frames;
 pub mod layout;
 pub mod place;
 pub mod read;
+pub mod tables;
 
 use core::arch::asm;
 use core::ffi::{CStr, c_char};
@@ -36,6 +37,7 @@ use code::Types;
 use frames::Own;
 use layout::{COOKIE, DESCRIBED_FROM, LAYOUTS, Layout, Lock, Top, WITHOUT_LOCK};
 use read::Pages;
+use tables::Pair;
 
 /// Begins the hash of a child that stands for a native stack and a Python stack.
 const CHILD_SEED: u64 = 0x9712;
@@ -247,12 +249,12 @@ impl Hot {
             return self.settled(body, known, op);
         }
         body.sites.puts_off = true;
-        let pair = body.python.pair(native, python);
+        let pair = body.python.tables.pair(native, python);
         if pair.is(native, python, op) {
             return pair.site;
         }
         let site = self.site_of_pair(body, entry, op, known, python);
-        *body.python.pair(native, python) = frames::Pair { native, python, site };
+        *body.python.tables.pair(native, python) = Pair { native, python, site };
         site
     }
 

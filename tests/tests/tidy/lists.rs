@@ -148,6 +148,7 @@ pub const UNSAFE: &[&str] = &[
     "shim/hot/src/unwind/",
     "shim/hot/src/python.rs",
     "shim/hot/src/python/frames.rs",
+    "shim/hot/src/python/tables.rs",
     "shim/hot/src/python/read.rs",
     "shim/hot/src/fault.rs",
     "shim/hot/src/index.rs",

@@ -13,28 +13,17 @@ use super::Python;
 use super::code::{Reader, Text, Types};
 use super::layout::{Edge, LAYOUTS, Layout};
 use super::read::{self, Frame, Pages};
+use super::tables::{Line, Tables};
 use crate::Hot;
-use crate::site::Known;
 use crate::trie::roll;
 use crate::unwind::steps::Steps;
-use memtrace_wire::layout::{Op, frame};
+use memtrace_wire::layout::frame;
 use memtrace_wire::loss::Loss;
 
 /// Python frames of one stack that are followed: CPython's own limit is 1,000.
 pub const FRAMES_MAX: usize = 1024;
 /// Kept frames below the innermost that a new stack is looked for at, after each step of it.
 const NEAR: usize = 4;
-/// Places of what was read of instructions, two instructions each: 256 KiB, touched as they come. To read one takes 5,000
-/// instructions, so two that are executed in turn must not push each other out.
-const LINES: usize = 1 << LINE_BITS;
-const LINE_BITS: u32 = 12;
-/// Places of pairs of stacks: 128 KiB.
-const PAIRS: usize = 1 << PAIR_BITS;
-const PAIR_BITS: u32 = 12;
-/// Places of what is known of native stacks: 32 KiB.
-const CALLS: usize = 1 << CALL_BITS;
-const CALL_BITS: u32 = 12;
-
 /// A frame of the kept stack.
 #[derive(Clone, Copy)]
 struct Kept {
@@ -56,26 +45,6 @@ struct Fresh {
     read: Frame,
 }
 
-/// What was read of an instruction. All zeroes: nothing.
-#[derive(Clone, Copy)]
-struct Line {
-    code: u64,
-    instruction: u64,
-    print: u64,
-    word: u64,
-}
-
-/// A native stack and a Python stack, and the site of both. All zeroes: none.
-#[derive(Clone, Copy)]
-pub struct Pair {
-    /// Node of the native stack.
-    pub native: u32,
-    /// Node of the Python stack.
-    pub python: u32,
-    /// The site.
-    pub site: Known,
-}
-
 /// What one thread keeps. All zeroes: nothing.
 pub struct Own {
     pub(super) pages: Pages,
@@ -83,26 +52,38 @@ pub struct Own {
     text: Text,
     kept: [Kept; FRAMES_MAX],
     fresh: [Fresh; FRAMES_MAX],
-    lines: [[Line; 2]; LINES],
-    pairs: [Pair; PAIRS],
-    calls: [Calls; CALLS],
+    pub(super) tables: Tables,
 }
 
-/// So many calls of the interpreter's function are known on a native stack. All zeroes: of none.
-#[derive(Clone, Copy)]
-pub struct Calls {
-    /// Node of the stack.
-    pub native: u32,
-    /// How many.
-    pub count: u32,
+/// The frames from one outwards, as its callee needs to know them.
+struct Path {
+    node: u32,
+    hash: u64,
+    /// Frames that C code has begun.
+    runs: u32,
+    /// The callee is begun by C code.
+    is_edge: bool,
+}
+
+impl Path {
+    /// From a kept frame; without one, from the outer end.
+    #[inline(always)]
+    fn of(kept: Option<&Kept>, layout: &Layout) -> Path {
+        match kept {
+            Some(kept) => {
+                Path { node: kept.node, hash: kept.hash, runs: kept.runs, is_edge: kept.read.is_outside(layout) }
+            }
+            None => Path { node: 0, hash: SEED, runs: 0, is_edge: false },
+        }
+    }
 }
 
 /// How a kept frame and those outside it compare with what is there now.
 enum Compared {
     /// Nothing has changed.
     Same,
-    /// The frame itself has gone on; all outside it is as it was.
-    Moved(Frame),
+    /// The frame itself has gone on, to this instruction; all outside it is as it was.
+    Moved(u64),
     /// Something outside it has changed.
     Changed,
 }
@@ -111,30 +92,7 @@ impl Own {
     /// Forgets the last stack and the sites: nodes were retired, others are wanted, or the thread is another.
     pub fn forget(&mut self) {
         self.count = 0;
-        self.pairs.iter_mut().filter(|pair| pair.python != 0).for_each(|pair| pair.python = 0);
-        self.forget_calls();
-    }
-
-    /// Forgets how many calls are on native stacks.
-    pub fn forget_calls(&mut self) {
-        self.calls.iter_mut().filter(|calls| calls.native != 0).for_each(|calls| calls.native = 0);
-    }
-
-    /// Where the calls on a native stack are kept.
-    #[inline(always)]
-    pub fn calls(&mut self, native: u32) -> &mut Calls {
-        let place = native.wrapping_mul(0x9e37_79b9) >> (32 - CALL_BITS);
-        // SAFETY: the shift leaves CALL_BITS bits.
-        unsafe { self.calls.get_unchecked_mut(place as usize) }
-    }
-
-    /// Where the pair of two stacks is kept.
-    #[inline(always)]
-    pub fn pair(&mut self, native: u32, python: u32) -> &mut Pair {
-        let place = (u64::from(native) << 32 | u64::from(python)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        let place = place >> (64 - PAIR_BITS);
-        // SAFETY: the shift leaves PAIR_BITS bits.
-        unsafe { self.pairs.get_unchecked_mut(place as usize) }
+        self.tables.forget();
     }
 
     /// Frames of the last stack that C code has begun.
@@ -166,7 +124,7 @@ impl Own {
                 return Compared::Changed;
             }
         }
-        if now.instruction == kept.read.instruction { Compared::Same } else { Compared::Moved(now) }
+        if now.instruction == kept.read.instruction { Compared::Same } else { Compared::Moved(now.instruction) }
     }
 }
 
@@ -179,20 +137,26 @@ impl Hot {
         match own.kept.get(..own.count).and_then(<[Kept]>::last) {
             Some(last) if last.at == top => match own.compare(layout, own.count - 1) {
                 Compared::Same => last.node,
-                Compared::Moved(read) => self.moved_python_stack::<VERSION>(own, steps, read),
+                Compared::Moved(to) => self.moved_python_stack::<VERSION>(own, steps, to),
                 Compared::Changed => self.changed_python_stack::<VERSION>(own, steps, top),
             },
             _ => self.changed_python_stack::<VERSION>(own, steps, top),
         }
     }
 
-    /// The innermost frame has gone on; all outside it is as it was.
+    /// The innermost frame has gone on to another instruction; all outside it is as it was.
     #[inline(never)]
-    fn moved_python_stack<const VERSION: usize>(&self, own: &mut Own, steps: &mut Steps, read: Frame) -> u32 {
-        let Some(innermost) = own.count.checked_sub(1) else { return 0 };
-        let Some(&Kept { at, print, .. }) = own.kept.get(innermost) else { return 0 };
-        own.fresh[0] = Fresh { at, read };
-        self.push_python(own, steps, const { &LAYOUTS[VERSION] }, (innermost, 1), Some(print))
+    fn moved_python_stack<const VERSION: usize>(&self, own: &mut Own, steps: &mut Steps, to: u64) -> u32 {
+        let layout = const { &LAYOUTS[VERSION] };
+        let Some((kept, outside)) = own.kept.get(..own.count).and_then(<[Kept]>::split_last) else { return 0 };
+        let mut path = Path::of(outside.last(), layout);
+        let read = Frame { instruction: to, ..kept.read };
+        self.step_python(own, steps, layout, &mut path, &read, Some(kept.print));
+        let Some(kept) = own.count.checked_sub(1).and_then(|innermost| own.kept.get_mut(innermost)) else { return 0 };
+        // The rest of it is as it was.
+        kept.read.instruction = to;
+        (kept.hash, kept.node, kept.runs) = (path.hash, path.node, path.runs);
+        path.node
     }
 
     #[inline(never)]
@@ -209,12 +173,12 @@ impl Hot {
                         join = Some(place + 1);
                         break;
                     }
-                    Compared::Moved(read) => {
-                        let Some(to) = own.fresh.get_mut(fresh) else { break };
-                        *to = Fresh { at, read };
+                    Compared::Moved(instruction) => {
+                        let (Some(to), Some(kept)) = (own.fresh.get_mut(fresh), own.kept.get(place)) else { break };
+                        *to = Fresh { at, read: Frame { instruction, ..kept.read } };
                         fresh += 1;
                         join = Some(place);
-                        moved = own.kept.get(place).map(|kept| kept.print);
+                        moved = Some(kept.print);
                         break;
                     }
                     // All of it is followed now, and compared from its outer end.
@@ -256,36 +220,46 @@ impl Hot {
         (join, fresh): (usize, usize),
         mut moved: Option<u64>,
     ) -> u32 {
-        let (mut node, mut hash, mut is_edge, mut runs) = (0, SEED, false, 0);
-        if let Some(kept) = join.checked_sub(1).and_then(|last| own.kept.get(last)) {
-            (node, hash, is_edge, runs) = (kept.node, kept.hash, kept.read.is_outside(layout), kept.runs);
-        }
+        let mut path = Path::of(join.checked_sub(1).and_then(|last| own.kept.get(last)), layout);
         own.count = join;
         for place in (0..fresh).rev() {
             let Some(&Fresh { at, read }) = own.fresh.get(place) else { break };
-            let mut print = 0;
-            if read.is_outside(layout) {
-                is_edge = true;
-            } else {
-                let word;
-                (print, word) = self.python_word(own, layout, &read, moved.take());
-                if word != 0 {
-                    is_edge |= layout.edge == Edge::Marked && read.edge != 0;
-                    let word = if is_edge { word | frame::EDGE } else { word };
-                    runs += u32::from(is_edge);
-                    hash = roll(hash, word);
-                    node = match steps.find(node, word, hash) {
-                        Some(node) => node,
-                        None => self.python_child(steps, node, word, hash),
-                    };
-                    is_edge = false;
-                }
-            }
+            let print = self.step_python(own, steps, layout, &mut path, &read, moved.take());
             let Some(to) = own.kept.get_mut(own.count) else { return self.cut_python_stack(own) };
-            *to = Kept { at, read, print, hash, node, runs };
+            *to = Kept { at, read, print, hash: path.hash, node: path.node, runs: path.runs };
             own.count += 1;
         }
-        node
+        path.node
+    }
+
+    /// Goes on from a path to a frame that was called from there, and gives the print of its code. `known`: the print.
+    #[inline(always)]
+    fn step_python(
+        &self,
+        own: &mut Own,
+        steps: &mut Steps,
+        layout: &'static Layout,
+        path: &mut Path,
+        read: &Frame,
+        known: Option<u64>,
+    ) -> u64 {
+        if read.is_outside(layout) {
+            path.is_edge = true;
+            return 0;
+        }
+        let (print, word) = self.python_word(own, layout, read, known);
+        if word != 0 {
+            let is_edge = path.is_edge || layout.edge == Edge::Marked && read.edge != 0;
+            let word = if is_edge { word | frame::EDGE } else { word };
+            path.runs += u32::from(is_edge);
+            path.hash = roll(path.hash, word);
+            path.node = match steps.find(path.node, word, path.hash) {
+                Some(node) => node,
+                None => self.python_child(steps, path.node, word, path.hash),
+            };
+            path.is_edge = false;
+        }
+        print
     }
 
     #[cold]
@@ -301,32 +275,16 @@ impl Hot {
     fn python_word(&self, own: &mut Own, layout: &'static Layout, read: &Frame, known: Option<u64>) -> (u64, u64) {
         let types = self.python.types();
         let print = known.or_else(|| Reader { pages: &mut own.pages, layout, types }.print(read.code)).unwrap_or(0);
-        let place = (read.code ^ read.instruction << 20).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (64 - LINE_BITS);
-        // SAFETY: the shift leaves LINE_BITS bits.
-        let lines = unsafe { own.lines.get_unchecked_mut(place as usize) };
-        let is_it = |line: &Line| line.code == read.code && line.instruction == read.instruction && line.print == print;
-        let [latest, other] = &mut *lines;
-        if is_it(latest) {
-            return (print, latest.word);
-        }
-        if is_it(other) {
-            core::mem::swap(latest, other);
-            return (print, latest.word);
-        }
-        (print, self.read_line(own, layout, types, read, print, place as usize))
+        let word = match own.tables.word(read.code, read.instruction, print) {
+            Some(word) => word,
+            None => self.read_line(own, layout, types, read, print),
+        };
+        (print, word)
     }
 
     #[cold]
     #[inline(never)]
-    fn read_line(
-        &self,
-        own: &mut Own,
-        layout: &'static Layout,
-        types: Types,
-        read: &Frame,
-        print: u64,
-        place: usize,
-    ) -> u64 {
+    fn read_line(&self, own: &mut Own, layout: &'static Layout, types: Types, read: &Frame, print: u64) -> u64 {
         let &Frame { code, instruction, .. } = read;
         let mut reader = Reader { pages: &mut own.pages, layout, types };
         let word = if print == 0 || own.text.write(&mut reader, code, instruction).is_none() {
@@ -339,10 +297,7 @@ impl Hot {
                 word => word,
             }
         };
-        if let Some([latest, other]) = own.lines.get_mut(place) {
-            *other = *latest;
-            *latest = Line { code, instruction, print, word };
-        }
+        own.tables.keep(Line { code, instruction, print, word });
         word
     }
 }
@@ -357,13 +312,5 @@ impl Own {
         let fresh = self.fresh.get(..fresh).unwrap_or(&[]).iter().rev();
         let kept = self.kept.get(..self.count).unwrap_or(&[]);
         kept.iter().zip(fresh).take_while(|(kept, fresh)| kept.at == fresh.at && kept.read == fresh.read).count()
-    }
-}
-
-impl Pair {
-    /// Whether it is of these stacks, and its blocks come from such a function.
-    #[inline(always)]
-    pub fn is(&self, native: u32, python: u32, op: Op) -> bool {
-        self.native == native && self.python == python && self.site.is_of(op)
     }
 }

@@ -6,8 +6,8 @@
 
 use memtrace_wire::layout::{Op, frame};
 
-use super::frames::{Calls, Own};
 use super::layout::{Edge, Layout, Top};
+use super::tables::{Calls, Tables};
 use crate::Hot;
 use crate::thread::Body;
 use crate::unwind::{Entry, FRAMES_MAX, entries};
@@ -28,12 +28,12 @@ impl Hot {
         (native, runs): (u32, u32),
     ) {
         let tries = self.python.tries.get();
-        if tries == 0 || self.calls(&mut body.python, native) >= runs {
+        if tries == 0 || self.calls(&mut body.python.tables, native) >= runs {
             return;
         }
         // Code that was found since then counts for what is kept, too.
-        body.python.forget_calls();
-        if self.calls(&mut body.python, native) >= runs {
+        body.python.tables.forget_calls();
+        if self.calls(&mut body.python.tables, native) >= runs {
             return;
         }
         self.python.tries.set(tries - 1);
@@ -96,7 +96,7 @@ impl Hot {
     }
 
     /// Calls of the function on a native stack; at the least, if some of its code was found since parts of it were counted.
-    fn calls(&self, own: &mut Own, native: u32) -> u32 {
+    fn calls(&self, tables: &mut Tables, native: u32) -> u32 {
         let Some(process) = self.store.process() else { return 0 };
         let pieces = process.interpreter.each_ref().map(|[start, end]| (start.get(), end.get()));
         let known = pieces.iter().position(|&(start, _)| start == 0).unwrap_or(pieces.len());
@@ -105,7 +105,7 @@ impl Hot {
         // Outwards to a part that was counted, or to the end; then once more, to keep the count of each part on the way.
         let (mut count, mut counted) = (0, 0);
         for (node, word) in self.outwards(native) {
-            let kept = own.calls(node);
+            let kept = tables.calls(node);
             if kept.native == node {
                 count += kept.count;
                 counted = node;
@@ -115,7 +115,7 @@ impl Hot {
         }
         let mut rest = count;
         for (node, word) in self.outwards(native).take_while(|&(node, _)| node != counted) {
-            *own.calls(node) = Calls { native: node, count: rest };
+            *tables.calls(node) = Calls { native: node, count: rest };
             rest = rest.saturating_sub(is_call(word));
         }
         count
