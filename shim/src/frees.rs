@@ -4,7 +4,7 @@ use core::ffi::c_void;
 use memtrace_hot::live::Block;
 use memtrace_hot::mode::ACTIVE;
 use memtrace_hot::record::Taken;
-use memtrace_hot::release::{Cut, Freed, Release, Struck};
+use memtrace_hot::release::{Freed, Release, Struck, TakenOut};
 use memtrace_hot::thread::Inside;
 use memtrace_hot::unwind::Entry;
 use memtrace_wire::heap::Releaser;
@@ -37,7 +37,7 @@ pub fn free(entry: Entry, old: *mut c_void) {
             real::free_if_known(old, free_by_name);
         }
         Freed::Due => free_and_hand_over(inside, old),
-        Freed::Other(cut) => free_of(inside, old, cut),
+        Freed::Other(taken) => free_of(inside, old, taken),
         Freed::Unknown => free_unknown(inside, old),
     }
 }
@@ -63,8 +63,8 @@ fn free_and_hand_over(inside: Inside<'_>, old: *mut c_void) {
 }
 
 #[inline(never)]
-fn free_of(inside: Inside<'_>, old: *mut c_void, cut: Cut) {
-    HOT.freed_of(inside, old as u64, cut);
+fn free_of(inside: Inside<'_>, old: *mut c_void, taken: TakenOut) {
+    HOT.freed_of(inside, old as u64, taken);
     real::free(old);
 }
 

@@ -12,6 +12,9 @@ use crate::Hot;
 use crate::sample::Weight;
 use crate::thread::Body;
 
+/// No block's.
+pub const NO_ADDRESS: u64 = u64::MAX;
+
 impl Hot {
     /// Counts a block of `largest` bytes in; the site is this thread's.
     #[inline(always)]
@@ -52,11 +55,10 @@ impl Hot {
     /// Counts a block out; the site may be another thread's.
     #[inline(always)]
     pub fn count_out(&self, body: &mut Body, site: &Site, weight: Weight, address: u64) {
+        self.settle(body, site);
         let is_due = if site.thread.get() == body.slot {
-            self.settle(body, site);
             self.count_out_own(body, site, weight, address)
         } else {
-            self.settle(body, site);
             count_out_foreign(body, site, weight);
             self.take_off(body, weight.bytes)
         };

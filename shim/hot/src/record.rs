@@ -8,6 +8,7 @@ use memtrace_wire::layout::Op;
 use memtrace_wire::loss::Loss;
 
 use crate::Hot;
+use crate::count::NO_ADDRESS;
 use crate::live::{Block, Inserted};
 use crate::sample::Weight;
 use crate::site::UNKNOWN_SITE;
@@ -267,7 +268,8 @@ impl Hot {
         self.store.lose(Loss::Replaced);
         if let Some(site) = self.sites.get(u64::from(old.site)) {
             self.sample.mark(old.address, false);
-            self.count_out(body, site, Weight::of(site, old.address, old.bytes), 0);
+            // Its free went past memtrace, so nobody knows when it was.
+            self.count_out(body, site, Weight::of(site, old.address, old.bytes), NO_ADDRESS);
         }
     }
 }

@@ -53,11 +53,11 @@ impl Expected {
 
 /// A block that was taken out: its site and bytes, in one word.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Cut(u64);
+pub struct TakenOut(u64);
 
-impl Cut {
-    const fn of(number: u32, bytes: u64) -> Cut {
-        Cut((number as u64) << 32 | bytes)
+impl TakenOut {
+    const fn of(number: u32, bytes: u64) -> TakenOut {
+        TakenOut((number as u64) << 32 | bytes)
     }
 
     const fn whole(self) -> (u32, u64) {
@@ -76,7 +76,7 @@ pub enum Freed {
     /// It is, and what the thread keeps to itself of the process's sum is to be handed over (`hand_over`).
     Due,
     /// It was taken out of the tables, and not counted yet: see `freed_of`.
-    Other(Cut),
+    Other(TakenOut),
     /// It is not in the tables, or not by itself: see `released_by_free`.
     Unknown,
 }
@@ -92,11 +92,11 @@ impl Hot {
         };
         let family = body.expected.family;
         if site.flags.get() != family || site.thread.get() != body.slot || !self.settles_alone(body, site) {
-            return Freed::Other(Cut::of(number, bytes));
+            return Freed::Other(TakenOut::of(number, bytes));
         }
         if family != 0 {
             if body.expected.bytes != bytes && body.expected.bytes != ANY {
-                return Freed::Other(Cut::of(number, bytes));
+                return Freed::Other(TakenOut::of(number, bytes));
             }
             body.expected = Expected::NONE;
         }
@@ -108,10 +108,10 @@ impl Hot {
 
     /// The rest for a block that was taken out, but is another thread's, of another family or size than free expects, was
     /// sampled, or is the loader's.
-    pub fn freed_of(&self, inside: Inside<'_>, address: u64, cut: Cut) {
+    pub fn freed_of(&self, inside: Inside<'_>, address: u64, taken: TakenOut) {
         let entry = inside.entry();
         let body = &mut *inside.body;
-        let (number, bytes) = cut.whole();
+        let (number, bytes) = taken.whole();
         let block = (address, bytes, number);
         let site = self.sites.get(u64::from(number));
         let given = body.expected;
