@@ -159,10 +159,12 @@ impl Python {
     /// The state of this thread, if it has one and the interpreter does not end.
     #[inline(always)]
     fn state(&self, finalizing: u64) -> Option<u64> {
-        if word(self.runtime.get() + finalizing) != 0 {
-            return None;
-        }
-        self.state_if_any()
+        if self.ends(finalizing) { None } else { self.state_if_any() }
+    }
+
+    #[inline(always)]
+    fn ends(&self, finalizing: u64) -> bool {
+        word(self.runtime.get() + finalizing) != 0
     }
 
     /// The same, without a look at whether the interpreter ends.
@@ -178,7 +180,14 @@ impl Python {
     /// The innermost frame of this thread, if it holds the interpreter's lock.
     #[inline(always)]
     fn top(&self, own: &mut Own, layout: &Layout) -> Option<u64> {
-        let state = self.state(layout.finalizing)?;
+        if self.ends(layout.finalizing) {
+            return None;
+        }
+        let state = match layout.lock {
+            // It was this thread's when it was asked for; that it still is, its thread's number says below.
+            Lock::Holder(at) if own.state != 0 && word(self.runtime.get() + at) == own.state => own.state,
+            _ => self.state_if_any()?,
+        };
         let (lock, first) = (layout.lock.at(), layout.top.at());
         let [active, thread, top] = own.pages.words(state, [lock, layout.thread_id, first])?;
         let holds = match layout.lock {
@@ -188,6 +197,7 @@ impl Python {
         if !holds || thread != this_thread() {
             return None;
         }
+        own.state = state;
         let top = match layout.top {
             Top::Record(_, top_of, _) => own.pages.word(top.wrapping_add(top_of))?,
             Top::Direct(_) => top,

@@ -4,7 +4,7 @@
 //! are copied, so the object may go. Types are compared, lengths bounded, pages shown: what is no code gives nothing.
 
 use super::layout::{BYTES, FILE, LENGTH, LINES, Layout, NAME, STATE, TYPE};
-use super::read::Pages;
+use super::read::{Bytes, Pages};
 use crate::trie::roll;
 
 /// Addresses of the types of objects that are read.
@@ -173,16 +173,15 @@ impl Reader<'_> {
     /// The line of the instruction at a byte offset. `None`: it has none, or the table is broken.
     fn line_of(&mut self, table: u64, first_line: i64, offset: u64) -> Option<i64> {
         let length = self.pages.word(table + LENGTH)?.min(LINES_MAX);
-        let (start, mut at) = (table + BYTES, 0);
+        let mut bytes = self.pages.bytes(table + BYTES, length);
         let (mut line, mut end) = (first_line, 0u64);
-        while at < length {
-            let head = self.pages.byte(start + at)?;
-            at += 1;
+        loop {
+            let head = bytes.take()?;
             end += (u64::from(head & 7) + 1) * 2;
             let kind = head >> 3 & 15;
             match kind {
                 // With columns in a long form, or without any: the line's change comes first.
-                13 | 14 => line = line.wrapping_add(self.signed(start, &mut at, length)?),
+                13 | 14 => line = line.wrapping_add(signed(&mut bytes)?),
                 10..=12 => line = line.wrapping_add(i64::from(kind) - 10),
                 // The line before, or none.
                 _ => {}
@@ -190,35 +189,39 @@ impl Reader<'_> {
             if end > offset {
                 return (kind != 15).then_some(line);
             }
-            // What follows of an entry has bit 7 clear, the head of the next one has it set.
-            while at < length && self.pages.byte(start + at)? & 0x80 == 0 {
-                at += 1;
+            // The columns: in one byte, in two, or in numbers; those have bit 7 clear, and the next entry's head has it set.
+            bytes.skip(match kind {
+                0..=9 => 1,
+                10..=12 => 2,
+                _ => 0,
+            });
+            while bytes.peek()? & 0x80 == 0 {
+                bytes.take();
             }
         }
-        None
     }
+}
 
-    /// A number in groups of six bits, the lowest first; its sign is the lowest bit of all.
-    fn signed(&mut self, start: u64, at: &mut u64, length: u64) -> Option<i64> {
-        let mut value = 0u64;
-        let mut shift = 0u32;
-        while shift < 60 && *at < length {
-            let byte = self.pages.byte(start + *at)?;
-            *at += 1;
-            value |= u64::from(byte & 63) << shift;
-            shift += 6;
-            if byte & 64 == 0 {
-                let size = (value >> 1) as i64;
-                return Some(if value & 1 != 0 { -size } else { size });
-            }
+/// A number in groups of six bits, the lowest first; its sign is the lowest bit of all.
+fn signed(bytes: &mut Bytes<'_>) -> Option<i64> {
+    let mut value = 0u64;
+    for shift in (0..60).step_by(6) {
+        let byte = bytes.take()?;
+        value |= u64::from(byte & 63) << shift;
+        if byte & 64 == 0 {
+            let size = (value >> 1) as i64;
+            return Some(if value & 1 != 0 { -size } else { size });
         }
-        None
     }
+    None
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::python::layout::LAYOUTS;
+    use std::boxed::Box;
+    use std::vec;
 
     #[test]
     fn letters_are_written_as_utf_8_and_what_is_none_as_a_mark() {
@@ -232,5 +235,40 @@ mod tests {
         assert_eq!(core::str::from_utf8(text.as_bytes()), Ok("aß…\u{1f980}\u{10ffff}???01204"));
         (0..600).for_each(|_| text.push_letter(0x20ac));
         assert_eq!(text.as_bytes().len(), 512);
+    }
+
+    /// A table of lines as CPython has it, behind what an object begins with; the last bytes of it lie on another page.
+    fn line(table: &[u8], offset: u64) -> Option<i64> {
+        let mut pages = Box::new(Pages::none());
+        let mut object = vec![0u8; 3 * 4096];
+        let start = 2 * 4096 - BYTES as usize - table.len() / 2 - object.as_ptr() as usize % 4096;
+        object[start + LENGTH as usize..][..8].copy_from_slice(&(table.len() as u64).to_le_bytes());
+        object[start + BYTES as usize..][..table.len()].copy_from_slice(table);
+        let types = Types { code: 0, text: 0, bytes: 0 };
+        let mut reader = Reader { pages: &mut pages, layout: &LAYOUTS[0], types };
+        reader.line_of(object.as_ptr() as u64 + start as u64, 10, offset)
+    }
+
+    #[test]
+    fn each_form_of_an_entry_has_its_line_and_a_cut_table_gives_no_other() {
+        let head = |kind: u8, units: u8| 0x80 | kind << 3 | (units - 1);
+        let table = [
+            &[head(11, 1), 4, 9][..],
+            &[head(0, 2), 5],
+            &[head(14, 1), 10, 0, 1, 2],
+            &[head(13, 8), 7],
+            &[head(15, 1)],
+            // A change of 64 lines is a number of two bytes.
+            &[head(13, 1), 64, 2],
+        ]
+        .concat();
+        let lines = [Some(11); 3].into_iter().chain([Some(16)]).chain([Some(13); 8]).chain([None, Some(77), None]);
+        for (unit, expected) in lines.enumerate() {
+            assert_eq!(line(&table, unit as u64 * 2), expected, "{unit}");
+            for length in 0..table.len() {
+                let found = line(&table[..length], unit as u64 * 2);
+                assert!(found.is_none() || found == expected, "{unit} of {length} bytes: {found:?}");
+            }
+        }
     }
 }

@@ -48,6 +48,8 @@ struct Fresh {
 /// What one thread keeps. All zeroes: nothing.
 pub struct Own {
     pub(super) pages: Pages,
+    /// The interpreter's state of this thread, as it was last.
+    pub(super) state: u64,
     count: usize,
     text: Text,
     kept: [Kept; FRAMES_MAX],
@@ -91,7 +93,7 @@ enum Compared {
 impl Own {
     /// Forgets the last stack and the sites: nodes were retired, others are wanted, or the thread is another.
     pub fn forget(&mut self) {
-        self.count = 0;
+        (self.count, self.state) = (0, 0);
         self.tables.forget();
     }
 

@@ -25,8 +25,8 @@ pub struct Frame {
     pub instruction: u64,
     /// The frame of its caller; 0: none.
     pub previous: u64,
-    /// `Layout::edge_at`.
-    pub edge: u8,
+    /// The byte at `Layout::edge_at`; a whole word, because a frame is copied word by word.
+    pub edge: u64,
 }
 
 impl Frame {
@@ -37,6 +37,12 @@ impl Frame {
 }
 
 impl Pages {
+    /// None was seen yet.
+    #[cfg(test)]
+    pub const fn none() -> Self {
+        Self { seen: [0; PAGES] }
+    }
+
     /// Whether so many bytes at an address can be read; fewer than a page.
     #[inline(always)]
     fn show(&mut self, address: u64, bytes: u64) -> bool {
@@ -115,6 +121,11 @@ impl Pages {
         Some(unsafe { (address as *const u8).read() })
     }
 
+    /// So many bytes from an address on, one after the other.
+    pub fn bytes(&mut self, address: u64, count: u64) -> Bytes<'_> {
+        Bytes { pages: self, next: address, end: address.saturating_add(count), shown: 0 }
+    }
+
     /// A frame.
     #[inline(always)]
     pub fn frame(&mut self, layout: &Layout, address: u64) -> Option<Frame> {
@@ -123,6 +134,52 @@ impl Pages {
         }
         // SAFETY: as above.
         Some(unsafe { frame(layout, address) })
+    }
+}
+
+/// Bytes that are read in turn; each page is shown once.
+pub struct Bytes<'p> {
+    pages: &'p mut Pages,
+    next: u64,
+    end: u64,
+    /// All from `next` up to here can be read.
+    shown: u64,
+}
+
+impl Bytes<'_> {
+    /// The next one. `None`: there is none, or it cannot be read.
+    #[inline(always)]
+    pub fn peek(&mut self) -> Option<u8> {
+        if self.next >= self.shown && !self.show() {
+            return None;
+        }
+        // SAFETY: its page was shown to be readable.
+        Some(unsafe { (self.next as *const u8).read() })
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn show(&mut self) -> bool {
+        let page = self.next / PAGE;
+        if self.next >= self.end || !self.pages.show_page(page) {
+            return false;
+        }
+        self.shown = self.end.min((page + 1) * PAGE);
+        true
+    }
+
+    /// Passes over so many.
+    #[inline(always)]
+    pub fn skip(&mut self, count: u64) {
+        self.next = self.next.saturating_add(count);
+    }
+
+    /// The next one, and goes on.
+    #[inline(always)]
+    pub fn take(&mut self) -> Option<u8> {
+        let byte = self.peek()?;
+        self.next += 1;
+        Some(byte)
     }
 }
 
@@ -142,7 +199,7 @@ pub unsafe fn frame(layout: &Layout, address: u64) -> Frame {
             code: word(layout.code) & !layout.tag,
             instruction: word(layout.instruction),
             previous: word(layout.previous),
-            edge: ((address + layout.edge_at) as *const u8).read(),
+            edge: ((address + layout.edge_at) as *const u8).read().into(),
         }
     }
 }
@@ -159,7 +216,7 @@ pub unsafe fn is_frame(layout: &Layout, address: u64, read: &Frame) -> bool {
         word(layout.instruction) == read.instruction
             && word(layout.previous) == read.previous
             && word(layout.code) & !layout.tag == read.code
-            && ((address + layout.edge_at) as *const u8).read() == read.edge
+            && u64::from(((address + layout.edge_at) as *const u8).read()) == read.edge
     }
 }
 
@@ -171,7 +228,7 @@ mod tests {
 
     #[test]
     fn nothing_is_read_that_cannot_be() {
-        let mut pages = Box::new(Pages { seen: [0; PAGES] });
+        let mut pages = Box::new(Pages::none());
         for address in [0, 8, 1, u64::MAX - 3, 1 << 47, 0xdead_beef_dead_beef, 4090] {
             assert_eq!(pages.word(address), None, "{address:#x}");
             assert_eq!((pages.byte(address), pages.half(address)), (None, None), "{address:#x}");
