@@ -77,7 +77,8 @@ pub struct Sites {
     span: Span,
 }
 
-/// Numbers of sites that are set aside for one thread. All zeroes: none.
+/// Numbers of sites that are set aside for one thread. All zeroes: none; so it is in a fork child, whose tables begin anew
+/// and whose thread's state was wiped.
 ///
 /// So the counters of two threads do not lie side by side: a processor that reads a line asks for those behind it too, and
 /// would take them from the one that counts there.

@@ -24,6 +24,7 @@ use memtrace_wire::loss::Loss;
 pub const FRAMES_MAX: usize = 1024;
 /// Kept frames below the innermost that a new stack is looked for at, after each step of it.
 const NEAR: usize = 4;
+
 /// A frame of the kept stack.
 #[derive(Clone, Copy)]
 struct Kept {

@@ -5,8 +5,8 @@
 use crate::site::Known;
 use memtrace_wire::layout::Op;
 
-/// Places of what was read of instructions, two instructions each: 256 KiB, touched as they come. To read one takes 5,000
-/// instructions, so two that are executed in turn must not push each other out.
+/// Places of what was read of instructions, two instructions each: 256 KiB, touched as they come. To read one takes
+/// thousands of instructions, so two that are executed in turn must not push each other out.
 const LINES: usize = 1 << LINE_BITS;
 const LINE_BITS: u32 = 12;
 /// Places of pairs of stacks: 128 KiB.

@@ -123,9 +123,8 @@ impl Chain {
     #[inline(always)]
     pub fn changed(&self, end: u32) -> u32 {
         let start = self.words.as_ptr();
-        // SAFETY: `end` is at most the end of a frame in use, so what lies below it, down to the words in front, was
-        // written. A kept word's address was readable on this stack, and the chain is reset when the thread goes to
-        // another stack.
+        // A kept word's address was readable on this stack, and the chain is reset when the thread goes to another one.
+        // SAFETY: `end` is at most the end of a frame in use: what lies below, down to the words in front, was written.
         unsafe {
             let pad = start.add(PAD);
             let mut left = start.add(end as usize);
